@@ -1,0 +1,1 @@
+"""Pure functions of arrays: rotations, reciprocal space, panels, prediction, derivatives."""

@@ -1,0 +1,35 @@
+"""Frozen models of an experiment: beam, detector, goniometer, scan, crystal."""
+
+from smalti.models.beam import Beam
+from smalti.models.crystal import Crystal
+from smalti.models.detector import Detector, Group, Node, Panel
+from smalti.models.experiment import Experiment, Experiments, ImageSet
+from smalti.models.frames import IDENTITY, Matrix, Vector, as_array, matrix, vector
+from smalti.models.goniometer import Goniometer
+from smalti.models.layouts import LAYOUTS, ModuleLayout, layout_of, modular, single
+from smalti.models.scan import Scan
+
+__all__ = [
+    "IDENTITY",
+    "LAYOUTS",
+    "Beam",
+    "Crystal",
+    "Detector",
+    "Experiment",
+    "Experiments",
+    "Goniometer",
+    "Group",
+    "ImageSet",
+    "Matrix",
+    "ModuleLayout",
+    "Node",
+    "Panel",
+    "Scan",
+    "Vector",
+    "as_array",
+    "layout_of",
+    "matrix",
+    "modular",
+    "single",
+    "vector",
+]

@@ -1,0 +1,201 @@
+"""Synthetic experiments with known truth, for tests and for plugin writers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.geometry.panels import PanelArrays, to_mm, to_px
+from smalti.geometry.reciprocal import B_from_cell
+from smalti.geometry.rotation import rotation
+from smalti.models import (
+    LAYOUTS,
+    Beam,
+    Crystal,
+    Detector,
+    Experiment,
+    Experiments,
+    Goniometer,
+    ModuleLayout,
+    Panel,
+    Scan,
+    modular,
+    single,
+)
+from smalti.steps.predicting import predict_sweep
+from smalti.tables import Flag, Reflections
+
+__all__ = ["THAUMATIN", "crystal", "detector", "displaced", "experiment", "layout", "observations"]
+
+Array = NDArray[np.float64]
+
+THAUMATIN = (57.834, 57.834, 150.022, 90.0, 90.0, 90.0)
+"""Cell of the tutorial's thaumatin, Angstrom and degrees (P 4)."""
+
+
+def layout(name: str) -> ModuleLayout:
+    """Give a known module layout by name, e.g. "PILATUS 6M"."""
+    return next(item for item in LAYOUTS if item.name == name)
+
+
+def detector(
+    name: str = "PILATUS 6M",
+    distance: float = 400.0,
+    beam_centre: tuple[float, float] | None = None,
+    modules: bool = True,
+) -> Detector:
+    """Make a detector perpendicular to a beam along -z, fast along +x, slow along -y.
+
+    Parameters
+    ----------
+    name : str
+        Name of a layout.
+    distance : float
+        mm.
+    beam_centre : (fast, slow) px, optional
+        Default: the middle of the frame.
+    modules : bool
+        Whether to divide it into its modules.
+    """
+    grid = layout(name)
+    size, pixel = grid.frame, grid.pixel_size
+    x, y = beam_centre or (size[0] / 2, size[1] / 2)
+    whole = Panel(
+        "Panel", (1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (-x * pixel, y * pixel, -distance), size, (pixel, pixel),
+        trusted_range=(0.0, 1048500.0), thickness=0.32, material="Si", mu=3.96, parallax=True,
+    )  # fmt: skip
+    return modular(whole, grid.windows(), grid.module) if modules else single(whole)
+
+
+def crystal(
+    cell: tuple[float, ...] = THAUMATIN,
+    space_group: str = " P 4",
+    orientation: tuple[float, float, float] = (0.4, 1.1, 2.3),
+) -> Crystal:
+    """Make a crystal; orientation is three rotations about x, y, z in radians."""
+    axes: tuple[tuple[float, float, float], ...] = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+    U = np.eye(3)
+    for axis, angle in zip(axes, orientation, strict=True):
+        U = rotation(axis, angle) @ U
+    return Crystal.from_A(U @ B_from_cell(cell), space_group)
+
+
+def experiment(
+    detector: Detector,
+    crystal: Crystal | None = None,
+    *,
+    wavelength: float = 0.9686,
+    n_images: int = 1029,
+    width: float = np.radians(0.35),
+    start: float = 0.0,
+) -> Experiment:
+    """Put a rotation experiment together: beam along -z, spindle along +x."""
+    return Experiment(
+        Beam(wavelength=wavelength),
+        detector,
+        Goniometer(),
+        Scan((1, n_images), (start, width), (0.1,) * n_images, tuple(0.1 * k for k in range(n_images))),
+        crystal,
+        identifier="synthetic",
+    )
+
+
+def displaced(
+    detector: Detector,
+    rng: np.random.Generator,
+    shift: tuple[float, float, float] = (0.05, 0.05, 0.05),
+    turn: tuple[float, float, float] = (0.15e-3, 0.15e-3, 0.3e-3),
+) -> Detector:
+    """Displace every panel at random about its centre, in its own frame.
+
+    Parameters
+    ----------
+    shift : (fast, slow, normal) mm, RMS
+    turn : about (fast, slow, normal) rad, RMS
+    """
+    d = detector.stacked()
+    arrays = PanelArrays.of(detector)
+    for k in range(len(d)):
+        basis = np.column_stack([d[k, :, 0], d[k, :, 1], np.cross(d[k, :, 0], d[k, :, 1])])
+        centre = d[k] @ np.array([*(arrays.image_size[k] * arrays.pixel_size[k] / 2), 1.0])
+        vector = basis @ (rng.normal(size=3) * turn)
+        angle = float(np.linalg.norm(vector))
+        R = rotation(vector, angle) if angle > 0 else np.eye(3)
+        d[k, :, :2] = R @ d[k, :, :2]
+        d[k, :, 2] = centre + R @ (d[k, :, 2] - centre) + basis @ (rng.normal(size=3) * shift)
+    return detector.with_panel_frames(d)
+
+
+def observations(
+    truth: Experiment,
+    nominal: Experiment,
+    rng: np.random.Generator,
+    *,
+    d_min: float = 2.0,
+    n: int | None = None,
+    noise: tuple[float, float, float] = (0.1, 0.1, 0.1),
+    outliers: float = 0.0,
+) -> tuple[Experiments, Reflections]:
+    """Make an indexed table as a finder and an indexer would leave it, from a known truth.
+
+    Pixels are those that the true geometry gives; millimetres are worked out with the *nominal*
+    detector, as a program that does not know better would.
+
+    Parameters
+    ----------
+    truth, nominal : Experiment
+        The experiment as it is, and as the program believes it.
+    d_min : float
+        Angstrom.
+    n : int, optional
+        Keep this many reflections, chosen at random.
+    noise : (px, px, images)
+        Standard deviation of the centroids.
+    outliers : float
+        Fraction of reflections displaced grossly (up to 10 px and 5 images).
+
+    Returns
+    -------
+    experiments, reflections
+        The nominal experiment and its indexed reflections.
+    """
+    if truth.scan is None:
+        raise ValueError("a scan is needed")
+    table = predict_sweep(truth, d_min)
+    # Close to the spindle the angle of diffraction is not defined well enough to be measured.
+    s1, s0 = table["s1"], truth.beam.s0
+    across = np.cross(s1, s0)
+    across /= np.linalg.norm(across, axis=1)[:, None]
+    axis = truth.goniometer.laboratory_axis if truth.goniometer else np.array([1.0, 0.0, 0.0])
+    table = table.where(np.abs(across @ axis) > 0.05)
+    if n is not None and n < table.n_rows:
+        table = table.take(np.sort(rng.choice(table.n_rows, n, replace=False)))
+    rows = table.n_rows
+    panel = table["panel"].astype(np.intp)
+    px = np.column_stack(
+        [to_px(table["xyzcal.mm"][:, :2], panel, PanelArrays.of(truth.detector)), table["xyzcal.px"][:, 2]]
+    )
+    px += rng.normal(size=px.shape) * noise
+    bad = rng.random(rows) < outliers
+    px[bad] += rng.uniform(-1, 1, size=(int(bad.sum()), 3)) * (10.0, 10.0, 5.0)
+    sigma = np.maximum(noise, 1e-3)
+    arrays = PanelArrays.of(nominal.detector)
+    pixel = arrays.pixel_size[panel]
+    width = abs(truth.scan.oscillation[1])
+    mm = np.column_stack([to_mm(px[:, :2], panel, arrays), truth.scan.angle(px[:, 2])])
+    flags = int(Flag.STRONG | Flag.INDEXED)
+    observed = table.without("xyzcal.mm", "xyzcal.px").with_columns(
+        {
+            "flags": np.full(rows, flags, dtype=np.uint64),
+            "xyzobs.px.value": px,
+            "xyzobs.px.variance": np.tile(sigma**2, (rows, 1)),
+            "xyzobs.mm.value": mm,
+            "xyzobs.mm.variance": np.column_stack(
+                [(sigma[:2] * pixel) ** 2, np.full(rows, (sigma[2] * width) ** 2)]
+            ),
+            "intensity.sum.value": rng.exponential(1000.0, rows) + 50.0,
+        }
+    )
+    return Experiments((replace(nominal, crystal=truth.crystal or nominal.crystal),)), observed

@@ -1,0 +1,39 @@
+"""Plain text for people: tables that read the same in a terminal, a log and a mail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+__all__ = ["plural", "table"]
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> str:
+    """Set a table: texts to the left, numbers to the right, a rule under the head.
+
+    Cells are shown with ``str``; format numbers before. A header may hold a newline (unit below).
+    """
+    body = [[str(cell) for cell in row] for row in rows]
+    heads = [header.split("\n") for header in headers]
+    depth = max((len(head) for head in heads), default=1)
+    top = [[head[line] if line < len(head) else "" for head in heads] for line in range(depth)]
+    widths = [max(len(line[k]) for line in (*top, *body)) for k in range(len(headers))]
+    right = [all(_numeric(row[k]) for row in body) for k in range(len(headers))]
+
+    def line(cells: Sequence[str]) -> str:
+        parts = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True))
+        return "  ".join(parts).rstrip()
+
+    rule = "  ".join("-" * width for width in widths)
+    return "\n".join([*([title] if title else []), *map(line, top), rule, *map(line, body)])
+
+
+def _numeric(cell: str) -> bool:
+    return not cell or cell[0] in "+-.0123456789" or cell in {"nan", "inf"}
+
+
+def plural(count: int, noun: str) -> str:
+    """Write a count with its noun: "1 panel", "3 panels"."""
+    if count == 1:
+        return f"1 {noun}"
+    ending = noun[:-1] + "ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else noun + "s"
+    return f"{count:,} {ending}"

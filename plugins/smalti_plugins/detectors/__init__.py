@@ -1,0 +1,1 @@
+"""Parameterisations of detectors."""
