@@ -1,0 +1,16 @@
+"""Tables as text."""
+
+from __future__ import annotations
+
+from smalti.text import plural, table
+
+
+def test_numbers_stand_to_the_right_and_words_to_the_left() -> None:
+    lines = table(["Panel", "RMSD\n(px)"], [["p1", "0.5"], ["corner", "10.25"]], title="T").splitlines()
+    assert lines == ["T", "Panel    RMSD", "         (px)", "------  -----", "p1        0.5", "corner  10.25"]
+
+
+def test_counts_agree_with_their_noun() -> None:
+    assert plural(1, "panel") == "1 panel"
+    assert plural(1234, "reflection") == "1,234 reflections"
+    assert plural(2, "entry") == "2 entries" and plural(2, "day") == "2 days"
