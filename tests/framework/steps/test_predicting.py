@@ -9,8 +9,8 @@ import pytest
 
 from smalti.errors import DataError
 from smalti.models import Experiments
-from smalti.storage import read_experiments, read_reflections
 from smalti.steps.predicting import predict_indexed, predict_sweep
+from smalti.storage import read_experiments, read_reflections
 from smalti.tables import Flag
 from smalti.testing.synthetic import crystal, detector, experiment
 
