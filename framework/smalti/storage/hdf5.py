@@ -1,0 +1,83 @@
+"""Reflection tables as HDF5: one contiguous dataset per column."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from smalti.errors import DataError, InputError
+from smalti.storage.atomic import atomic_path
+from smalti.storage.columns import SHOEBOX
+from smalti.storage.history import HISTORY_KEY, read_records
+from smalti.storage.opaque import FixedRows, Shoeboxes
+from smalti.tables import SCHEMA, Opaque, Reflections
+
+__all__ = ["read_hdf5", "write_hdf5"]
+
+_FORMAT, _VERSION = "smalti reflections", 1
+
+
+def write_hdf5(path: Path, reflections: Reflections) -> None:
+    """Write a reflection table as HDF5, whole or not at all.
+
+    Columns are datasets of their own names below ``columns``, with ``unit`` and ``meaning`` as
+    attributes; opaque columns are bytes below ``opaque``, with their ``type`` and ``rows``.
+    ``identifiers`` and the history are JSON datasets.
+    """
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update(format=_FORMAT, version=_VERSION, rows=reflections.n_rows)
+        columns = file.create_group("columns")
+        for name, values in reflections.items():
+            if values.dtype.kind not in "biuf":
+                raise DataError(f"Column '{name}' of {values.dtype} cannot be written.", "", "Leave it out.")
+            dataset = columns.create_dataset(name.replace("/", "%2F"), data=values)
+            dataset.attrs["name"] = name
+            if (known := SCHEMA.get(name)) is not None:
+                dataset.attrs.update(unit=known.unit, meaning=known.meaning)
+        opaque = file.create_group("opaque")
+        for name, column in reflections.opaque.items():
+            if not isinstance(column, (FixedRows, Shoeboxes)):
+                raise DataError(f"Column '{name}' cannot be written.", "", "Leave it out.")
+            blob = opaque.create_dataset(
+                name.replace("/", "%2F"), data=np.frombuffer(column.blob(), np.uint8)
+            )
+            blob.attrs.update(name=name, type=column.type_name, rows=len(column))
+        # As datasets, since an attribute holds 64 kB at most.
+        file["identifiers"] = json.dumps({str(k): v for k, v in reflections.identifiers.items()})
+        file[HISTORY_KEY] = json.dumps(list(reflections.history))
+
+
+def read_hdf5(path: Path) -> Reflections:
+    """Read a reflection table from HDF5."""
+    if not path.exists():
+        raise InputError(f"There is no file '{path}'.", "", "Check the name.")
+    try:
+        with h5py.File(path, "r") as file:
+            return _read(file, path)
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise InputError(
+            f"'{path}' is damaged or not a reflection table of smalti.",
+            f"{str(error)[:200]}.",
+            "Make it again with the step that wrote it.",
+        ) from None
+
+
+def _read(file: Any, path: Path) -> Reflections:
+    if file.attrs.get("format") != _FORMAT:
+        raise ValueError("the file does not say that it is a reflection table")
+    columns = {str(item.attrs["name"]): item[()] for item in file["columns"].values()}
+    opaque = {str(item.attrs["name"]): _opaque(item) for item in file["opaque"].values()}
+    identifiers = {int(k): str(v) for k, v in json.loads(file["identifiers"][()]).items()}
+    history = read_records(json.loads(file[HISTORY_KEY][()]), path)
+    return Reflections(columns, identifiers, opaque, history)
+
+
+def _opaque(item: Any) -> Opaque:
+    data, rows, kind = item[()], int(item.attrs["rows"]), str(item.attrs["type"])
+    if kind == SHOEBOX:
+        return Shoeboxes(data.tobytes(), rows)
+    return FixedRows(kind, data.reshape(rows, -1) if rows else data.reshape(0, 0))
