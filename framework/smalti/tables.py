@@ -94,7 +94,9 @@ SCHEMA: Mapping[str, Column] = {
 class Opaque(Protocol):
     """A column that smalti does not look into, but can subset and carry: shoeboxes."""
 
-    type_name: str
+    @property
+    def type_name(self) -> str:
+        """Name of the type in the file."""
 
     def __len__(self) -> int:
         """Number of rows."""

@@ -2,12 +2,14 @@
 
 from smalti.storage.atomic import atomic_path, refuse_overwriting, write_whole
 from smalti.storage.experiments import read_experiments, write_experiments
-from smalti.storage.history import hash_file, make_record, merge, read_history
+from smalti.storage.history import describe_history, read_history
 from smalti.storage.json_files import write_json
+from smalti.storage.records import hash_file, make_record, merge
 from smalti.storage.reflections import read_reflections, write_reflections
 
 __all__ = [
     "atomic_path",
+    "describe_history",
     "hash_file",
     "make_record",
     "merge",

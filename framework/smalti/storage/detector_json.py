@@ -123,7 +123,8 @@ def _rectangle(place: Place) -> tuple[int, int, int, int]:
 def _strategy(fields: Fields) -> tuple[bool, dict[str, Any], float, float]:
     """Read how pixels become millimetres: parallax or not, what else it says, thickness and mu.
 
-    Old files keep thickness and attenuation with the strategy and not with the panel.
+    Old files keep thickness and attenuation with the strategy too, and where they do DIALS lets those
+    win over the panel's own.
     """
     thickness, mu = fields.number("thickness", 0.0), fields.number("mu", 0.0)
     place = fields.maybe("px_mm_strategy")
@@ -133,9 +134,10 @@ def _strategy(fields: Fields) -> tuple[bool, dict[str, Any], float, float]:
     kind = strategy.text("type", _SIMPLE)
     parallax = "Parallax" in kind
     if parallax:
-        thickness = thickness or strategy.number("t0", 0.0)
-        mu = mu or strategy.number("mu", 0.0)
-    own = {} if set(place.value) <= {"type"} and kind in (_PARALLAX, _SIMPLE) else dict(place.value)
+        thickness, mu = strategy.number("t0", thickness), strategy.number("mu", mu)
+    own = strategy.rest()
+    if kind not in (_PARALLAX, _SIMPLE):
+        own["type"] = kind
     return parallax, {"px_mm_strategy": own} if own else {}, thickness, mu
 
 
@@ -170,7 +172,7 @@ def _write_panel(panel: Panel) -> dict[str, Any]:
     extra = {key: value for key, value in panel.extra.items() if key != _LEAF}
     strategy = {"type": _PARALLAX if panel.parallax else _SIMPLE}
     own = extra.pop("px_mm_strategy", {})
-    if ("Parallax" in own.get("type", "")) == panel.parallax:
+    if ("Parallax" in own.get("type", strategy["type"])) == panel.parallax:
         strategy |= own
     return {
         "name": panel.name,

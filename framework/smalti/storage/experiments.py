@@ -19,10 +19,10 @@ from smalti.storage.beam_json import read_beam, write_beam
 from smalti.storage.crystal_json import read_crystal, write_crystal
 from smalti.storage.detector_json import read_detector, write_detector
 from smalti.storage.goniometer_json import read_goniometer, write_goniometer
-from smalti.storage.history import HISTORY_KEY, read_records
 from smalti.storage.imageset_json import read_imageset, write_imageset
 from smalti.storage.json_files import by_line
 from smalti.storage.places import Fields, Place, load_json
+from smalti.storage.records import HISTORY_KEY, read_records
 from smalti.storage.scan_json import read_scan, write_scan
 
 __all__ = ["read_experiments", "write_experiments"]

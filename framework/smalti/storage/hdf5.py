@@ -12,8 +12,8 @@ import numpy as np
 from smalti.errors import DataError, InputError
 from smalti.storage.atomic import atomic_path
 from smalti.storage.columns import SHOEBOX
-from smalti.storage.history import HISTORY_KEY, read_records
 from smalti.storage.opaque import FixedRows, Shoeboxes
+from smalti.storage.records import HISTORY_KEY, read_records
 from smalti.tables import SCHEMA, Opaque, Reflections
 
 __all__ = ["read_hdf5", "write_hdf5"]

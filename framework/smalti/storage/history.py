@@ -1,146 +1,93 @@
-"""Where a result came from: a record of every command that led to it, carried by every output."""
+"""The history of a file: read back from any that carries one, and told to people.
+
+How records are made is in :mod:`smalti.storage.records`, whose functions are found here too.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import json
 import os
-import platform
-import socket
-import sys
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from smalti.errors import InputError
+from smalti.storage.experiments import read_experiments
+from smalti.storage.places import load_json
+from smalti.storage.records import HISTORY_KEY, Record, hash_file, make_record, merge, read_records
+from smalti.storage.reflections import read_reflections
 
-__all__ = [
-    "HISTORY_KEY",
-    "HISTORY_MARK",
-    "Record",
-    "hash_file",
-    "make_record",
-    "merge",
-    "read_history",
-    "read_records",
-    "tips",
-]
-
-HISTORY_KEY = "smalti_history"
-"""Top-level key of files. Not ``history``: newer versions of DIALS keep lines of text under that."""
-
-HISTORY_MARK = f'{{"{HISTORY_KEY}":'
-"""How the text begins that holds the history of a ``.refl`` file."""
-
-Record = Mapping[str, Any]
-
-
-def hash_file(path: str | os.PathLike[str]) -> str:
-    """Give the SHA-256 of a file's bytes, in hexadecimal."""
-    try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"Cannot read '{path}'.", f"{error.strerror or error}.", "Check the file.") from None
-
-
-def make_record(
-    command: str,
-    argv: Sequence[str],
-    parameters: Mapping[str, Any],
-    changed: Mapping[str, Any],
-    inputs: Sequence[str | os.PathLike[str]],
-    plugins: Mapping[str, str],
-    parents: Sequence[Record] = (),
-) -> dict[str, Any]:
-    """Make the record of one command.
-
-    Parameters
-    ----------
-    command : str
-        Name of the command ("refine").
-    argv : sequence of str
-        The call, word by word.
-    parameters, changed : Mapping
-        All parameters, and those that differ from their default.
-    inputs : sequence of paths
-        Each is recorded with its absolute path, size and SHA-256.
-    plugins : Mapping
-        Plugin name to version.
-    parents : sequence of records
-        The histories of the inputs, merged (:func:`merge`); the record keeps the identity of those
-        that nothing follows yet, so that the records of a history form a graph.
-    """
-    record: dict[str, Any] = {
-        "program": "smalti",
-        "version": importlib.metadata.version("smalti"),
-        "command": command,
-        "argv": list(argv),
-        "parameters": _jsonable(parameters),
-        "changed": _jsonable(changed),
-        "inputs": [_input(Path(path)) for path in inputs],
-        "parents": tips(parents),
-        "plugins": dict(plugins),
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "host": socket.gethostname(),
-        "python": platform.python_version(),
-        "platform": f"{sys.platform} {platform.machine()}",
-    }
-    return {"id": _identity(record), **record}
-
-
-def merge(*histories: Iterable[Record]) -> tuple[Record, ...]:
-    """Join histories without saying anything twice, parents before children.
-
-    Each history is in order, so keeping the first of every record keeps the whole in order.
-    """
-    seen: dict[str, Record] = {}
-    for record in (record for history in histories for record in history):
-        seen.setdefault(str(record.get("id") or _identity(record)), record)
-    return tuple(seen.values())
-
-
-def tips(history: Sequence[Record]) -> list[str]:
-    """Give the identities of the records that are no record's parent: where a history ends."""
-    followed = {parent for record in history for parent in record.get("parents", ())}
-    identities = [str(record["id"]) for record in history if record.get("id")]
-    return [identity for identity in identities if identity not in followed]
-
-
-def read_records(value: Any, path: Path) -> tuple[Record, ...]:
-    """Check that a value read from a file is a history."""
-    if not isinstance(value, list) or not all(isinstance(record, dict) for record in value):
-        raise InputError(
-            f"'{path}' has a history that cannot be read.",
-            f"{HISTORY_KEY}: a list of records is needed.",
-            f"Remove the key {HISTORY_KEY} from the file, or make the file again.",
-        )
-    return tuple(value)
+__all__ = ["describe_history", "hash_file", "make_record", "merge", "read_history"]
 
 
 def read_history(path: str | os.PathLike[str]) -> tuple[Record, ...]:
-    """Read the history that a file carries, oldest first; one written by another program has none."""
-    from smalti.storage.experiments import read_experiments
-    from smalti.storage.reflections import read_reflections
+    """Read the history that a file carries, oldest first; a file of another program has none.
 
+    Knows experiment lists (``.expt``), reflection tables (``.refl``, ``.h5``) and the JSON results of
+    commands. Lines that newer versions of DIALS leave in an experiment list come first, each as a
+    record with the one key ``line``.
+    """
     path = Path(path)
+    if path.suffix == ".json":
+        return _from_result(path)
     if path.suffix == ".expt":
-        return read_experiments(path).history
+        experiments = read_experiments(path)
+        lines = experiments.extra.get("history", ())
+        foreign = tuple({"line": line} for line in lines if isinstance(line, str))
+        return (*foreign, *experiments.history)
     return read_reflections(path).history
 
 
-def _input(path: Path) -> dict[str, Any]:
-    return {"path": os.path.abspath(path), "bytes": path.stat().st_size, "sha256": hash_file(path)}
+def _from_result(path: Path) -> tuple[Record, ...]:
+    value = load_json(path)
+    if isinstance(value, dict) and value.get("__id__") == "ExperimentList":
+        return read_experiments(path).history
+    for key in (HISTORY_KEY, "history"):
+        if isinstance(value, dict) and key in value:
+            return read_records(value[key], path)
+    raise InputError(
+        f"'{path}' carries no history.",
+        "It is not a result of smalti: it has no key 'history'.",
+        "Give an .expt, .refl, .h5 or .json file that smalti wrote.",
+    )
 
 
-def _identity(record: Record) -> str:
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def describe_history(history: Sequence[Record]) -> str:
+    """Tell a history in words: for each command when, where, which versions, what from and what changed."""
+    if not history:
+        return "  No history: the file was not written by smalti."
+    return "\n".join(f"{k:>3}. {_describe(record)}" for k, record in enumerate(history, 1))
 
 
-def _jsonable(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Give values as they will be read back from a file, so that identities survive it."""
-    plain: dict[str, Any] = json.loads(json.dumps(dict(values), default=str))
-    return plain
+def _describe(record: Record) -> str:
+    if "line" in record:
+        return str(record["line"])
+    lines = [
+        f"{record.get('program', '?')} {record.get('command', '?')}   {_when(record)}",
+        "call     " + " ".join(_quoted(str(word)) for word in record.get("argv", ())),
+        f"version  {record.get('version', '?')}, Python {record.get('python', '?')}"
+        + "".join(f", {name} {version}" for name, version in _mapping(record, "plugins").items()),
+    ]
+    lines += [f"changed  {name} = {_shown(value)}" for name, value in _mapping(record, "changed").items()]
+    inputs = [item for item in record.get("inputs", ()) if isinstance(item, Mapping)]
+    lines += [f"input    {item.get('path')}   sha256 {str(item.get('sha256'))[:12]}" for item in inputs[:6]]
+    if len(inputs) > 6:
+        lines.append(f"input    and {len(inputs) - 6} more, to {inputs[-1].get('path')}")
+    return "\n     ".join(line for line in lines if line.strip() != "call")
+
+
+def _mapping(record: Record, key: str) -> Mapping[str, Any]:
+    value = record.get(key, {})
+    return value if isinstance(value, Mapping) else {}
+
+
+def _when(record: Record) -> str:
+    time = str(record.get("time", "at an unknown time"))
+    return f"{time[:19].replace('T', ' ')} UTC on {record.get('host', 'an unknown host')}"
+
+
+def _quoted(word: str) -> str:
+    return f"'{word}'" if not word or any(mark in word for mark in " *?#'\"") else word
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if isinstance(value, str) else str(value)

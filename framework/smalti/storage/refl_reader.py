@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from smalti.errors import InputError
 from smalti.storage.columns import SHOEBOX, STRING, TYPES
-from smalti.storage.history import HISTORY_KEY, HISTORY_MARK, Record, read_records
 from smalti.storage.opaque import FixedRows, OpaqueColumn, Shoeboxes
 from smalti.storage.places import read_bytes
+from smalti.storage.records import HISTORY_KEY, HISTORY_MARK, Record, read_records
 from smalti.tables import SCHEMA, Reflections
 
 __all__ = ["MAGIC", "VERSIONS", "read_refl"]
@@ -52,11 +52,11 @@ def read_refl(path: Path) -> Reflections:
 
 def refuse_pickle(path: Path) -> NoReturn:
     """Say why a pickle is not read, and how to convert it."""
+    target = f"{path.stem}_converted.refl" if path.suffix == ".refl" else f"{path.stem}.refl"
     raise InputError(
-        f"'{path}' is a Python pickle, which can run any program hidden in it when it is loaded and is "
-        f'therefore never read; convert it where you trust it, with: dials.python -c "from '
-        f"dials.array_family import flex; flex.reflection_table.from_pickle('{path}').as_file("
-        f"'{path.with_suffix('.msgpack.refl').name}')\"",
+        f"'{path}' is a Python pickle, which is never read because loading one can run any program hidden "
+        'in it; where you trust it, convert it with: dials.python -c "from dials.array_family import flex; '
+        f"flex.reflection_table.from_file('{path}').as_file('{target}')\""
     )
 
 
@@ -134,7 +134,8 @@ class _Reader:
                 history = self.history(name)
             else:
                 names[key] = name
-        return names, history
+        # Where there were no identifiers the history came with an empty one for experiment 0.
+        return ({} if history and names == {0: ""} else names), history
 
     def history(self, text: str) -> tuple[Record, ...]:
         try:

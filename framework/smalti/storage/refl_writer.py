@@ -13,8 +13,8 @@ import numpy as np
 from smalti.errors import DataError
 from smalti.storage.atomic import atomic_path
 from smalti.storage.columns import disk_form
-from smalti.storage.history import HISTORY_KEY, Record
 from smalti.storage.opaque import FixedRows, Shoeboxes
+from smalti.storage.records import HISTORY_KEY, Record
 from smalti.storage.refl_reader import MAGIC
 from smalti.tables import Opaque, Reflections
 
