@@ -57,6 +57,11 @@ class FrameHeader:
         Seconds since 1970, 0 when unknown.
     size : tuple of int
         Fast and slow size of the raw frame, pixels.
+    notes : tuple of str
+        What the reader had to assume because the header does not say it; shown once per sweep.
+
+    A wavelength of 0, and a detector through the sample (distance 0), mean that the header says
+    nothing of them: the user has to.
     """
 
     beam: Beam
@@ -67,6 +72,7 @@ class FrameHeader:
     exposure: float
     epoch: float
     size: tuple[int, int]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,68 @@
+"""The bytes of a file, with ``.gz`` and ``.bz2`` undone: for steps and for readers alike."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, cast
+
+from smalti.errors import InputError
+
+__all__ = ["COMPRESSED", "read_head", "read_whole"]
+
+COMPRESSED: dict[str, Callable[[Path], IO[bytes]]] = {
+    ".gz": lambda path: cast(IO[bytes], gzip.open(path, "rb")),
+    ".bz2": lambda path: cast(IO[bytes], bz2.open(path, "rb")),
+}
+"""How to open each compressed suffix."""
+
+
+def read_head(path: Path, size: int = 4096) -> bytes:
+    """Read the first bytes of a file's contents: ``size`` of them, or all where there are fewer.
+
+    Raises
+    ------
+    InputError
+        The file is missing, unreadable, or its compressed data are damaged in these bytes.
+    """
+    return _read(path, size)
+
+
+def read_whole(path: Path) -> bytes:
+    """Read the whole contents of a file.
+
+    Raises
+    ------
+    InputError
+        The file is missing, unreadable, or its compressed data are damaged or cut short.
+    """
+    return _read(path, -1)
+
+
+def _read(path: Path, size: int) -> bytes:
+    try:
+        with COMPRESSED.get(path.suffix.lower(), _plain)(path) as file:
+            return file.read(size)
+    except FileNotFoundError:
+        raise InputError(
+            f"There is no file {path}.", fix="Check the name and the folder you are in."
+        ) from None
+    except (EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
+        raise InputError(
+            f"{path} is damaged.",
+            f"Its compressed data cannot be undone: {error}.",
+            "Copy the file again from where it was measured.",
+        ) from None
+    except OSError as error:
+        # bz2 tells damaged data by a plain OSError, without the number that the system gives.
+        why = error.strerror or f"Its compressed data cannot be undone: {error}"
+        raise InputError(
+            f"{path} cannot be read.", f"{why}.", "Check the file and its permissions."
+        ) from None
+
+
+def _plain(path: Path) -> IO[bytes]:
+    return path.open("rb")
