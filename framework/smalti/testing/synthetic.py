@@ -10,21 +10,9 @@ from numpy.typing import NDArray
 from smalti.geometry.panels import PanelArrays, to_mm, to_px
 from smalti.geometry.reciprocal import B_from_cell
 from smalti.geometry.rotation import rotation
-from smalti.models import (
-    LAYOUTS,
-    Beam,
-    Crystal,
-    Detector,
-    Experiment,
-    Experiments,
-    Goniometer,
-    ModuleLayout,
-    Panel,
-    Scan,
-    modular,
-    single,
-)
+from smalti.models import Beam, Crystal, Detector, Experiment, Experiments, Goniometer, Scan
 from smalti.steps.predicting import predict_sweep
+from smalti.steps.simulating.instrument import displaced, find_layout, flat_detector
 from smalti.tables import Flag, Reflections
 
 __all__ = ["THAUMATIN", "crystal", "detector", "displaced", "experiment", "layout", "observations"]
@@ -35,9 +23,7 @@ THAUMATIN = (57.834, 57.834, 150.022, 90.0, 90.0, 90.0)
 """Cell of the tutorial's thaumatin, Angstrom and degrees (P 4)."""
 
 
-def layout(name: str) -> ModuleLayout:
-    """Give a known module layout by name, e.g. "PILATUS 6M"."""
-    return next(item for item in LAYOUTS if item.name == name)
+layout = find_layout
 
 
 def detector(
@@ -59,14 +45,7 @@ def detector(
     modules : bool
         Whether to divide it into its modules.
     """
-    grid = layout(name)
-    size, pixel = grid.frame, grid.pixel_size
-    x, y = beam_centre or (size[0] / 2, size[1] / 2)
-    whole = Panel(
-        "Panel", (1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (-x * pixel, y * pixel, -distance), size, (pixel, pixel),
-        trusted_range=(0.0, 1048500.0), thickness=0.32, material="Si", mu=3.96, parallax=True,
-    )  # fmt: skip
-    return modular(whole, grid.windows(), grid.module) if modules else single(whole)
+    return flat_detector(find_layout(name), distance, beam_centre, modules=modules)
 
 
 def crystal(
@@ -100,32 +79,6 @@ def experiment(
         crystal,
         identifier="synthetic",
     )
-
-
-def displaced(
-    detector: Detector,
-    rng: np.random.Generator,
-    shift: tuple[float, float, float] = (0.05, 0.05, 0.05),
-    turn: tuple[float, float, float] = (0.15e-3, 0.15e-3, 0.3e-3),
-) -> Detector:
-    """Displace every panel at random about its centre, in its own frame.
-
-    Parameters
-    ----------
-    shift : (fast, slow, normal) mm, RMS
-    turn : about (fast, slow, normal) rad, RMS
-    """
-    d = detector.stacked()
-    arrays = PanelArrays.of(detector)
-    for k in range(len(d)):
-        basis = np.column_stack([d[k, :, 0], d[k, :, 1], np.cross(d[k, :, 0], d[k, :, 1])])
-        centre = d[k] @ np.array([*(arrays.image_size[k] * arrays.pixel_size[k] / 2), 1.0])
-        vector = basis @ (rng.normal(size=3) * turn)
-        angle = float(np.linalg.norm(vector))
-        R = rotation(vector, angle) if angle > 0 else np.eye(3)
-        d[k, :, :2] = R @ d[k, :, :2]
-        d[k, :, 2] = centre + R @ (d[k, :, 2] - centre) + basis @ (rng.normal(size=3) * shift)
-    return detector.with_panel_frames(d)
 
 
 def observations(

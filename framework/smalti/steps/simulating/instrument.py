@@ -1,0 +1,151 @@
+"""The instrument of a simulation: the detector as it is and as the headers have it, beam, axis and scan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from smalti.errors import UsageError
+from smalti.geometry.attenuation import attenuation_coefficient
+from smalti.geometry.panels import PanelArrays
+from smalti.geometry.rotation import rotation
+from smalti.models import (
+    LAYOUTS,
+    Beam,
+    Detector,
+    Experiment,
+    Goniometer,
+    ModuleLayout,
+    Panel,
+    Scan,
+    modular,
+    single,
+)
+from smalti.options import suggest
+from smalti.steps.simulating.options import SimulateOptions
+from smalti.units import MRAD, radians
+
+__all__ = ["COUNT_CUTOFF", "displaced", "find_layout", "flat_detector", "nominal", "true"]
+
+COUNT_CUTOFF = 1048500
+"""Largest count that the 20-bit counters of a PILATUS are trusted with."""
+
+
+def find_layout(name: str) -> ModuleLayout:
+    """Give a known module layout by name, e.g. "PILATUS 6M".
+
+    Raises
+    ------
+    UsageError
+        There is no such layout.
+    """
+    for item in LAYOUTS:
+        if item.name.lower() == name.strip().lower():
+            return item
+    raise UsageError(
+        f"Unknown detector layout '{name}'.",
+        "A layout says how a frame divides into modules.",
+        suggest(name, [item.name for item in LAYOUTS]),
+    )
+
+
+def flat_detector(
+    layout: ModuleLayout,
+    distance: float,
+    beam_centre: tuple[float, float] | None = None,
+    *,
+    modules: bool = True,
+    thickness: float = 0.32,
+    mu: float = 3.96,
+) -> Detector:
+    """Make a flat silicon detector perpendicular to a beam along -z: fast along +x, slow along -y.
+
+    Parameters
+    ----------
+    distance : float
+        mm.
+    beam_centre : (fast, slow) px, optional
+        Default: the middle of the frame.
+    modules : bool
+        Whether to divide it into its modules.
+    thickness, mu : float
+        Of the sensor, mm and 1/mm.
+    """
+    size, pixel = layout.frame, layout.pixel_size
+    x, y = beam_centre or (size[0] / 2, size[1] / 2)
+    whole = Panel(
+        "Panel", (1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (-x * pixel, y * pixel, -distance), size, (pixel, pixel),
+        trusted_range=(0.0, float(COUNT_CUTOFF)), thickness=thickness, material="Si", mu=mu, parallax=True,
+    )  # fmt: skip
+    return modular(whole, layout.windows(), layout.module) if modules else single(whole)
+
+
+def displaced(
+    detector: Detector,
+    rng: np.random.Generator,
+    shift: tuple[float, float, float] = (0.05, 0.05, 0.05),
+    turn: tuple[float, float, float] = (0.15e-3, 0.15e-3, 0.3e-3),
+) -> Detector:
+    """Displace every panel at random about its centre, in its own frame.
+
+    Parameters
+    ----------
+    shift : (fast, slow, normal) mm, RMS
+    turn : about (fast, slow, normal) rad, RMS
+    """
+    d = detector.stacked()
+    arrays = PanelArrays.of(detector)
+    for k in range(len(d)):
+        basis = np.column_stack([d[k, :, 0], d[k, :, 1], np.cross(d[k, :, 0], d[k, :, 1])])
+        centre = d[k] @ np.array([*(arrays.image_size[k] * arrays.pixel_size[k] / 2), 1.0])
+        vector = basis @ (rng.normal(size=3) * turn)
+        angle = float(np.linalg.norm(vector))
+        R = rotation(vector, angle) if angle > 0 else np.eye(3)
+        d[k, :, :2] = R @ d[k, :, :2]
+        d[k, :, 2] = centre + R @ (d[k, :, 2] - centre) + basis @ (rng.normal(size=3) * shift)
+    return detector.with_panel_frames(d)
+
+
+def nominal(options: SimulateOptions) -> Experiment:
+    """Give the experiment as the image headers state it: flat, and to the digits of a header."""
+    layout = find_layout(options.layout)
+    centre = options.beam_centre or (layout.frame[0] / 2, layout.frame[1] / 2)
+    stated = (
+        round(centre[0] + options.header_beam_error[0], 2),
+        round(centre[1] + options.header_beam_error[1], 2),
+    )
+    distance = round(options.distance + options.header_distance_error, 2)
+    return _experiment(options, _detector(options, layout, distance, stated))
+
+
+def true(options: SimulateOptions) -> Experiment:
+    """Give the experiment as it is: panels misplaced; no crystal yet."""
+    layout = find_layout(options.layout)
+    flat = _detector(options, layout, options.distance, options.beam_centre)
+    rng = np.random.default_rng([options.seed, 1])
+    turn = (options.turn[0] * MRAD, options.turn[1] * MRAD, options.turn[2] * MRAD)
+    return _experiment(options, displaced(flat, rng, options.shift, turn))
+
+
+def _detector(
+    options: SimulateOptions,
+    layout: ModuleLayout,
+    distance: float,
+    beam_centre: tuple[float, float] | None,
+) -> Detector:
+    mu = attenuation_coefficient("Si", round(options.wavelength, 5))
+    return flat_detector(layout, distance, beam_centre, thickness=options.sensor_thickness, mu=mu)
+
+
+def _experiment(options: SimulateOptions, detector: Detector) -> Experiment:
+    # Rounded as in a header, so that the files and the models say the same.
+    width, start = round(options.width, 4), round(options.start, 4)
+    scan = Scan(
+        (1, options.n_images),
+        (radians(start), radians(width)),
+        (0.1,) * options.n_images,
+        tuple(round(0.1 * k, 3) for k in range(options.n_images)),
+    )
+    beam = Beam(wavelength=round(options.wavelength, 5), polarization_fraction=0.99)
+    return replace(Experiment(beam, detector, Goniometer(), scan), identifier=f"simulated-{options.seed}")

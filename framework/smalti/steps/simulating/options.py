@@ -1,0 +1,85 @@
+"""What can be simulated: the options, and the two data sets of the demonstration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from smalti.options import option
+
+__all__ = ["FULL_DEMO", "QUICK_DEMO", "SimulateOptions"]
+
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class SimulateOptions:
+    """Crystal, detector, scan and exposure of a simulated data set, and what is wrong with them."""
+
+    output: Literal["images", "strong", "indexed"] = option(
+        "images", "What to make: image files, a table of found spots, or a table of indexed spots."
+    )
+    prefix: str = option("simulated", "Start of the names of the image files.", min_length=1)
+    seed: int = option(1, "Start of all random numbers: the same seed gives the same bytes.", ge=0, le=2**63)
+
+    unit_cell: tuple[float, float, float, float, float, float] = option(
+        (57.834, 57.834, 150.022, 90.0, 90.0, 90.0), "Unit cell a,b,c,alpha,beta,gamma.", unit="Angstrom, deg"
+    )
+    space_group: str = option("P 41 21 2", "Space group; reflections that it extinguishes are left out.")
+    orientation: Triple | None = option(
+        None, "Turns of the crystal about x, y and z, in this order; none: at random.", unit="deg"
+    )
+    mosaicity: float = option(
+        0.15, "Spread of the crystal's orientation (standard deviation).", unit="deg", gt=0.0, le=5.0
+    )
+    d_min: float = option(
+        0.0, "Resolution limit; 0 goes to the corners of the detector.", unit="Angstrom", ge=0.0
+    )
+    b_factor: float = option(
+        20.0, "Fall-off of intensity with resolution (Wilson B).", unit="Angstrom^2", ge=0.0
+    )
+
+    layout: str = option("PILATUS 6M", "Detector, by the name of its module layout.")
+    sensor_thickness: float = option(0.32, "Thickness of the silicon sensor.", unit="mm", gt=0.0, le=5.0)
+    distance: float = option(400.0, "True distance from sample to detector.", unit="mm", gt=0.0)
+    beam_centre: tuple[float, float] | None = option(
+        None, "True beam centre, fast,slow; none: the middle of the frame.", unit="px"
+    )
+    wavelength: float = option(0.9686, "Wavelength.", unit="Angstrom", gt=0.2, lt=5.0)
+    shift: Triple = option(
+        (0.06, 0.06, 0.03), "Misplacement of panels along fast, slow and normal (RMS).", unit="mm"
+    )
+    turn: Triple = option(
+        (0.15, 0.15, 0.5), "Misplacement of panels about fast, slow and normal (RMS).", unit="mrad"
+    )
+    header_beam_error: tuple[float, float] = option(
+        (0.0, 0.0), "What the image headers add to the true beam centre, fast,slow.", unit="px"
+    )
+    header_distance_error: float = option(0.0, "What the image headers add to the true distance.", unit="mm")
+
+    n_images: int = option(180, "Number of images.", ge=1, le=100_000)
+    width: float = option(0.5, "Rotation per image.", unit="deg", gt=0.0, le=20.0)
+    start: float = option(0.0, "Rotation angle at the start of the first image.", unit="deg")
+
+    counts: float = option(
+        300.0, "Photons of a reflection, mean over all reflections.", unit="counts", gt=0.0
+    )
+    background: float = option(
+        0.5, "Background per pixel, mean over the detector.", unit="counts", ge=0.0, le=1e5
+    )
+    spot_sigma: float = option(
+        0.8, "Size of a spot on the detector (standard deviation).", unit="px", gt=0.05, le=25.0
+    )
+    beam_stop: float = option(3.0, "Radius of the beam stop's shadow; 0 for none.", unit="mm", ge=0.0)
+    dead_pixels: int = option(300, "Pixels that do not count; images mark them with -2.", ge=0)
+    hot_pixels: int = option(0, "Pixels that count far too much in every image.", ge=0)
+    outliers: float = option(
+        0.02, "Spots that belong to no reflection, as a fraction of the reflections.", ge=0.0, le=1.0
+    )
+
+
+QUICK_DEMO = SimulateOptions(prefix="demo", n_images=60, width=1.0, mosaicity=0.3)
+"""The demonstration that ends within a minute on two cores."""
+
+FULL_DEMO = SimulateOptions(prefix="demo", n_images=360, width=0.5)
+"""The demonstration that ends within five minutes on two cores."""

@@ -1,0 +1,119 @@
+"""Draw the frames of a sweep, several at a time, and write them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.models import Experiment
+from smalti.progress import Progress
+from smalti.steps.simulating.backgrounds import Scene
+from smalti.steps.simulating.cbf import header, write_cbf
+from smalti.steps.simulating.instrument import COUNT_CUTOFF
+from smalti.steps.simulating.options import SimulateOptions
+from smalti.steps.simulating.spots import Exposures
+from smalti.steps.simulating.spurious import Spurious
+from smalti.tables import Reflections
+from smalti_ext import render
+
+__all__ = ["SpotList", "draw", "image_path", "spot_list", "template", "write_images"]
+
+
+@dataclass(frozen=True, slots=True)
+class SpotList:
+    """Spots as the kernel takes them.
+
+    Attributes
+    ----------
+    centres : (N, 2) float64
+        Fast and slow position on the raw frame, px.
+    windows : (N, 4) int32
+        x0 x1 y0 y1 of each spot's panel on the raw frame.
+    exposures : Exposures
+        Which image sees how much of which spot.
+    """
+
+    centres: NDArray[np.float64]
+    windows: NDArray[np.int32]
+    exposures: Exposures
+
+
+def spot_list(truth: Experiment, table: Reflections, exposures: Exposures, spurious: Spurious) -> SpotList:
+    """Place the reflections of a table, and the spurious spots, on the raw frame."""
+    panels = truth.detector.panels
+    window = np.array([p.window for p in panels], dtype=np.int32)
+    end = window + np.array([p.image_size for p in panels], dtype=np.int32)
+    edges = np.column_stack([window[:, 0], end[:, 0], window[:, 1], end[:, 1]])
+    panel = np.concatenate([table["panel"].astype(np.intp), spurious.panel])
+    centres = np.concatenate([table["xyzcal.px"][:, :2], spurious.px]) + window[panel]
+    spot = np.concatenate([exposures.spot, table.n_rows + np.arange(len(spurious.panel))])
+    image = np.concatenate([exposures.image, spurious.image])
+    counts = np.concatenate([exposures.counts, spurious.counts])
+    order = np.argsort(image, kind="stable")
+    return SpotList(
+        np.ascontiguousarray(centres),
+        np.ascontiguousarray(edges[panel]),
+        Exposures(spot[order], image[order], counts[order]),
+    )
+
+
+def draw(scene: Scene, spots: SpotList, image: int, options: SimulateOptions) -> NDArray[np.int32]:
+    """Draw the counts of one image (array index from 0), (slow, fast) int32."""
+    counts = np.empty(scene.mean.shape, dtype=np.int32)
+    render.background(scene.mean, scene.at_zero, options.seed, image, counts)
+    rows = spots.exposures.on(image)
+    spot = spots.exposures.spot[rows]
+    render.spots(
+        spots.centres[spot], spots.exposures.counts[rows], spots.windows[spot], options.spot_sigma,
+        scene.transmission, options.seed, image, COUNT_CUTOFF, counts,
+    )  # fmt: skip
+    return counts
+
+
+def template(directory: Path, options: SimulateOptions) -> str:
+    """Give the absolute path of the images, with # for the digits of their numbers."""
+    return str(directory.resolve() / f"{options.prefix}_#####.cbf")
+
+
+def image_path(directory: Path, options: SimulateOptions, image: int) -> Path:
+    """Give the path of one image (array index from 0)."""
+    return directory / f"{options.prefix}_{image + 1:05d}.cbf"
+
+
+def write_images(
+    nominal: Experiment,
+    scene: Scene,
+    spots: SpotList,
+    options: SimulateOptions,
+    directory: Path,
+    progress: Progress,
+    jobs: int = 0,
+) -> tuple[Path, ...]:
+    """Draw and write all images of a sweep; ``jobs`` at a time (0: one for each processor)."""
+
+    def make(image: int) -> Path:
+        path = image_path(directory, options, image)
+        text = header(nominal, image, options.layout, len(scene.dead))
+        write_cbf(path, draw(scene, spots, image, options), text)
+        return path
+
+    return _in_parallel(make, options.n_images, jobs or os.cpu_count() or 1, progress)
+
+
+def _in_parallel(make: Callable[[int], Path], number: int, jobs: int, progress: Progress) -> tuple[Path, ...]:
+    paths = []
+    executor = ThreadPoolExecutor(jobs)
+    try:
+        for path in executor.map(make, range(number)):
+            paths.append(path)
+            progress("drawing images", len(paths), number)
+    finally:
+        # On an interrupt nobody wants the images that are still waiting.
+        executor.shutdown(cancel_futures=True)
+    return tuple(paths)
