@@ -1,1 +1,5 @@
-"""To be written."""
+"""The command line: ``smalti COMMAND``."""
+
+from smalti.cli.app import main
+
+__all__ = ["main"]

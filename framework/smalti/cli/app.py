@@ -1,0 +1,154 @@
+"""The typer application: a group of commands that are imported when they are used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from smalti.cli.catalogue import COMMANDS, load
+from smalti.errors import SmaltiError, UsageError
+from smalti.options import suggest
+
+__all__ = ["main", "make_app"]
+
+_HELP = """Find where every module of an X-ray detector really is, from diffraction images.
+
+Every step reads and writes the files of DIALS (.expt, .refl). smalti COMMAND --help explains a command."""
+
+# typer carries its own copy of click since 0.26 and used the click package before; the class of all usage
+# errors is reached the same way in both.
+_ParserError: type[Any] = typer.BadParameter.__mro__[1]
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are imported one at a time, when they run or show their own help."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Name the commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import a command; None when there is no such command."""
+        if cmd_name not in COMMANDS:
+            return None
+        from smalti.cli.building import typer_command
+
+        return typer_command(load(cmd_name))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that was asked for.
+
+        Raises
+        ------
+        UsageError
+            There is none; suggests the nearest.
+        """
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise UsageError(
+                f"There is no command '{args[0]}'.",
+                f"Commands: {', '.join(COMMANDS)}.",
+                suggest(args[0], list(COMMANDS)) if _close(args[0]) else "See: smalti --help",
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands in sections, from the catalogue alone."""
+        for section in dict.fromkeys(entry.section for entry in COMMANDS.values()):
+            rows = [(name, entry.summary) for name, entry in COMMANDS.items() if entry.section == section]
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+
+def _close(word: str) -> bool:
+    return suggest(word, list(COMMANDS)).startswith("Did")
+
+
+def _version(asked: bool | None) -> None:
+    if asked:
+        import smalti
+
+        print(f"smalti {smalti.__version__}")
+        raise typer.Exit
+
+
+def make_app() -> Any:
+    """Make the application, ready to be called with arguments."""
+    app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, add_completion=True, help=_HELP)
+
+    @app.callback(
+        epilog="Example: smalti calibrate images/*.cbf -o calibrated",
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    def options(
+        version: Annotated[
+            bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        ] = None,
+    ) -> None:
+        """Take the options before the command."""
+
+    return typer.main.get_command(app)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program and give its exit status.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The words after ``smalti``; those of the process by default.
+    """
+    words = _normalised(sys.argv[1:] if argv is None else argv)
+    try:
+        status = make_app().main(args=words, prog_name="smalti", standalone_mode=False, obj=tuple(words))
+    except _ParserError as error:
+        return _tell(_translated(error), words)
+    except SmaltiError as error:
+        return _tell(error, words)
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (smalti show ... | head); nothing is wrong.
+        sys.stdout = None
+        return 0
+    return int(status or 0)
+
+
+def _tell(error: SmaltiError, words: Sequence[str]) -> int:
+    from smalti.cli.running import tell_error
+
+    return tell_error(error, words)
+
+
+def _normalised(words: Sequence[str]) -> list[str]:
+    """Let ``--show-params`` stand alone: it takes a value only behind an equals sign."""
+    return ["--show-params=used" if word == "--show-params" else word for word in words]
+
+
+def _translated(error: Any) -> SmaltiError:
+    """Put what the parser complains of into three lines."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "smalti"
+    flags = [flag for p in context.command.get_params(context) for flag in p.opts] if context else []
+    wrong = getattr(error, "option_name", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return UsageError("No command was given.", f"Commands: {', '.join(COMMANDS)}.", "See: smalti --help")
+    if wrong and type(error).__name__ == "NoSuchOption":
+        known = [flag for flag in flags if flag.startswith("--")]
+        return UsageError(
+            f"{path} has no option '{wrong}'.",
+            f"It has: {', '.join(sorted(known))}.",
+            _option_hint(wrong, known, path),
+        )
+    return UsageError(f"{path}: {error.format_message().rstrip('.')}.", "", f"See: {path} --help")
+
+
+def _option_hint(wrong: str, known: Sequence[str], path: str) -> str:
+    hint = suggest(wrong, list(known))
+    if hint.startswith("Did"):
+        return hint
+    word = wrong.lstrip("-").replace("-", "_")
+    return f"If it is a parameter: smalti params search {word}. Otherwise see: {path} --help"

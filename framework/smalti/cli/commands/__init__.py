@@ -1,0 +1,1 @@
+"""One module per command; each gives its specification as ``COMMAND``."""

@@ -1,0 +1,52 @@
+"""``smalti simulate``: data with known truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from smalti.cli.command import Command, Daily, Outcome, Request, Stage
+from smalti.cli.work import FORCE, JOBS, jobs
+from smalti.steps.simulating import SimulateOptions, simulate
+
+__all__ = ["COMMAND", "STAGE"]
+
+STAGE = Stage("simulate", SimulateOptions)
+
+
+def run(request: Request) -> Outcome:
+    """Simulate, into the folder of ``-o``."""
+    options = request.settings.options(STAGE)
+    made = simulate(options, Path(request.output), request.progress, jobs(request))
+    outputs = (*made.images[:1], *made.tables, *made.truth_files)
+    return Outcome(made.summary(), made.text(), outputs, made.warnings)
+
+
+COMMAND = Command(
+    "simulate",
+    run,
+    usage="[NAME=VALUE...]",
+    details=(
+        "Makes images (or a table of spots) of a crystal on a detector whose panels are displaced, and saves "
+        "the truth beside them: truth.expt, truth.refl, truth.json. Use it to plan an experiment: how many "
+        "images, how strong, how far, to find the panels as well as you need."
+    ),
+    example="smalti simulate --layout 'PILATUS 2M' --n-images 90 --shift 0.1,0.1,0 -o simulated",
+    stages=(STAGE,),
+    daily=(
+        Daily("--make", "simulate.output"),
+        Daily("--layout", "simulate.layout"),
+        Daily("--distance", "simulate.distance"),
+        Daily("--unit-cell", "simulate.unit_cell"),
+        Daily("--space-group", "simulate.space_group"),
+        Daily("--n-images", "simulate.n_images"),
+        Daily("--width", "simulate.width"),
+        Daily("--counts", "simulate.counts"),
+        Daily("--mosaicity", "simulate.mosaicity"),
+        Daily("--shift", "simulate.shift"),
+        Daily("--turn", "simulate.turn"),
+        Daily("--seed", "simulate.seed"),
+    ),
+    switches=(JOBS, FORCE),
+    output="simulated",
+    folder=True,
+)

@@ -1,0 +1,232 @@
+"""Recognise the files that a command is given, whatever their order and whatever they are called."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+
+from smalti.errors import InputError, UsageError
+
+__all__ = ["Kind", "check_exist", "claim_folder", "folder_of", "recognise", "sort_files", "stem"]
+
+
+class Kind(Enum):
+    """What a file is, in words for messages."""
+
+    EXPERIMENTS = "an experiment list (.expt)"
+    REFLECTIONS = "a reflection table (.refl)"
+    IMAGE = "an image"
+    FOLDER = "a folder"
+    PICKLE = "a Python pickle"
+    JSON = "a JSON file, but no experiment list"
+    HTML = "a web page"
+    UNKNOWN = "a file of no kind that smalti knows"
+
+
+_SUFFIXES = {
+    ".expt": Kind.EXPERIMENTS,
+    ".refl": Kind.REFLECTIONS,
+    ".cbf": Kind.IMAGE,
+    ".img": Kind.IMAGE,
+    ".nxs": Kind.IMAGE,
+    ".gz": Kind.IMAGE,
+    ".bz2": Kind.IMAGE,
+    ".pickle": Kind.PICKLE,
+}
+_MADE_BY = {Kind.EXPERIMENTS: "smalti import IMAGES", Kind.REFLECTIONS: "smalti find-spots EXPT"}
+
+
+def recognise(path: Path) -> Kind:
+    """Tell what a file is from its first bytes, and only where they do not tell from its name."""
+    if path.is_dir():
+        return Kind.FOLDER
+    with path.open("rb") as stream:
+        head = stream.read(4096)
+    start = head.lstrip()[:16]
+    if start.startswith(b"{") and b"HEADER_BYTES" in head[:64]:  # SMV opens with a brace, as JSON does
+        return Kind.IMAGE
+    if start.startswith(b"{"):
+        known = b"ExperimentList" in head or b'"experiment"' in head
+        return Kind.EXPERIMENTS if known or path.suffix == ".expt" else Kind.JSON
+    if b"reflection_table" in head[:128]:
+        return Kind.REFLECTIONS
+    if head.startswith(b"\x89HDF"):
+        return Kind.REFLECTIONS if path.suffix == ".h5" and "master" not in path.stem else Kind.IMAGE
+    if head.startswith((b"###CBF", b"\x1f\x8b", b"BZh")):
+        return Kind.IMAGE
+    if start.lower().startswith((b"<!doctype", b"<html")):
+        return Kind.HTML
+    if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
+        return Kind.PICKLE
+    return _SUFFIXES.get(path.suffix.lower(), Kind.UNKNOWN)
+
+
+def check_exist(files: Sequence[str]) -> tuple[Path, ...]:
+    """Give the paths of files that must be there and hold something.
+
+    Raises
+    ------
+    InputError
+        Names every one that is missing or empty, with the nearest names in their folders.
+    """
+    paths = tuple(Path(name) for name in files)
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        listed = ", ".join(map(str, missing))
+        raise InputError(
+            f"There is no file {listed}." if len(missing) == 1 else f"There are no files {listed}.",
+            " ".join(dict.fromkeys(_surroundings(path) for path in missing)),
+            " ".join(_nearest(path) for path in missing).strip()
+            or "Check the path, or the folder you are in.",
+        )
+    empty = [path for path in paths if path.is_file() and path.stat().st_size == 0]
+    if empty:
+        raise InputError(
+            f"{', '.join(map(str, empty))} is empty." if len(empty) == 1 else
+            f"These files are empty: {', '.join(map(str, empty))}.",
+            "It has 0 bytes: what should have written it was interrupted, or the disk was full.",
+            "Make it again, or copy it again.",
+        )  # fmt: skip
+    return paths
+
+
+def _surroundings(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f"The folder {folder} does not exist."
+    if any(sign in path.name for sign in "*?["):
+        return f"Nothing in {folder.resolve().name}/ matches the pattern."
+    alike = [item.name for item in sorted(folder.iterdir()) if item.suffix == path.suffix][:5]
+    if not alike:
+        return f"The folder {folder.resolve().name}/ holds no {path.suffix or 'such'} file."
+    return f"The folder {folder.resolve().name}/ holds {', '.join(alike)}."
+
+
+def _nearest(path: Path) -> str:
+    if not path.parent.is_dir():
+        return ""
+    names = [item.name for item in path.parent.iterdir()]
+    close = difflib.get_close_matches(path.name, names, n=2, cutoff=0.7)
+    return "Did you mean " + " or ".join(str(path.parent / name) for name in close) + "?" if close else ""
+
+
+def sort_files(command: str, files: Sequence[str], wanted: Sequence[Kind], example: str) -> tuple[Path, ...]:
+    """Put files into the order that a command wants, by what they are.
+
+    Parameters
+    ----------
+    command : str
+        For messages.
+    files : sequence of str
+        As the user wrote them, in any order.
+    wanted : sequence of Kind
+        One kind for each file; several files of one kind keep their order.
+    example : str
+        A call that works, for the message.
+
+    Raises
+    ------
+    UsageError
+        A file is missing from the call, or there is one too many.
+    InputError
+        A file does not exist, is empty or is something else.
+    """
+    paths = list(check_exist(files))
+    found: list[Path] = []
+    kinds = {path: recognise(path) for path in paths}
+    wrong = [path for path in paths if kinds[path] not in (*wanted, *_carried(wanted))]
+    if wrong:
+        words = " and ".join(kind.value for kind in dict.fromkeys(wanted))
+        raise InputError(
+            f"{wrong[0]} is {kinds[wrong[0]].value}.",
+            f"smalti {command} takes {words}.",
+            _advice(command, kinds[wrong[0]], example),
+        )
+    for kind in wanted:
+        fitting = [path for path in paths if kinds[path] in (kind, *_carried((kind,)))]
+        if not fitting:
+            raise UsageError(
+                f"smalti {command} needs {kind.value}, and none was given.",
+                f"Given: {', '.join(map(str, files)) or 'no file at all'}.",
+                f"Example: {example} (made by: {_MADE_BY.get(kind, 'an earlier step')}).",
+            )
+        found.append(fitting[0])
+        paths.remove(fitting[0])
+    if paths:
+        raise UsageError(
+            f"{', '.join(map(str, paths))} is one file too many for smalti {command}.",
+            f"It takes {' and '.join(kind.value for kind in wanted)}.",
+            f"Example: {example}",
+        )
+    return tuple(found)
+
+
+def _carried(wanted: Sequence[Kind]) -> tuple[Kind, ...]:
+    # A pickle given as a table goes on to the reader of tables, which says how to convert it.
+    return (Kind.PICKLE,) if Kind.REFLECTIONS in wanted else ()
+
+
+def _advice(command: str, kind: Kind, example: str) -> str:
+    if kind is Kind.IMAGE and command != "import":
+        return f"Make models of images first, with: smalti import IMAGES; then: {example}"
+    return f"Example: {example}"
+
+
+def stem(output: str) -> str:
+    """Give the NAME of ``-o NAME``, without a suffix that smalti would add itself."""
+    path = Path(output)
+    known = {".expt", ".refl", ".json", ".h5", ".html"}
+    return str(path.with_suffix("")) if path.suffix in known else output
+
+
+def folder_of(output: str) -> Path:
+    """Give the folder in which ``-o NAME`` puts files.
+
+    Raises
+    ------
+    InputError
+        It does not exist.
+    """
+    folder = Path(output).parent
+    if not folder.is_dir():
+        raise InputError(
+            f"The folder {folder} of the output {output} does not exist.",
+            "A folder is not made for you, since a misspelt one would hide the files.",
+            f"Make it with: mkdir -p {folder}",
+        )
+    return folder
+
+
+def claim_folder(output: str, again: bool) -> Path:
+    """Make the folder of ``-o`` ready.
+
+    Parameters
+    ----------
+    output : str
+    again : bool
+        Whether it may hold files already (``--force``, ``--resume``).
+
+    Raises
+    ------
+    UsageError
+        It holds files, and nobody said that they may be replaced.
+    InputError
+        The folder above it does not exist.
+    """
+    folder = Path(output)
+    folder_of(output)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(
+            f"{output} is a file.", "A folder is needed for the outputs.", "Name another with -o."
+        )
+    held = [item.name for item in folder.iterdir() if item.suffix != ".log"] if folder.is_dir() else []
+    if held and not again:
+        raise UsageError(
+            f"The folder {output} already holds {len(held)} files.",
+            f"Among them {', '.join(sorted(held)[:3])}; the new ones would mix with them.",
+            "Name another folder with -o, or allow it with --force.",
+        )
+    folder.mkdir(exist_ok=True)
+    return folder

@@ -1,0 +1,227 @@
+"""Run one command from parsed values to an exit status: log, progress, JSON, errors."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import smalti
+from smalti.cli.asking import make_request
+from smalti.cli.command import Command, Outcome, Request
+from smalti.cli.explaining import shown
+from smalti.cli.files import claim_folder, folder_of, stem
+from smalti.cli.logs import logging_to, open_log
+from smalti.cli.progress import showing
+from smalti.cli.telling import as_json, as_object, from_os_error, peak_memory_mb, three_lines
+from smalti.errors import SmaltiError, UntrustworthyError, UsageError
+
+__all__ = ["BUG", "INTERRUPTED", "execute", "tell_error"]
+
+BUG = 70
+INTERRUPTED = 130
+
+
+@dataclass
+class _Run:
+    """What is known of a run at any moment, for the object of ``--json``."""
+
+    command: Command
+    values: Mapping[str, Any]
+    argv: Sequence[str]
+    started: float = field(default_factory=time.perf_counter)
+    inputs: tuple[str, ...] = ()
+    outcome: Outcome | None = None
+
+    @property
+    def json(self) -> bool:
+        return bool(self.values.get("json"))
+
+    @property
+    def quiet(self) -> bool:
+        return bool(self.values.get("quiet"))
+
+    def object(self, status: int, error: SmaltiError | None = None) -> dict[str, Any]:
+        done = self.outcome
+        return {
+            "smalti": smalti.__version__,
+            "command": self.command.name,
+            "inputs": self.inputs,
+            "outputs": done.outputs if done else (),
+            "result": done.result if done else None,
+            "seconds": round(time.perf_counter() - self.started, 3),
+            "peak_memory_mb": peak_memory_mb(),
+            "warnings": (*done.warnings, *done.doubts) if done else (),
+            "status": status,
+            **({"error": as_object(error)} if error else {}),
+        }
+
+
+def execute(command: Command, values: Mapping[str, Any], argv: Sequence[str]) -> int:
+    """Run a command and give its exit status; says everything that is to be said."""
+    run = _Run(command, values, argv)
+    error: SmaltiError | None = None
+    try:
+        status = _attempt(run)
+    except SmaltiError as found:
+        status, error = found.exit_status, found
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+        error = _RunError(
+            "Interrupted.",
+            "Nothing half-written was left: every output is written whole or not at all.",
+            "Run the same command again." + (" Add --resume." if command.name == "calibrate" else ""),
+        )
+        error.status = status
+    except BrokenPipeError:
+        raise
+    except OSError as found:
+        error = from_os_error(found)
+        status = error.exit_status
+    except Exception as found:  # whatever is left is a mistake of ours, and the user must not get a traceback
+        status, error = BUG, _bug(found, values)
+    if error is not None:
+        if values.get("debug"):
+            traceback.print_exc(file=sys.stderr)
+        sys.stderr.write(three_lines(error) + "\n")
+    if run.json:
+        print(as_json(run.object(status, error)))
+    return status
+
+
+class _RunError(SmaltiError):
+    """An end that is no class of error: its status is set by hand."""
+
+    status = 0
+
+    @property
+    def exit_status(self) -> int:  # type: ignore[override]
+        return self.status
+
+
+def _bug(error: Exception, values: Mapping[str, Any]) -> SmaltiError:
+    told = _RunError(
+        f"smalti made a mistake: {type(error).__name__}: {error}",
+        "This is a bug in smalti or in a plugin, not in your data or your call.",
+        "See the traceback above."
+        if values.get("debug")
+        else "Run again with --debug and report what it prints.",
+    )
+    told.status = BUG
+    return told
+
+
+def _attempt(run: _Run) -> int:
+    """Do the work; errors pass through."""
+    request = make_request(run.command, run.values, run.argv)
+    run.inputs = request.files
+    if mode := run.values.get("show_params"):
+        print(_show_params(request, str(mode)), file=sys.stderr if run.json else sys.stdout)
+        return 0
+    if run.command.folder:
+        claim_folder(request.output, bool(request.switch("force") or request.switch("resume")))
+    path = log_path(run.command, request, run.values.get("log"))
+    verbosity = -1 if run.quiet else int(run.values.get("verbose") or 0)
+    with logging_to(open_log(path) if path else None, verbosity) as log:
+        _open(run, request, log)
+        try:
+            with showing(run.quiet) as progress, warnings.catch_warnings():
+                run.outcome = run.command.run(replace(request, progress=progress))
+        except BaseException as error:
+            _note(log, error)
+            raise
+        _close(run, run.outcome, log)
+    return _verdict(run, run.outcome)
+
+
+def _show_params(request: Request, mode: str) -> str:
+    if mode not in ("changed", "used", "all"):
+        raise UsageError(
+            f"--show-params does not know '{mode}'.",
+            "It shows what is 'changed', what would be 'used', or 'all' that there is.",
+            "For example: --show-params=changed",
+        )
+    return shown(request.settings, mode) or "# every parameter has its default"
+
+
+def log_path(command: Command, request: Request, named: str | None) -> Path | None:
+    """Where the log goes: as named, else beside the output; none for commands that only show."""
+    if named:
+        return Path(named)
+    if not command.output:
+        return None
+    if command.folder:
+        return Path(request.output) / f"{command.name}.log"
+    folder_of(request.output)
+    return Path(stem(request.output) + ".log")
+
+
+def _open(run: _Run, request: Request, log: logging.Logger) -> None:
+    log.info("smalti %s: %s", smalti.__version__, " ".join(run.argv))
+    broken = request.settings.registry.broken if run.command.stages else ()
+    for plugin in broken:
+        log.warning("The plugin '%s' (%s) is left out: %s", plugin.name, plugin.distribution, plugin.problem)
+    for name in request.settings.idle():
+        log.warning("%s has no effect: its component is not in use here.", name)
+    changed = shown(request.settings, "changed")
+    if changed:
+        block = f"The following parameters have been modified:\n\n{changed}\n"
+        log.info("%s", block)
+        if not run.quiet and run.command.output and not run.values.get("verbose"):
+            sys.stderr.write(block + "\n")
+
+
+def _note(log: logging.Logger, error: BaseException) -> None:
+    """Leave an error in the log file only: the screen gets its three lines at the end."""
+    expected = isinstance(error, SmaltiError | KeyboardInterrupt)
+    trace = None if expected else (type(error), error, error.__traceback__)
+    _to_file(log, logging.ERROR, str(error) or "interrupted", trace)
+
+
+def _to_file(log: logging.Logger, level: int, text: str, trace: Any = None) -> None:
+    record = log.makeRecord(log.name, level, __file__, 0, "%s", (text,), trace)
+    for handler in log.handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(record)
+
+
+def _close(run: _Run, outcome: Outcome, log: logging.Logger) -> None:
+    """Say what came out: the text on standard output, or standard error beside ``--json``."""
+    for warning in (*outcome.warnings, *outcome.doubts):
+        log.warning("Warning: %s", warning)
+    if outcome.text:
+        _to_file(log, logging.INFO, "\n" + outcome.text)
+        if not (run.quiet and run.command.output):
+            print(outcome.text, file=sys.stderr if run.json else sys.stdout)
+    if outcome.outputs:
+        names = ", ".join(map(str, outcome.outputs))
+        _to_file(log, logging.INFO, f"Written: {names}")
+        if not run.quiet:
+            print(f"Written: {names}", file=sys.stderr if run.json else sys.stdout)
+
+
+def _verdict(run: _Run, outcome: Outcome) -> int:
+    if outcome.status:
+        return outcome.status
+    if outcome.doubts and run.values.get("strict"):
+        raise UntrustworthyError(
+            "The result should not be trusted.",
+            " ".join(outcome.doubts),
+            "The outputs were written; look at them before use, or run without --strict.",
+        )
+    return 0
+
+
+def tell_error(error: SmaltiError, argv: Sequence[str]) -> int:
+    """Tell an error that came before a command could start, as an object too where ``--json`` was given."""
+    sys.stderr.write(three_lines(error) + "\n")
+    if "--json" in argv:
+        empty = {"smalti": smalti.__version__, "command": None, "inputs": (), "outputs": (), "result": None}
+        print(as_json({**empty, "warnings": (), "status": error.exit_status, "error": as_object(error)}))
+    return error.exit_status

@@ -1,0 +1,67 @@
+"""Say what went wrong in three lines, and what a run did in one object."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from smalti.errors import DataError, InputError, SmaltiError
+
+__all__ = ["as_json", "as_object", "from_os_error", "peak_memory_mb", "three_lines"]
+
+
+def three_lines(error: SmaltiError) -> str:
+    """What happened, why, and how to fix it: at most three lines."""
+    parts = (("Error: ", error.what), ("  Why: ", error.why), ("  Fix: ", error.fix))
+    return "\n".join(label + " ".join(text.split()) for label, text in parts if text)
+
+
+def as_object(error: SmaltiError) -> dict[str, Any]:
+    """The ``error`` of ``--json``."""
+    return {"what": error.what, "why": error.why, "fix": error.fix, "status": error.exit_status}
+
+
+def from_os_error(error: OSError) -> SmaltiError:
+    """Put what the operating system says into our words."""
+    name = str(error.filename) if error.filename else "a file"
+    reason = f"{error.strerror or error}."
+    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError):
+        return InputError(f"{name} cannot be opened.", reason, "Check the path and who may read or write it.")
+    return DataError(
+        f"{name} could not be read or written.", reason, "Free some space or choose another disk."
+    )
+
+
+def as_json(value: Any) -> str:
+    """Write JSON that every parser reads: arrays as lists, infinities and nan as null."""
+    return json.dumps(_plain(value), indent=2, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, str | bool | int) or value is None:
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):  # arrays and scalars of numpy, which must not be imported here
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    return str(value)
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process has held, in MB (10^6 bytes); 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)

@@ -1,0 +1,170 @@
+"""What the commands have in common: read inputs, name outputs, write them with their history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from smalti.cli.command import Request, Switch
+from smalti.cli.files import Kind, sort_files, stem
+from smalti.errors import UsageError
+from smalti.models import Experiments
+from smalti.storage import (
+    make_record,
+    merge,
+    read_experiments,
+    read_reflections,
+    refuse_overwriting,
+    write_experiments,
+    write_json,
+    write_reflections,
+)
+from smalti.tables import Reflections
+
+__all__ = [
+    "FORCE",
+    "JOBS",
+    "Inputs",
+    "Outputs",
+    "jobs",
+    "read_inputs",
+    "read_pair",
+    "reserve",
+    "table_path",
+    "write",
+]
+
+FORCE = Switch("--force", "Write into a folder that already holds files.")
+JOBS = Switch("--jobs", "Threads to use  [default: one for each processor]", ("N",))
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a command read.
+
+    Attributes
+    ----------
+    paths : tuple of Path
+    experiments : tuple of Experiments
+    reflections : tuple of Reflections
+    """
+
+    paths: tuple[Path, ...]
+    experiments: tuple[Experiments, ...]
+    reflections: tuple[Reflections, ...]
+
+    @property
+    def history(self) -> tuple[Mapping[str, Any], ...]:
+        """The histories of all inputs, nothing twice."""
+        histories = [item.history for item in self.experiments]
+        return merge(*histories, *(item.history for item in self.reflections))
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a command writes; what is None is not written.
+
+    Attributes
+    ----------
+    experiments, reflections
+        To NAME.expt and NAME.refl.
+    data : Mapping or None
+        To NAME.json.
+    """
+
+    experiments: Experiments | None = None
+    reflections: Reflections | None = None
+    data: Mapping[str, Any] | None = None
+
+
+def read_inputs(request: Request, wanted: Sequence[Kind], example: str) -> Inputs:
+    """Read the files of a request: they may come in any order, and are told by their contents."""
+    paths = sort_files(request.command, request.files, wanted, example)
+    kinds = tuple(zip(wanted, paths, strict=True))
+    return Inputs(
+        paths,
+        tuple(read_experiments(path) for kind, path in kinds if kind is Kind.EXPERIMENTS),
+        tuple(read_reflections(path) for kind, path in kinds if kind is Kind.REFLECTIONS),
+    )
+
+
+def read_pair(request: Request, example: str) -> tuple[Inputs, Experiments, Reflections]:
+    """Read one experiment list and one reflection table."""
+    inputs = read_inputs(request, (Kind.EXPERIMENTS, Kind.REFLECTIONS), example)
+    return inputs, inputs.experiments[0], inputs.reflections[0]
+
+
+def table_path(output: str) -> Path:
+    """Where the reflections go: HDF5 where ``-o`` ends in .h5, else .refl."""
+    return Path(stem(output) + (".h5" if output.endswith(".h5") else ".refl"))
+
+
+def _targets(output: str, outputs: Outputs) -> dict[str, Path]:
+    name = stem(output)
+    paths = {
+        "experiments": Path(name + ".expt"),
+        "reflections": table_path(output),
+        "data": Path(name + ".json"),
+    }
+    return {kind: path for kind, path in paths.items() if getattr(outputs, kind) is not None}
+
+
+def reserve(request: Request, inputs: Sequence[Path], **kinds: bool) -> None:
+    """Check, before the work, that no output would fall on an input.
+
+    Raises
+    ------
+    UsageError
+    """
+    name = stem(request.output)
+    suffixes = {"experiments": ".expt", "data": ".json"}
+    paths = [Path(name + suffixes[kind]) for kind in suffixes if kinds.get(kind)]
+    paths += [table_path(request.output)] if kinds.get("reflections") else []
+    refuse_overwriting(paths, inputs)
+
+
+def write(request: Request, inputs: Inputs, outputs: Outputs) -> tuple[Path, ...]:
+    """Write the outputs of a request, each with the history that leads to it."""
+    settings = request.settings
+    plugins = {p.name: p.version for p in settings.registry.plugins if not p.problem and not p.disabled}
+    record = make_record(
+        request.command,
+        request.argv,
+        settings.used(),
+        settings.changed(),
+        inputs.paths,
+        plugins,
+        inputs.history,
+    )
+    targets = _targets(request.output, outputs)
+    refuse_overwriting(list(targets.values()), inputs.paths)
+    if outputs.reflections is not None:
+        table = outputs.reflections.with_columns(history=inputs.history)
+        write_reflections(targets["reflections"], table, record)
+    if outputs.experiments is not None:
+        models = replace(outputs.experiments, history=inputs.history)
+        write_experiments(targets["experiments"], models, record)
+    if outputs.data is not None:
+        write_json(targets["data"], {**outputs.data, "history": [*inputs.history, record]})
+    return tuple(targets.values())
+
+
+def jobs(request: Request) -> int:
+    """Give the number of threads asked for; 0 leaves it to the step.
+
+    Raises
+    ------
+    UsageError
+    """
+    word = request.switch("jobs")
+    if word is None:
+        return 0
+    if not str(word).isdecimal() or int(word) < 1:
+        raise UsageError(
+            f"--jobs {word} is no number of threads.",
+            "It takes 1, 2, 3 ...",
+            "Leave it out to use every processor.",
+        )
+    return int(word)
