@@ -8,7 +8,7 @@ before the new content does, and the one of the folder makes the rename itself s
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,13 +30,13 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     UsageError
         If the folder is missing or may not be written, or the disk is full.
     """
-    target = Path(path)
+    # A link is followed, so that the file it leads to is replaced and not the link.
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        os.close(handle)
+        temporary.touch(exist_ok=False)
     except OSError as error:
         raise _refused(target, error) from None
-    temporary = Path(name)
     try:
         yield temporary
         _settle(temporary, target)
@@ -81,11 +81,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _settle(temporary: Path, target: Path) -> None:
-    """Bring the temporary file to disk, give it the permissions of a new file, and rename it."""
-    # mkstemp makes the file private to the owner; an ordinary new file obeys the umask instead.
-    umask = os.umask(0)
-    os.umask(umask)
-    temporary.chmod(0o666 & ~umask)
+    """Bring the temporary file to disk and rename it."""
     _sync(temporary)
     temporary.replace(target)
     # Some network file systems refuse to fsync a folder; the file is whole all the same.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,12 @@ _GROUP_KEYS: dict[str, Any] = {
     "px_mm_strategy": {"type": _SIMPLE},
 }
 
+_TOLERANCE = 1e-3
+"""How far axes may be from orthonormal: files written with three decimals are read."""
+
+_DEEPEST = 32
+"""Levels of a tree that are read; real detectors have four, damaged files any number."""
+
 _LEAF = "hierarchy_leaf"
 """Where a panel keeps the unknown keys of its leaf in the tree."""
 
@@ -43,21 +50,23 @@ def read_detector(place: Place) -> Detector:
     if tree is None:
         return Detector(tuple(panels), Group("", children=tuple(range(len(panels)))), fields.rest())
     seen: set[int] = set()
-    root = _read_group(tree, panels, seen)
+    root = _read_group(tree, panels, seen, 0)
     if len(seen) < len(panels):
         missing = min(set(range(len(panels))) - seen)
         raise tree.fail(f"panel {missing} of {len(panels)} does not hang anywhere in the tree")
     return Detector(tuple(panels), root, fields.rest())
 
 
-def _read_group(place: Place, panels: list[Panel], seen: set[int]) -> Group:
+def _read_group(place: Place, panels: list[Panel], seen: set[int], level: int) -> Group:
     fields = place.fields()
+    if level > _DEEPEST:
+        raise place.fail(f"the tree is deeper than {_DEEPEST} levels")
     fast, slow, origin = _frame(fields)
     children: list[Group | int] = []
     for item in fields.at("children").items():
         leaf = item.fields()
         if "panel" not in leaf:
-            children.append(_read_group(item, panels, seen))
+            children.append(_read_group(item, panels, seen, level + 1))
             continue
         index = leaf.integer("panel")
         if not 0 <= index < len(panels):
@@ -67,15 +76,19 @@ def _read_group(place: Place, panels: list[Panel], seen: set[int]) -> Group:
         seen.add(index)
         children.append(index)
         if rest := leaf.rest():
-            panels[index].extra[_LEAF] = rest  # type: ignore[index]  # our own dict, just made
+            panels[index] = replace(panels[index], extra={**panels[index].extra, _LEAF: rest})
     name, kind = fields.text("name", ""), fields.text("type", "")
     return Group(name, fast, slow, origin, tuple(children), kind, fields.rest())
 
 
 def _frame(fields: Fields) -> tuple[Vector, Vector, Vector]:
     fast, slow, origin = (vector(fields.numbers(key, 3)) for key in ("fast_axis", "slow_axis", "origin"))
-    if np.linalg.norm(np.cross(fast, slow)) < 1e-6:
-        raise fields.place.fail("fast_axis and slow_axis are parallel or of length 0")
+    for key, axis in (("fast_axis", fast), ("slow_axis", slow)):
+        length = float(np.linalg.norm(axis))
+        if abs(length - 1.0) > _TOLERANCE:
+            raise fields.at(key).fail(f"a unit vector is needed, and this one is {length:.6g} long")
+    if abs(float(np.dot(fast, slow))) > _TOLERANCE:
+        raise fields.at("slow_axis").fail("fast_axis and slow_axis are not perpendicular")
     return fast, slow, origin
 
 

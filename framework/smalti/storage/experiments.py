@@ -125,6 +125,11 @@ def _read_experiment(place: Place, models: Mapping[str, tuple[Any, ...]]) -> Exp
     for kind in ("beam", "detector"):
         if chosen[kind] is None:
             raise place.fail(f"there is no '{kind}', and nothing can be predicted without one")
+    crystal, scan = chosen["crystal"], chosen["scan"]
+    if crystal is not None and crystal.scan_points and scan is not None:
+        points, images = len(crystal.scan_points), scan.n_images
+        if points != images + 1:
+            raise place.fail(f"the crystal has {points} scan points, and {images} images need {images + 1}")
     identifier = fields.text("identifier", "")
     fields.text("__id__", "")
     return Experiment(identifier=identifier, extra=fields.rest(), **chosen)

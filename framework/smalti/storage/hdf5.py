@@ -79,5 +79,5 @@ def _read(file: Any, path: Path) -> Reflections:
 def _opaque(item: Any) -> Opaque:
     data, rows, kind = item[()], int(item.attrs["rows"]), str(item.attrs["type"])
     if kind == SHOEBOX:
-        return Shoeboxes(data.tobytes(), rows)
+        return Shoeboxes(data.tobytes(), rows, source=f"'{item.file.filename}'")
     return FixedRows(kind, data.reshape(rows, -1) if rows else data.reshape(0, 0))

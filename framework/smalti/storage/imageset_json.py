@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,20 @@ def read_imageset(place: Place) -> ImageSet:
 def _found(folder: Path, name: str) -> str:
     if not name or os.path.isabs(name):
         return name
-    path = folder / name
-    there = any(path.parent.glob(path.name.replace("#", "[0-9]"))) if "#" in name else path.exists()
-    return os.path.abspath(path) if there else name
+    path = os.path.abspath(os.path.join(folder, name))
+    return path if _exists(path) else name
+
+
+def _exists(path: str) -> bool:
+    """Tell whether a file, or any image of a template, is there."""
+    if "#" not in path:
+        return os.path.exists(path)
+    where, name = os.path.split(path)
+    pattern = re.compile(re.escape(name).replace(r"\#", "[0-9]"))
+    try:
+        return any(pattern.fullmatch(found) for found in os.listdir(where))
+    except (OSError, ValueError):
+        return False
 
 
 def write_imageset(imageset: ImageSet) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,32 @@ import numpy as np
 from smalti.errors import DataError
 from smalti.storage.atomic import write_whole
 
-__all__ = ["by_line", "write_json"]
+__all__ = ["by_line", "finite", "write_json"]
 
 
 def write_json(path: str | os.PathLike[str], obj: Any) -> None:
-    """Write any JSON-able object (arrays and NumPy numbers included), indented, whole or not at all."""
-    write_whole(path, (json.dumps(obj, indent=1, default=_plain) + "\n").encode())
+    """Write any JSON-able object (arrays and NumPy numbers included), indented, whole or not at all.
+
+    JSON has no word for what is not a finite number; "nan", "inf" and "-inf" are written as texts.
+    """
+    write_whole(path, (json.dumps(finite(obj), indent=1, allow_nan=False) + "\n").encode())
+
+
+def finite(value: Any) -> Any:
+    """Turn a value into what JSON can hold: plain types, and texts for NaN and infinities."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(finite(item) for item in value)
+    if isinstance(value, Enum):
+        return finite(value.value)
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def by_line(document: Mapping[str, Any]) -> str:
@@ -49,14 +71,6 @@ def _line(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     """Turn what the json module does not know into what it does."""
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if isinstance(value, (set, frozenset)):
-        return sorted(value)
+    if isinstance(value, np.generic | np.ndarray | Mapping | os.PathLike):
+        return finite(value)
     raise TypeError(f"cannot write {type(value).__name__} to JSON")

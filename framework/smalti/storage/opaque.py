@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.errors import InputError
 from smalti.storage.columns import SHOEBOX
 
 __all__ = ["FixedRows", "OpaqueColumn", "Shoeboxes", "find_rows"]
@@ -59,11 +60,14 @@ class Shoeboxes:
         All rows, one after another.
     count : int
         Number of rows.
+    source : str
+        The file they come from, for messages.
     """
 
     data: bytes
     count: int
     type_name: str = SHOEBOX
+    source: str = field(default="a table", compare=False)
     _starts: NDArray[np.int64] | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -73,7 +77,14 @@ class Shoeboxes:
     def starts(self) -> NDArray[np.int64]:
         """Where each row begins, and where the last ends, (N + 1,) bytes."""
         if self._starts is None:
-            self._starts = find_rows(self.data, self.count)
+            try:
+                self._starts = find_rows(self.data, self.count)
+            except ValueError as error:
+                raise InputError(
+                    f"The shoeboxes of {self.source} are damaged.",
+                    f"{error}.",
+                    "Make the file again with the step that wrote it.",
+                ) from None
         return self._starts
 
     def check(self) -> None:
@@ -97,7 +108,7 @@ class Shoeboxes:
             for a, b in zip(starts[indices].tolist(), starts[indices + 1].tolist(), strict=True)
         )
         begins = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)])
-        return Shoeboxes(b"".join(parts), len(indices), self.type_name, begins)
+        return Shoeboxes(b"".join(parts), len(indices), self.type_name, self.source, begins)
 
     def blob(self) -> bytes:
         """Give the column as it lies in a file."""
@@ -120,9 +131,9 @@ def find_rows(data: bytes, count: int) -> NDArray[np.int64]:
     starts = np.empty(count + 1, dtype=np.int64)
     at, end, unpack = 0, len(data), _HEADER.unpack_from
     for row in range(count):
-        starts[row] = at
         if at + _HEADER.size > end:
             raise ValueError(f"row {row} begins at byte {at} of {end} and is cut off")
+        starts[row] = at
         _, x0, x1, y0, y1, z0, z1, present = unpack(data, at)
         at += _HEADER.size
         if present:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from smalti.errors import InputError
+from smalti.options import suggest
 
 __all__ = ["REQUIRED", "Fields", "Place", "load_json", "read_bytes"]
 
@@ -27,11 +28,17 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        near = [p.name for p in path.parent.glob(f"*{path.suffix}")][:5] if path.parent.is_dir() else []
-        fix = f"In that folder there are: {', '.join(sorted(near))}." if near else "Check the name."
-        raise InputError(f"There is no file '{path}'.", "", fix) from None
+        raise InputError(f"There is no file '{path}'.", *_near(path)) from None
     except OSError as error:
         raise InputError(f"Cannot read '{path}'.", f"{error.strerror or error}.", "Check the file.") from None
+
+
+def _near(path: Path) -> tuple[str, str]:
+    """Say what is missing, the folder or the file, and which files have a name like it."""
+    if not path.parent.is_dir():
+        return f"There is no folder '{path.parent}'.", "Check the path."
+    names = sorted(found.name for found in path.parent.iterdir() if found.suffix == path.suffix)
+    return "", suggest(path.name, names[:20]) or "Check the name and the folder."
 
 
 def load_json(path: Path) -> Any:
@@ -39,8 +46,14 @@ def load_json(path: Path) -> Any:
     data = read_bytes(path)
     if not data.strip():
         raise InputError(f"'{path}' is empty.", "", "Make it again with the step that wrote it.")
+    strange: list[str] = []
+
+    def note(word: str) -> float:
+        strange.append(word)
+        return float(word)
+
     try:
-        return json.loads(data)
+        value = json.loads(data, parse_constant=note)
     except json.JSONDecodeError as error:
         raise InputError(
             f"'{path}' is not complete, correct JSON.",
@@ -53,6 +66,22 @@ def load_json(path: Path) -> Any:
             f"{str(error)[:200]}.",
             "Give an experiment list (.expt), as smalti or DIALS writes it.",
         ) from None
+    if strange:
+        raise Place(None, _not_finite(value, "") or "", path).fail(f"{strange[0]} is not a number in JSON")
+    return value
+
+
+def _not_finite(value: Any, path: str) -> str | None:
+    """Find the path of the first NaN or Infinity."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return path
+    if isinstance(value, dict):
+        inner = ((item, f"{path}.{key}" if path else key) for key, item in value.items())
+    elif isinstance(value, list):
+        inner = ((item, f"{path}[{k}]") for k, item in enumerate(value))
+    else:
+        return None
+    return next((found for item, at in inner if (found := _not_finite(item, at)) is not None), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from smalti.errors import InputError
+from smalti.storage.json_files import finite
 
 __all__ = [
     "HISTORY_KEY",
@@ -120,7 +121,8 @@ def read_records(value: Any, path: Path) -> tuple[Record, ...]:
 
 
 def _input(path: Path) -> dict[str, Any]:
-    return {"path": os.path.abspath(path), "bytes": path.stat().st_size, "sha256": hash_file(path)}
+    digest = None if path.is_dir() else hash_file(path)
+    return {"path": os.path.abspath(path), "bytes": path.stat().st_size, "sha256": digest}
 
 
 def _identity(record: Record) -> str:
@@ -130,5 +132,5 @@ def _identity(record: Record) -> str:
 
 def _jsonable(values: Mapping[str, Any]) -> dict[str, Any]:
     """Give values as they will be read back from a file, so that identities survive it."""
-    plain: dict[str, Any] = json.loads(json.dumps(dict(values), default=str))
+    plain: dict[str, Any] = json.loads(json.dumps(finite(values), default=str))
     return plain

@@ -180,7 +180,7 @@ class _Reader:
         return FixedRows(kind, rows)
 
     def shoeboxes(self, count: int, blob: bytes) -> Shoeboxes:
-        column = Shoeboxes(blob, count)
+        column = Shoeboxes(blob, count, source=f"'{self.path}'")
         try:
             column.check()
         except ValueError as error:
@@ -204,7 +204,7 @@ class _Reader:
         if column is None:
             return values
         wanted = np.dtype(column.dtype)
-        if values.shape[1:] != column.shape or (values.dtype.kind == "f") != (wanted.kind == "f"):
+        if values.shape[1:] != column.shape or (values.dtype.kind == "f" and wanted.kind != "f"):
             raise self.fail(
                 f"the column holds {values.dtype} of shape {values.shape[1:]}, not {column.meaning}"
             )

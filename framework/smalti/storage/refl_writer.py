@@ -36,8 +36,6 @@ def _pieces(reflections: Reflections) -> Iterator[bytes]:
     yield from _identifiers(pack, reflections.identifiers, reflections.history)
     yield pack.pack("nrows") + pack.pack(reflections.n_rows)
     names = sorted([*reflections, *reflections.opaque])
-    # DIALS writes no columns where there are no rows, and reads no other way.
-    names = names if reflections.n_rows else []
     yield pack.pack("data") + pack.pack_map_header(len(names))
     for name in names:
         kind, blob = _column(name, reflections)

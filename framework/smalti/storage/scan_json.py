@@ -12,6 +12,9 @@ from smalti.units import clean_degrees, radians
 
 __all__ = ["read_scan", "write_scan"]
 
+_MOST_IMAGES = 10_000_000
+"""A damaged image range must not make a table of a thousand million numbers."""
+
 
 def read_scan(place: Place) -> Scan:
     """Read a scan in either form."""
@@ -20,26 +23,21 @@ def read_scan(place: Place) -> Scan:
     if last < first:
         raise fields.at("image_range").fail(f"the last image, {last}, is before the first, {first}")
     n = last - first + 1
+    if n > _MOST_IMAGES:
+        raise fields.at("image_range").fail(f"{n:,} images are more than any scan has")
     properties = fields.maybe("properties")
     if properties is None:
-        oscillation = fields.numbers("oscillation", 2)
         source = fields
-        extra = {}
+        start, width = fields.numbers("oscillation", 2)
     else:
         source = properties.fields()
-        oscillation = _oscillation(source, n)
-        extra = {"properties": source}
+        start, width = _oscillation(source, n)
     exposure, epochs = _per_image(source, "exposure_time", n), _per_image(source, "epochs", n)
-    start, width = oscillation
-    kept = {key: value.rest() for key, value in extra.items()}
-    return Scan(
-        (first, last),
-        (radians(start), radians(width)),
-        exposure,
-        epochs,
-        fields.integer("batch_offset", 0),
-        {**{key: value for key, value in kept.items() if value}, **fields.rest()},
-    )
+    batch = fields.integer("batch_offset", 0)
+    extra = fields.rest()
+    if properties is not None and (further := source.rest()):
+        extra["properties"] = further
+    return Scan((first, last), (radians(start), radians(width)), exposure, epochs, batch, extra)
 
 
 def _oscillation(properties: Fields, n: int) -> tuple[float, float]:
@@ -48,12 +46,15 @@ def _oscillation(properties: Fields, n: int) -> tuple[float, float]:
     With one image the width stands beside it. A scan without angles (stills, time of flight) has
     width 0.
     """
-    width = properties.number("oscillation_width", 0.0)
+    alone = properties.maybe("oscillation_width")
     starts = properties.maybe("oscillation")
     if starts is None:
         return 0.0, 0.0
     angles = np.array(starts.numbers(n))
-    if n > 1:
+    width = 0.0
+    if n == 1 and alone is not None:
+        width = alone.numbers(1)[0] if isinstance(alone.value, list) else alone.number()
+    elif n > 1:
         steps = np.diff(angles)
         width = float(angles[-1] - angles[0]) / (n - 1)
         if np.max(np.abs(steps - width)) > 1e-6 * max(abs(width), 1e-3):
@@ -75,7 +76,7 @@ def write_scan(scan: Scan) -> dict[str, Any]:
     """Write a scan: in the older form, which every version reads, unless it has further properties."""
     start, width = (clean_degrees(angle) for angle in scan.oscillation)
     n = scan.n_images
-    exposure, epochs = (list(values or (0.0,) * n) for values in (scan.exposure_times, scan.epochs))
+    exposure, epochs = list(scan.exposure_times), list(scan.epochs)
     written: dict[str, Any] = {"image_range": list(scan.image_range), "batch_offset": scan.batch_offset}
     extra = dict(scan.extra)
     properties = extra.pop("properties", None)
@@ -86,5 +87,6 @@ def write_scan(scan: Scan) -> dict[str, Any]:
         own = {"oscillation": angles, "exposure_time": exposure, "epochs": epochs}
         if n == 1:
             own["oscillation_width"] = [width]
-        written["properties"] = {**own, **properties}
+        # A table has one number per image in each column, so what is unknown is no column.
+        written["properties"] = {**{key: values for key, values in own.items() if values}, **properties}
     return {**written, "valid_image_ranges": {}, **extra}
