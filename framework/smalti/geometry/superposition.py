@@ -1,0 +1,115 @@
+"""How panels moved between two geometries, with or without the move of the detector as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
+
+__all__ = ["Motions", "panel_motions", "rigid_motion"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Motions:
+    """Motions of P panels, each in its own frame before.
+
+    Attributes
+    ----------
+    shift : (P, 3) mm
+        Of the panel's centre along fast, slow and normal.
+    turn : (P, 3) rad
+        Rotation vector about fast, slow and normal.
+    centre : (P, 3) mm
+        Motion of the centre in the laboratory.
+    corners : (P, 4) mm
+        How far each corner moved.
+    R : (3, 3)
+    t : (3,) mm
+        The common motion x -> R x + t that was taken away; identity and zero where none was.
+    """
+
+    shift: Array
+    turn: Array
+    centre: Array
+    corners: Array
+    R: Array
+    t: Array
+
+
+def rigid_motion(
+    before: ArrayLike, after: ArrayLike, weights: ArrayLike | None = None
+) -> tuple[Array, Array]:
+    """Find R and t that bring R before + t closest to after [Kabsch 1976, Acta Cryst. A32, 922].
+
+    Parameters
+    ----------
+    before, after : (N, 3)
+    weights : (N,), optional
+        Least-squares weights.
+
+    Returns
+    -------
+    R : (3, 3)
+    t : (3,)
+    """
+    old, new = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
+    w = np.ones(len(old)) if weights is None else np.asarray(weights, dtype=float)
+    a, b = w @ old / w.sum(), w @ new / w.sum()
+    u, _, vt = np.linalg.svd((w[:, None] * (old - a)).T @ (new - b))
+    # The points of a flat detector leave the sign of the third direction free: forbid the mirror.
+    sign = np.sign(np.linalg.det(u @ vt))
+    R = vt.T @ np.diag([1.0, 1.0, sign]) @ u.T
+    return R, b - R @ a
+
+
+def panel_motions(
+    before: ArrayLike,
+    after: ArrayLike,
+    size: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    rigid: bool = True,
+) -> Motions:
+    """Compare two placements of the same panels.
+
+    Parameters
+    ----------
+    before, after : (P, 3, 3) mm
+        d matrices: columns fast, slow, origin.
+    size : (P, 2) mm
+        Width and height.
+    weights : (P,), optional
+        How much each panel counts for the common motion; at least one must be above 0.
+    rigid : bool
+        Whether to take the common rigid motion away.
+    """
+    old, new = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
+    extent = np.asarray(size, dtype=float)
+    was, now = _points(old, extent), _points(new, extent)
+    R, t = np.eye(3), np.zeros(3)
+    if rigid:
+        w = np.ones(len(old)) if weights is None else np.asarray(weights, dtype=float)
+        R, t = rigid_motion(was[:, 1:].reshape(-1, 3), now[:, 1:].reshape(-1, 3), np.repeat(w, 4))
+    moved = (now - t) @ R - was
+    own = _bases(old)
+    shift = np.einsum("pji,pj->pi", own, moved[:, 0])
+    # R^T takes the common rotation back; what is left of the panel's own is seen in its old frame.
+    turn = np.einsum("pji,jk,pkl->pil", own, R.T, _bases(new))
+    corners = np.linalg.norm(moved[:, 1:], axis=2)
+    return Motions(shift, np.asarray(Rotation.from_matrix(turn).as_rotvec()), moved[:, 0], corners, R, t)
+
+
+def _points(d: Array, size: Array) -> Array:
+    """Centre and four corners of each panel, (P, 5, 3) mm."""
+    unit = np.array([[0.5, 0.5], [0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    flat = np.concatenate([unit * size[:, None], np.ones((len(size), 5, 1))], axis=2)
+    return np.asarray(np.einsum("pij,pcj->pci", d, flat))
+
+
+def _bases(d: Array) -> Array:
+    """Fast, slow and normal of each panel as columns, (P, 3, 3)."""
+    return np.stack([d[:, :, 0], d[:, :, 1], np.cross(d[:, :, 0], d[:, :, 1])], axis=2)
