@@ -1,0 +1,5 @@
+"""One page that shows what moved, whether to believe it, and what to do next."""
+
+from smalti.steps.reporting.report import Report, make_report
+
+__all__ = ["Report", "make_report"]

@@ -1,0 +1,236 @@
+"""Everything that a report says, as plain data: the page only draws it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from smalti.models import Crystal, Detector, Experiments
+from smalti.steps.reporting.by_panel import overall, panel_rows, systematic
+from smalti.steps.reporting.cells import Cells, divide, map_layers
+from smalti.steps.reporting.face import Face, face_of
+from smalti.steps.reporting.moved import Moved, compare
+from smalti.steps.reporting.numbers import listed, mean_and_rms, nice, significant
+from smalti.steps.reporting.refinement import Refinement
+from smalti.steps.reporting.residuals import Residuals
+from smalti.steps.reporting.trends import against_angle, against_resolution, histograms, per_image
+
+__all__ = ["content"]
+
+MOST_EXPERIMENTS = 24
+"""More experiments are summarised, and only the worst are listed."""
+MOST_LISTED = 6
+"""Panels that are named on the first screen."""
+
+
+def content(
+    experiments: Experiments,
+    after: Residuals,
+    before: tuple[Experiments, Residuals] | None,
+    refinement: Refinement,
+    history: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Gather the figures of a report; see docs/reference/report.md for the meaning of each."""
+    detector = experiments[0].detector
+    face = face_of(detector, experiments[0].beam)
+    moved = compare(before[0][0].detector, detector) if before is not None else None
+    comparable = before is not None and len(before[0][0].detector) == len(detector)
+    earlier = before[1] if before is not None else None
+    rows = panel_rows(detector, after, earlier if comparable else None, moved, refinement.panels)
+    return {
+        "third": after.third,
+        "totals": _totals(experiments, after, rows),
+        "rmsd": {
+            "after": overall(after),
+            "before": overall(earlier) if earlier is not None else None,
+            "free": refinement.free,
+        },
+        "systematic": {
+            "after": systematic(after, len(detector)),
+            "before": systematic(before[1], len(before[0][0].detector)) if before is not None else None,
+        },
+        "whole": _whole(moved),
+        "map": _map(detector, face, after, earlier if comparable else None, rows),
+        "panels": rows,
+        **_most_moved(rows),
+        "angle": against_angle(after),
+        "resolution": against_resolution(after),
+        "histograms": histograms(after, earlier),
+        "images": per_image(after),
+        "steps": refinement.steps,
+        "ended": refinement.ended,
+        "experiments": _by_experiment(experiments, after),
+        "crystals": _crystals(experiments, refinement),
+        "parameters": refinement.parameters,
+        "history": [dict(record) for record in history],
+    }
+
+
+def _totals(experiments: Experiments, after: Residuals, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "experiments": len(experiments),
+        "detectors": len(experiments.unique("detector")),
+        "crystals": len(experiments.unique("crystal")),
+        "images": sum(e.scan.n_images for e in experiments if e.scan is not None),
+        "spots": len(after.panel),
+        "indexed": int(after.indexed.sum()),
+        "used": int(after.used.sum()),
+        "rejected": int(after.rejected.sum()),
+        "panels": len(rows),
+        "panels_without": sum(row["used"] == 0 for row in rows),
+    }
+
+
+def _whole(moved: Moved | None) -> dict[str, Any] | None:
+    if moved is None:
+        return None
+    return {"shift_um": listed(moved.whole_shift), "turn_mrad": listed(moved.whole_turn)}
+
+
+def _map(
+    detector: Detector, face: Face, after: Residuals, before: Residuals | None, rows: list[dict[str, Any]]
+) -> dict[str, Any]:
+    cells = divide(face, int(after.used.sum()))
+    layers, vectors = map_layers(face, cells, after, before)
+    panel_of_cell = cells.panels()
+    layers.extend(_panel_layers(rows, panel_of_cell.tolist(), before is not None))
+    return {
+        "kind": face.kind,
+        "bounds": listed(face.bounds(), 6),
+        "beam": listed(face.beam, 6) if face.beam is not None else None,
+        "panels": [
+            {
+                "name": panel.name,
+                "matrix": listed(np.column_stack([face.linear[k], face.offset[k]]), 6),
+                "size": listed(face.size[k], 6),
+                "grid": cells.grid[k].tolist(),
+            }
+            for k, panel in enumerate(detector.panels)
+        ],
+        "middles": listed(face.place(panel_of_cell, cells.middles()), 5),
+        "panel_of_cell": panel_of_cell.tolist(),
+        "layers": layers,
+        "vectors": vectors,
+        "displacements": _displacements(face, cells, rows),
+    }
+
+
+def _panel_layers(rows: list[dict[str, Any]], panel_of_cell: list[int], both: bool) -> list[dict[str, Any]]:
+    """Layers that have one value for a whole panel, where anything is known of its motion."""
+    layers = []
+    columns: dict[str, tuple[str, str, list[float | None]]] = {
+        "moved": ("moved in plane", "sequential", [_length(row["displacement_um"]) for row in rows]),
+        "normal": ("moved along normal", "diverging", [_part(row["displacement_um"], 2) for row in rows]),
+        "esd": ("ESD in plane", "sequential", [_length(row["displacement_esd_um"]) for row in rows]),
+        "share": ("share of the prior", "sequential", [row["prior_share"] for row in rows]),
+    }
+    for key, (label, kind, by_panel) in columns.items():
+        known = [abs(v) for v in by_panel if v is not None]
+        if known:
+            values = [by_panel[p] for p in panel_of_cell]
+            unit = "" if key == "share" else "µm"
+            layer: dict[str, Any] = {"key": key, "label": label, "unit": unit, "kind": kind, "per": "panel"}
+            layer |= {"limit": nice(max(known)) if max(known) > 0 else 1.0, "after": values}
+            layers.append(layer | ({"before": values} if both else {}))
+    return layers
+
+
+def _length(vector: list[float | None] | None) -> float | None:
+    """Give the length in the plane of the panel."""
+    if vector is None or vector[0] is None or vector[1] is None:
+        return None
+    return significant(math.hypot(vector[0], vector[1]))
+
+
+def _part(vector: list[float | None] | None, k: int) -> float | None:
+    return None if vector is None else vector[k]
+
+
+def _most_moved(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Give the panels with the largest displacements in their plane, and the median of all."""
+    known = [row for row in rows if _length(row["displacement_um"]) is not None]
+    lengths = {row["panel"]: _length(row["displacement_um"]) or 0.0 for row in known}
+    most = sorted(known, key=lambda row: -lengths[row["panel"]])[:MOST_LISTED]
+    return {
+        "median_moved_um": significant(float(np.median(list(lengths.values())))) if lengths else None,
+        "most_moved": [
+            {
+                "panel": row["panel"],
+                "in_plane_um": lengths[row["panel"]],
+                "in_plane_esd_um": _length(row["displacement_esd_um"]),
+                "normal_um": _part(row["displacement_um"], 2),
+                "normal_esd_um": _part(row["displacement_esd_um"], 2),
+            }
+            for row in most
+        ],
+    }
+
+
+def _displacements(face: Face, cells: Cells, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """In-plane displacement of each panel as an arrow on paper, with its own magnification."""
+    if all(row["displacement_um"] is None for row in rows):
+        return None
+    shift = np.array([(row["displacement_um"] or [np.nan] * 3)[:2] for row in rows], dtype=float)
+    paper = face.direction(np.arange(len(rows)), shift)
+    lengths = np.hypot(*paper.T)
+    long = float(np.nanquantile(lengths, 0.95)) if np.isfinite(lengths).any() else 1.0
+    reach = 0.7e3 * float(np.median(face.size.min(axis=1)))
+    return {
+        "middles": listed(face.centres(), 5),
+        "um": listed(paper, 3),
+        "magnification": nice(reach / max(long, 1e-3)),
+        "key_um": nice(max(long, 1e-3)),
+    }
+
+
+def _by_experiment(experiments: Experiments, after: Residuals) -> list[dict[str, Any]]:
+    """RMSDs of each experiment; of many, those of the worst."""
+    n = len(experiments)
+    use = after.used
+    counts, _, rms = mean_and_rms(after.experiment[use], after.values[use], n)
+    _, _, px = mean_and_rms(after.experiment[use], (after.values / after.steps)[use], n)
+    order = np.arange(n)
+    if n > MOST_EXPERIMENTS:
+        worst = np.nan_to_num(np.hypot(rms[:, 0], rms[:, 1]), nan=-1.0)
+        order = np.sort(np.argsort(-worst, kind="stable")[:MOST_EXPERIMENTS])
+    return [
+        {
+            "experiment": int(k),
+            "used": int(counts[k]),
+            "rmsd": listed(rms[k]),
+            "rmsd_px": listed(px[k]),
+            "distance_mm": _distance(experiments[int(k)].detector),
+            "wavelength": significant(experiments[int(k)].beam.wavelength, 7),
+            "crystal": _cell(experiments[int(k)].crystal),
+        }
+        for k in order
+    ]
+
+
+def _distance(detector: Detector) -> float | None:
+    """Give the smallest distance from the sample to the plane of a panel, mm."""
+    d = detector.stacked()
+    normal = np.cross(d[:, :, 0], d[:, :, 1])
+    return significant(float(np.abs(np.einsum("pi,pi->p", normal, d[:, :, 2])).min()), 7)
+
+
+def _cell(crystal: Crystal | None) -> list[Any] | None:
+    return listed(crystal.cell, 6) if crystal is not None else None
+
+
+def _crystals(experiments: Experiments, refinement: Refinement) -> dict[str, Any]:
+    """Cells of all crystals: one as it is, many by their quartiles."""
+    crystals = experiments.unique("crystal")
+    if not crystals:
+        return {"n": 0}
+    cells = np.array([crystal.cell for crystal in crystals])
+    return {
+        "n": len(crystals),
+        "space_groups": sorted({crystal.space_group.strip() for crystal in crystals}),
+        "cell_median": listed(np.median(cells, axis=0), 6),
+        "cell_quartiles": listed(np.quantile(cells, (0.25, 0.75), axis=0), 6) if len(crystals) > 1 else None,
+        "cell_esd": refinement.cell_esd if len(crystals) == 1 else None,
+    }

@@ -1,0 +1,79 @@
+"""HTML and SVG as text, always escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+__all__ = ["ELEMENT", "Cell", "element", "figure", "number", "symbol", "table"]
+
+ELEMENT = str
+"""Markup that is safe to put into a page."""
+
+Cell = str | float | int | None | tuple[float | None, float | None]
+"""What a table shows: a text, a number, nothing, or a number with its ESD."""
+
+
+def element(tag: str, *children: str, **attributes: object) -> ELEMENT:
+    """Make an element; children are markup, attribute values are text.
+
+    A trailing underscore in an attribute's name falls away (``class_``), others become hyphens;
+    attributes that are None are left out.
+    """
+    words = [
+        f' {name.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
+        for name, value in attributes.items()
+        if value is not None
+    ]
+    return f"<{tag}{''.join(words)}>{''.join(children)}</{tag}>"
+
+
+def number(value: float | int | None, digits: int = 3) -> str:
+    """Write a number for people: few digits, a dash where there is none."""
+    if value is None:
+        return "–"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if value == 0.0:
+        return "0"
+    text = f"{value:.{digits}g}"
+    if "e" in text and 1e-4 <= abs(value) < 1e7:
+        text = f"{value:,.0f}"
+    return text.replace("-", "−")
+
+
+def symbol(third: str) -> str:
+    """Write the name of the third residual: φ, or ΔΨ for stills."""
+    return {"phi": "φ", "DeltaPsi": "ΔΨ"}[third]
+
+
+def table(
+    headers: Sequence[str], rows: Iterable[Sequence[Cell]], *, class_: str = "", sort: bool = False
+) -> ELEMENT:
+    """Set a table; numbers to the right. With ``sort`` the heads are buttons for the page's script."""
+    heads = [
+        element("th", element("button", escape(head), type="button") if sort else escape(head), scope="col")
+        for head in headers
+    ]
+    body = []
+    for row in rows:
+        cells = [_cell(value) for value in row]
+        body.append(element("tr", *cells))
+    content = element("thead", element("tr", *heads)) + element("tbody", *body)
+    name = " ".join(word for word in (class_, "sortable" if sort else "") if word)
+    return element("div", element("table", content, class_=name or None), class_="scroll")
+
+
+def _cell(value: Cell) -> ELEMENT:
+    if isinstance(value, str):
+        return element("td", escape(value))
+    if isinstance(value, tuple):
+        text = number(value[0]) + (f" ± {number(value[1], 2)}" if value[1] is not None else "")
+        return element("td", text, class_="n", data_v="" if value[0] is None else f"{value[0]:.6g}")
+    return element("td", number(value), class_="n", data_v="" if value is None else f"{value:.6g}")
+
+
+def figure(title: str, svg: str, note: str = "") -> ELEMENT:
+    """Frame a drawing with its title and a note below."""
+    caption = element("figcaption", element("strong", escape(title)), escape(f" {note}" if note else ""))
+    return element("figure", caption, svg)

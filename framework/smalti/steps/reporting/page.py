@@ -1,0 +1,173 @@
+"""The report as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from smalti.steps.reporting.markup import Cell, element, number, symbol, table
+from smalti.steps.reporting.picture import LEVELS, draw_map
+from smalti.steps.reporting.sections import sections
+
+__all__ = ["render"]
+
+MARKS = {"good": "✓", "doubtful": "!", "bad": "✗"}
+HOW_DRAWN = {
+    "flat": "",
+    "unrolled": "The detector is curved; it is drawn unrolled.",
+    "spread": "The panels face several ways; they are drawn spread about the beam.",
+}
+JS_KEYS = ("third", "map", "panels")
+"""The parts of the data that the script of the page works with; the rest is drawn already."""
+
+
+def render(data: dict[str, Any], title: str) -> str:
+    """Draw the content of a report; every number on the page stands in ``data``."""
+    parts = {
+        "title": escape(title),
+        "style": _asset("report.css"),
+        "script": _asset("report.js"),
+        "json": _embedded({key: data[key] for key in JS_KEYS}),
+        "body": _body(data, title),
+    }
+    pieces = re.split(r"\{\{(\w+)\}\}", _asset("report.html"))
+    return "".join(parts[piece] if k % 2 else piece for k, piece in enumerate(pieces))
+
+
+def _asset(name: str) -> str:
+    return files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def _embedded(data: dict[str, Any]) -> str:
+    """Write JSON that cannot end the script element it stands in."""
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.replace("<", "\\u003c")
+
+
+def _body(data: dict[str, Any], title: str) -> str:
+    drawn = sections(data)
+    links = [element("a", escape(name), href=f"#{key}") for key, name, _ in drawn]
+    head = element("header", element("h1", escape(title)), element("nav", *links))
+    below = [element("section", element("h2", escape(name)), markup, id=key) for key, name, markup in drawn]
+    first = element("main", _verdict(data["verdict"]), _figures(data), _face(data))
+    return element("div", head, first, *below)
+
+
+def _verdict(verdict: dict[str, Any]) -> str:
+    mark = element("span", MARKS[verdict["level"]] + " ", class_="mark")
+    reasons = (
+        element("ul", *(element("li", escape(text)) for text in verdict["reasons"]))
+        if verdict["reasons"]
+        else ""
+    )
+    say = element("p", mark, escape(verdict["sentence"]), class_="say")
+    return element("div", say, reasons, class_=f"verdict {verdict['level']}")
+
+
+def _figures(data: dict[str, Any]) -> str:
+    totals, rmsd = data["totals"], data["rmsd"]
+    after, before, free = rmsd["after"], rmsd["before"], rmsd["free"]
+    cards = []
+    for k, name in enumerate(("X", "Y", symbol(data["third"]))):
+        unit, step = ("mdeg", "images") if k == 2 else ("µm", "px")
+        was = f"{number(before['um'][k])} → " if before is not None else ""
+        note = f"RMSD {name}, {unit} ({number(after['px'][k])} {step})"
+        cards.append((was + number(after["um"][k]), note))
+    if free is not None and free.get("um"):
+        cards.append((" / ".join(number(v) for v in free["um"][:2]), "free RMSD X / Y, µm"))
+    spread, earlier = data["systematic"]["after"], data["systematic"]["before"]
+    if totals["panels"] > 1:
+        was = f"{number(earlier['um'])} → " if earlier is not None else ""
+        cards.append((was + number(spread["um"]), f"panel to panel, µm ({number(spread['px'])} px)"))
+    cards.append((number(totals["used"]), f"reflections used, {number(totals['rejected'])} rejected"))
+    share = 100.0 * totals["indexed"] / max(totals["spots"], 1)
+    cards.append((f"{share:.1f} %", f"indexed of {number(totals['spots'])} spots"))
+    empty = totals["panels_without"]
+    cards.append((f"{totals['panels'] - empty} / {totals['panels']}", "panels with reflections"))
+    boxes = [
+        element("div", element("b", escape(value)), element("span", escape(note))) for value, note in cards
+    ]
+    return element("div", *boxes, class_="figures")
+
+
+def _face(data: dict[str, Any]) -> str:
+    drawing = element("div", _controls(data), draw_map(data["map"]), _legend(data["map"]))
+    steps = [
+        element(
+            "li", escape(step["text"]), element("code", escape(step["command"])) if step["command"] else ""
+        )
+        for step in data["verdict"]["next"]
+    ]
+    hint = element(
+        "p", "Point at a panel or go with the arrow keys; click for its row in the table.", class_="quiet"
+    )
+    readout = element("section", element("h3", "Panel"), hint, id="readout", aria_live="polite")
+    todo = element("section", element("h3", "What to do next"), element("ol", *steps))
+    side = element("aside", todo, _most_moved(data), readout, class_="side")
+    return element("div", drawing, side, class_="face")
+
+
+def _most_moved(data: dict[str, Any]) -> str:
+    if not data["most_moved"]:
+        return ""
+    rows: list[list[Cell]] = [
+        [
+            f"{row['panel']}",
+            (row["in_plane_um"], row["in_plane_esd_um"]),
+            (row["normal_um"], row["normal_esd_um"]),
+        ]
+        for row in data["most_moved"]
+    ]
+    inner = table(["panel", "in its plane, µm", "along its normal, µm"], rows)
+    note = f"Median of all panels: {number(data['median_moved_um'])} µm in the plane."
+    return element(
+        "section", element("h3", "Panels that moved most"), inner, element("p", escape(note), class_="quiet")
+    )
+
+
+def _controls(data: dict[str, Any]) -> str:
+    layers = [_button("layer", item["key"], item["label"]) for item in data["map"]["layers"]]
+    arrows = [_button("arrows", "residuals", "mean residual"), _button("arrows", "none", "none")]
+    if data["map"]["displacements"] is not None:
+        arrows.insert(1, _button("arrows", "moves", "displacement"))
+    rows = [element("div", element("span", "Colour"), *layers, class_="controls")]
+    second = [element("span", "Arrows"), *arrows]
+    if "before" in data["map"]["vectors"]:
+        second += [
+            element("span", "Geometry"),
+            _button("when", "before", "before"),
+            _button("when", "after", "after"),
+        ]
+        second.append(element("span", "(key b)"))
+    rows.append(element("div", *second, class_="controls"))
+    return "".join(rows)
+
+
+def _button(key: str, value: str, label: str) -> str:
+    pressed = "true" if value in ("rms", "residuals", "after") else "false"
+    return element("button", escape(label), type="button", data_set=f"{key}={value}", aria_pressed=pressed)
+
+
+def _legend(data: dict[str, Any]) -> str:
+    layer = next(item for item in data["layers"] if item["key"] == "rms")
+    swatches = [element("rect", x=k, width=1, height=1, class_=f"s{k}") for k in range(LEVELS + 1)]
+    bar = element(
+        "svg", *swatches, viewBox=f"0 0 {LEVELS + 1} 1", preserveAspectRatio="none", aria_hidden="true"
+    )
+    scale = f"Mean residual arrows magnified {number(data['vectors']['magnification'])} times."
+    how = HOW_DRAWN[data["kind"]]
+    return element(
+        "div",
+        element("span", escape(layer["label"]), id="what"),
+        element("span", "0", id="low"),
+        bar,
+        element("span", escape(f"{number(layer['limit'])} {layer['unit']}"), id="high"),
+        element("span", escape(scale), id="scale"),
+        element("span", "+ direct beam") if data["beam"] is not None else "",
+        element("span", escape(how)),
+        class_="legend",
+        id="legend",
+    )  # fmt: skip

@@ -1,0 +1,195 @@
+"""What a reflection table says of calculated minus observed, ready to be drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.errors import DataError
+from smalti.geometry.panels import PanelArrays, to_mm
+from smalti.geometry.prediction import nearest_turn
+from smalti.geometry.reciprocal import resolution
+from smalti.models import Experiment, Experiments
+from smalti.steps.predicting import predict_indexed
+from smalti.tables import Flag, Reflections
+
+__all__ = ["Residuals", "gather", "on_the_reflections_of"]
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+Mask = NDArray[np.bool_]
+
+TO_SHOWN = np.array([1e3, 1e3, 1e3 * 180.0 / np.pi])
+"""From mm, mm, rad to the units of the report: um, um, mdeg."""
+
+
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """Residuals and where they were seen, one row per spot of the table.
+
+    Attributes
+    ----------
+    values : (N, 3) um, um, mdeg
+        Calculated minus observed along fast, along slow, in rotation angle; nan where not predicted.
+    steps : (N, 3)
+        What one pixel, one pixel and one image are in those units.
+    position : (N, 2) mm
+        Where the spot was seen on its panel.
+    panel, experiment : (N,)
+        Flat number of the panel; row of the experiment list, -1 when not indexed.
+    indexed, used, rejected : (N,) bool
+        Rejected are the indexed ones that refinement set aside.
+    image : (N,)
+        Observed place in images, from 0.
+    angle : (N,) deg
+    d : (N,) Angstrom
+        nan when not indexed.
+    third : str
+        What the third residual is: "phi", or "DeltaPsi" for stills.
+    warnings : tuple of str
+    """
+
+    values: Array
+    steps: Array
+    position: Array
+    panel: Index
+    experiment: Index
+    indexed: Mask
+    used: Mask
+    rejected: Mask
+    image: Array
+    angle: Array
+    d: Array
+    third: str
+    warnings: tuple[str, ...]
+
+
+def gather(experiments: Experiments, table: Reflections) -> Residuals:
+    """Work out the residuals of a table, predicting first where it holds no predictions.
+
+    Used are the reflections that refinement flagged as used; before any refinement, all that are
+    indexed, predicted and not flagged as outliers.
+
+    Raises
+    ------
+    DataError
+        Nothing in the table is indexed.
+    """
+    table.require("id", "miller_index", "panel", "xyzobs.px.value", "flags")
+    _check(experiments, table)
+    warnings: list[str] = []
+    table = _with_mm(experiments, table)
+    indexed = (table["id"] >= 0) & np.any(table["miller_index"] != 0, axis=1)
+    if not indexed.any():
+        raise DataError(
+            "There is nothing to report: no reflection is indexed.",
+            f"The table holds {table.n_rows:,} spots without Miller indices.",
+            "Index them first: smalti index imported.expt strong.refl",
+        )
+    if "xyzcal.mm" not in table:
+        table = predict_indexed(experiments, table)
+        warnings.append("The table held no predictions; they were computed from the models.")
+    predicted = indexed & table.flagged(Flag.PREDICTED) & np.isfinite(table["xyzcal.mm"]).all(axis=1)
+    predicted &= np.any(table["xyzcal.mm"] != 0.0, axis=1)
+    stills = all(e.is_still for e in experiments)
+    values = _values(table, stills)
+    values[~predicted] = np.nan
+    used = predicted & table.flagged(Flag.USED_IN_REFINEMENT)
+    outlier = table.flagged(Flag.CENTROID_OUTLIER)
+    if not used.any():
+        used = predicted & ~outlier
+    return Residuals(
+        values=values,
+        steps=_steps(experiments, table),
+        position=table["xyzobs.mm.value"][:, :2],
+        panel=table["panel"].astype(np.intp),
+        experiment=table["id"].astype(np.intp),
+        indexed=indexed,
+        used=used & np.isfinite(values).all(axis=1),
+        rejected=predicted & outlier & ~used,
+        image=table["xyzobs.px.value"][:, 2],
+        angle=np.degrees(table["xyzobs.mm.value"][:, 2]),
+        d=_resolutions(experiments, table, indexed),
+        third="DeltaPsi" if stills else "phi",
+        warnings=tuple(warnings),
+    )
+
+
+def on_the_reflections_of(before: Residuals, after: Residuals) -> tuple[Residuals, bool]:
+    """Judge ``before`` on the reflections used after, where the tables hold the same spots row by row.
+
+    Returns
+    -------
+    before, same
+        ``same`` tells whether the two could be matched; if not, ``before`` is unchanged.
+    """
+    alike = len(before.panel) == len(after.panel) and np.array_equal(before.panel, after.panel)
+    if not (alike and np.allclose(before.image, after.image, atol=1e-3)):
+        return before, False
+    return replace(before, used=after.used & np.isfinite(before.values).all(axis=1)), True
+
+
+def _check(experiments: Experiments, table: Reflections) -> None:
+    if not len(experiments):
+        raise DataError("There is nothing to report.", "The file holds no experiment.", "Give another file.")
+    least = min(len(e.detector) for e in experiments)
+    if table.n_rows and (table["id"].max() >= len(experiments) or table["panel"].max() >= least):
+        raise DataError(
+            "Experiments and reflections do not belong together.",
+            f"The table speaks of experiment {table['id'].max()} and panel {table['panel'].max()}; there are "
+            f"{len(experiments)} experiments and {least} panels.",
+            "Give the .expt and the .refl that one command wrote together.",
+        )
+
+
+def _with_mm(experiments: Experiments, table: Reflections) -> Reflections:
+    """Add observed positions in mm where the table has them in pixels only."""
+    if "xyzobs.mm.value" in table:
+        return table
+    px = table["xyzobs.px.value"]
+    mm = np.zeros_like(px)
+    for number, experiment in enumerate(experiments):
+        rows = np.flatnonzero(table["id"] == number) if number else np.flatnonzero(table["id"] <= 0)
+        arrays = PanelArrays.of(experiment.detector)
+        mm[rows, :2] = to_mm(px[rows, :2], table["panel"][rows].astype(np.intp), arrays)
+        if experiment.scan is not None:
+            mm[rows, 2] = experiment.scan.angle(px[rows, 2])
+    return table.with_columns({"xyzobs.mm.value": mm})
+
+
+def _values(table: Reflections, stills: bool) -> Array:
+    observed, calculated = table["xyzobs.mm.value"], table["xyzcal.mm"]
+    difference = calculated - observed
+    if stills:
+        difference[:, 2] = table["delpsical.rad"] if "delpsical.rad" in table else 0.0
+    else:
+        difference[:, 2] = nearest_turn(calculated[:, 2], observed[:, 2]) - observed[:, 2]
+    return np.asarray(difference * TO_SHOWN)
+
+
+def _steps(experiments: Experiments, table: Reflections) -> Array:
+    """Pixel sizes (um) and image width (mdeg) of each row; a spot of no experiment takes the first's."""
+    steps = np.empty((table.n_rows, 3))
+    owner = np.maximum(table["id"], 0)
+    for number, experiment in enumerate(experiments):
+        rows = np.flatnonzero(owner == number)
+        sizes = np.array([panel.pixel_size for panel in experiment.detector.panels])
+        steps[rows, :2] = sizes[table["panel"][rows].astype(np.intp)] * TO_SHOWN[:2]
+        steps[rows, 2] = _image_width(experiment) * TO_SHOWN[2]
+    return steps
+
+
+def _image_width(experiment: Experiment) -> float:
+    width = abs(experiment.scan.oscillation[1]) if experiment.scan is not None else 0.0
+    return width if width > 0.0 else float("nan")
+
+
+def _resolutions(experiments: Experiments, table: Reflections, indexed: Mask) -> Array:
+    d = np.full(table.n_rows, np.nan)
+    for number, experiment in enumerate(experiments):
+        rows = np.flatnonzero(indexed & (table["id"] == number))
+        if experiment.crystal is not None and rows.size:
+            d[rows] = resolution(table["miller_index"][rows] @ experiment.crystal.A.T)
+    return d

@@ -1,0 +1,235 @@
+"""The parts of the page below the first screen."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from smalti.steps.reporting.markup import element, figure, number, symbol, table
+from smalti.steps.reporting.plots import Line, lines, stacked, stairs
+
+__all__ = ["sections"]
+
+NAMES = (("X", "µm"), ("Y", "µm"))
+
+
+def sections(data: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Give (key, heading, markup) of every section that has something to show."""
+    drawn = [
+        ("panels", "Panels", _panels(data)),
+        ("angle", "Against rotation angle", _against_angle(data)),
+        ("resolution", "Against resolution", _against_resolution(data)),
+        ("distributions", "Distributions", _histograms(data)),
+        ("images", "Spots on images", _images(data)),
+        ("steps", "Steps of refinement", _steps(data)),
+        ("experiments", "Experiments and crystals", _experiments(data)),
+        ("parameters", "Parameters", _parameters(data)),
+        ("history", "History", _history(data)),
+    ]
+    return [item for item in drawn if item[2]]
+
+
+def _residuals(data: dict[str, Any]) -> list[tuple[str, str]]:
+    return [*NAMES, (symbol(data["third"]), "mdeg")]
+
+
+def _panels(data: dict[str, Any]) -> str:
+    rows = data["panels"]
+    moved = any(row["displacement_um"] is not None for row in rows)
+    esd = any(row["displacement_esd_um"] is not None for row in rows)
+    before = any(row["rmsd_before"] is not None for row in rows)
+    share = any(row["prior_share"] is not None for row in rows)
+    heads = [
+        "panel",
+        "name",
+        "spots",
+        "used",
+        "rejected",
+        "mean X\nµm",
+        "mean Y\nµm",
+        f"mean {symbol(data['third'])}\nmdeg",
+    ]
+    heads += ["RMSD X\nµm", "RMSD Y\nµm", "RMSD X\npx", "RMSD Y\npx", f"RMSD {symbol(data['third'])}\nmdeg"]
+    heads += ["before X\nµm", "before Y\nµm"] if before else []
+    heads += [f"moved {axis}\nµm" for axis in ("fast", "slow", "normal")] if moved else []
+    heads += [f"turned {axis}\nmrad" for axis in ("fast", "slow", "normal")] if moved else []
+    heads += [*(["prior\nshare"] if share else []), "note"]
+    body = []
+    for row in rows:
+        cells: list[Any] = [row["panel"], row["name"], row["spots"], row["used"], row["rejected"]]
+        cells += [*row["mean"], row["rmsd"][0], row["rmsd"][1], *row["rmsd_px"][:2], row["rmsd"][2]]
+        cells += (row["rmsd_before"] or [None] * 3)[:2] if before else []
+        cells += _with_esd(row["displacement_um"], row["displacement_esd_um"]) if moved else []
+        cells += _with_esd(row["turn_mrad"], row["turn_esd_mrad"]) if moved else []
+        cells += [*([row["prior_share"]] if share else []), row["note"]]
+        body.append(cells)
+    text = table(heads, body, sort=True).replace('class="scroll"', 'class="scroll tall"', 1)
+    for row in rows:
+        text = text.replace("<tr><td", f'<tr id="panel-{row["panel"]}"><td', 1)
+    return _motion_note(data, moved, esd) + text
+
+
+def _with_esd(values: list[float | None] | None, esds: list[float | None] | None) -> list[Any]:
+    if values is None:
+        return [None] * 3
+    if esds is None:
+        return list(values)
+    return [(value, esd) for value, esd in zip(values, esds, strict=True)]
+
+
+def _motion_note(data: dict[str, Any], moved: bool, esd: bool) -> str:
+    if not moved:
+        return ""
+    text = (
+        "Moved and turned: in each panel's own frame, after the motion that all panels share is taken away."
+    )
+    if data["whole"] is not None:
+        shift = ", ".join(number(v) for v in data["whole"]["shift_um"])
+        turn = ", ".join(number(v) for v in data["whole"]["turn_mrad"])
+        text += (
+            f" The detector as a whole moved by ({shift}) µm and turned by ({turn}) mrad in the laboratory."
+        )
+    if not esd:
+        text += " Uncertainties are not known here: give the .json of the refinement to see them."
+    return element("p", escape(text), class_="quiet")
+
+
+def _against_angle(data: dict[str, Any]) -> str:
+    trend = data["angle"]
+    drawn = []
+    for k, (name, unit) in enumerate(_residuals(data)):
+        mean, rms = ([row[k] for row in trend[key]] for key in ("mean", "rmsd"))
+        curve = Line("one", "mean, in a band of ± RMSD", mean, rms)
+        svg = lines(trend["angle_deg"], [curve], "rotation angle (deg)", f"{name} ({unit})")
+        drawn.append(figure(f"{name}, calculated − observed", svg))
+    return element("div", *drawn, class_="grid")
+
+
+def _against_resolution(data: dict[str, Any]) -> str:
+    trend = data["resolution"]
+    if not trend["d"]:
+        return ""
+    x = [1.0 / d**2 for d in trend["d"]]
+    marks = [(1.0 / d**2, f"{d:.3g}") for d in _spread(trend["d"])]
+    xy = [
+        Line(style, f"RMSD {name}", [row[k] for row in trend["rmsd"]])
+        for k, (style, name) in enumerate((("one", "X"), ("two", "Y")))
+    ]
+    means = [
+        Line(style, f"mean {name}", [row[k] for row in trend["mean"]])
+        for k, (style, name) in enumerate((("one", "X"), ("two", "Y")))
+    ]
+    third = [Line("one", f"RMSD {symbol(data['third'])}", [row[2] for row in trend["rmsd"]])]
+    drawn = [
+        figure("RMSD on the detector", lines(x, xy, "resolution (Angstrom)", "µm", x_ticks=marks)),
+        figure(
+            "Mean residual on the detector", lines(x, means, "resolution (Angstrom)", "µm", x_ticks=marks)
+        ),
+        figure(
+            f"RMSD in {symbol(data['third'])}",
+            lines(x, third, "resolution (Angstrom)", "mdeg", x_ticks=marks),
+        ),
+    ]
+    return element("div", *drawn, class_="grid")
+
+
+def _spread(d: list[float]) -> list[float]:
+    """Pick about five resolutions that lie evenly in 1/d^2."""
+    low, high = 1.0 / d[0] ** 2, 1.0 / d[-1] ** 2
+    if high <= low:
+        return [d[0]]
+    return [float(f"{(low + (high - low) * k / 4) ** -0.5:.3g}") for k in range(5)]
+
+
+def _histograms(data: dict[str, Any]) -> str:
+    drawn = []
+    for (name, unit), histogram in zip(_residuals(data), data["histograms"], strict=True):
+        curves = [Line("one", "used", histogram["used"])]
+        if histogram["before"] is not None:
+            curves.append(Line("three", "before", histogram["before"]))
+        if any(histogram["rejected"]):
+            curves.append(Line("four", "rejected", histogram["rejected"]))
+        note = (
+            f"median {number(histogram['median'])}, robust sigma {number(histogram['robust_sigma'])}, "
+            f"RMSD {number(histogram['rmsd'])} {unit}"
+        )
+        drawn.append(
+            figure(f"{name}:", stairs(histogram["edges"], curves, f"{name} ({unit})", "spots"), note)
+        )
+    return element("div", *drawn, class_="grid")
+
+
+def _images(data: dict[str, Any]) -> str:
+    images = data["images"]
+    step = images["images_per_bin"]
+    x = [float(images["first"] + step * k) for k in range(len(images["used"]))]
+    curves = [
+        Line("one", "used", images["used"]),
+        Line("three", "indexed, not used", images["other"]),
+        Line("four", "rejected", images["rejected"]),
+        Line("two", "not indexed", images["unindexed"]),
+    ]
+    label = "spots per image" if step == 1 else f"spots per {step} images"
+    return element(
+        "div", figure("Spots found", stacked(x, float(step), curves, "image", label)), class_="grid"
+    )
+
+
+def _steps(data: dict[str, Any]) -> str:
+    if not data["steps"]:
+        return ""
+    third = symbol(data["third"])
+    heads = ["step", "reflections", "RMSD X (µm)", "RMSD Y (µm)", f"RMSD {third} (mdeg)", "objective"]
+    rows = [
+        [step["number"], step["n_reflections"], *step["shown"], step["objective"]] for step in data["steps"]
+    ]
+    return table(heads, rows) + element("p", escape(data["ended"]), class_="quiet")
+
+
+def _experiments(data: dict[str, Any]) -> str:
+    crystals, totals = data["crystals"], data["totals"]
+    lines_ = []
+    if crystals["n"]:
+        cell = ", ".join(number(v, 6) for v in crystals["cell_median"])
+        which = "Unit cell" if crystals["n"] == 1 else f"Median unit cell of {crystals['n']} crystals"
+        lines_.append(f"{which}: {cell}; space group {', '.join(crystals['space_groups'])}.")
+        if crystals["cell_esd"]:
+            lines_.append("ESDs: " + ", ".join(number(v, 2) for v in crystals["cell_esd"]) + ".")
+        if crystals["cell_quartiles"]:
+            low, high = crystals["cell_quartiles"]
+            lines_.append(
+                "Quartiles: "
+                + ", ".join(f"{number(a, 6)} to {number(b, 6)}" for a, b in zip(low, high, strict=True))
+                + "."
+            )
+    if len(data["experiments"]) < totals["experiments"]:
+        lines_.append(
+            f"Of {totals['experiments']} experiments the {len(data['experiments'])} with the largest RMSDs "
+            "are listed."
+        )
+    heads = ["experiment", "used", "RMSD X\nµm", "RMSD Y\nµm", f"RMSD {symbol(data['third'])}\nmdeg"]
+    heads += ["RMSD X\npx", "RMSD Y\npx", "images", "distance\nmm", "wavelength\nÅ", "unit cell"]
+    rows = [
+        [e["experiment"], e["used"], *e["rmsd"], *e["rmsd_px"], e["distance_mm"], e["wavelength"],
+         " ".join(number(v, 5) for v in e["crystal"] or [])]
+        for e in data["experiments"]
+    ]  # fmt: skip
+    return "".join(element("p", escape(text)) for text in lines_) + table(heads, rows, sort=True)
+
+
+def _parameters(data: dict[str, Any]) -> str:
+    if not data["parameters"]:
+        return ""
+    rows = [
+        [p.get("label") or p["name"], p["name"], p["value"], p.get("esd"), p.get("unit", "")]
+        for p in data["parameters"]
+    ]
+    inner = table(["parameter", "name", "value", "ESD", "unit"], rows, sort=True)
+    return element("details", element("summary", f"{len(rows)} parameters"), inner)
+
+
+def _history(data: dict[str, Any]) -> str:
+    if not data["history"]:
+        return ""
+    rows = [[record["when"], record["program"], record["command"]] for record in data["history"]]
+    return table(["when", "program", "command"], rows)

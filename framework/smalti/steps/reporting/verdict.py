@@ -1,0 +1,154 @@
+"""What the figures mean, in a sentence, and what to do next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from smalti.text import plural
+
+__all__ = ["judge"]
+
+BAD_RMSD_PX = 1.0
+"""Beyond one pixel the models do not describe the spots."""
+HIGH_RMSD_PX = 0.5
+TAIL = 2.0
+"""An RMSD so many times that of the middle half is made by outliers."""
+SYSTEMATIC_PX = 0.05
+"""Strong spots are centred to about a tenth of a pixel; panels off by half of that are worth moving."""
+MANY_REJECTED = 0.10
+LOW_INDEXED = 0.50
+FEW_PER_PANEL = 50
+"""Mean number of spots of a panel below which a refinement of its place leans on the prior."""
+
+GOOD, DOUBTFUL, BAD = "good", "doubtful", "bad"
+
+
+def judge(data: dict[str, Any], names: tuple[str, str]) -> dict[str, Any]:
+    """Judge the content of a report.
+
+    Parameters
+    ----------
+    data : dict
+        ``totals``, ``rmsd``, ``systematic``, ``panels`` as the report holds them.
+    names : (str, str)
+        Names of the experiment and reflection files, for the commands proposed.
+
+    Returns
+    -------
+    dict
+        ``level`` ("good", "doubtful", "bad"), ``sentence``, ``reasons`` (list), ``next`` (list of
+        {"text", "command"}).
+    """
+    findings = [*_fit(data), *_coverage(data)]
+    level = next((level for level in (BAD, DOUBTFUL) if any(f[0] == level for f in findings)), GOOD)
+    return {
+        "level": level,
+        "sentence": _sentence(data, level),
+        "reasons": [text for _, text in findings],
+        "next": _next(data, level, names),
+    }
+
+
+def _fit(data: dict[str, Any]) -> list[tuple[str, str]]:
+    after = data["rmsd"]["after"]
+    worst, core = max(after["px"][:2]), max(after["core_px"][:2])
+    found = []
+    if core > BAD_RMSD_PX:
+        found.append((BAD, f"The RMSD is {worst:.2g} px: the models do not describe where the spots are."))
+    elif worst > TAIL * core and worst > HIGH_RMSD_PX:
+        text = f"A few gross outliers make the RMSD {worst:.2g} px; without them it is about {core:.2g} px."
+        found.append((DOUBTFUL, text))
+    elif worst > HIGH_RMSD_PX:
+        text = f"The RMSD of {worst:.2g} px is high; well-placed panels reach 0.1 to 0.3 px."
+        found.append((DOUBTFUL, text))
+    spread = data["systematic"]["after"]
+    if spread["px"] is not None and spread["px"] > SYSTEMATIC_PX and data["totals"]["panels"] > 1:
+        found.append(
+            (
+                DOUBTFUL,
+                f"Mean residuals differ from panel to panel by {spread['um']:.3g} µm "
+                f"({spread['px']:.2g} px) more than chance explains: panels are out of place.",
+            )
+        )
+    return found
+
+
+def _coverage(data: dict[str, Any]) -> list[tuple[str, str]]:
+    totals = data["totals"]
+    found = []
+    if totals["rejected"] > MANY_REJECTED * max(totals["used"] + totals["rejected"], 1):
+        share = 100.0 * totals["rejected"] / (totals["used"] + totals["rejected"])
+        found.append((DOUBTFUL, f"{share:.0f} % of the reflections were rejected as outliers."))
+    if totals["indexed"] < LOW_INDEXED * totals["spots"]:
+        share = 100.0 * totals["indexed"] / totals["spots"]
+        found.append((DOUBTFUL, f"Only {share:.0f} % of the spots are indexed."))
+    panels = totals["panels"] - totals["panels_without"]
+    if totals["used"] < FEW_PER_PANEL * max(panels, 1):
+        found.append(
+            (
+                DOUBTFUL,
+                f"{plural(totals['used'], 'reflection')} on {plural(panels, 'panel')}: "
+                "too few to place each panel by data alone.",
+            )
+        )
+    return found
+
+
+def _sentence(data: dict[str, Any], level: str) -> str:
+    after, before = data["rmsd"]["after"], data["rmsd"]["before"]
+    size = f"{after['um'][0]:.3g} / {after['um'][1]:.3g} µm ({after['px'][0]:.2g} / {after['px'][1]:.2g} px)"
+    opening = {
+        GOOD: "The geometry explains the data",
+        DOUBTFUL: "Usable, with reservations",
+        BAD: "Do not use this geometry",
+    }[level]
+    if before is not None and before["um"][0] is not None:
+        was = f"{before['um'][0]:.3g} / {before['um'][1]:.3g}"
+        return f"{opening}: the RMSD in X / Y went from {was} to {size}."
+    return f"{opening}: the RMSD in X / Y is {size} over {plural(after['n'], 'reflection')}."
+
+
+def _next(data: dict[str, Any], level: str, names: tuple[str, str]) -> list[dict[str, str]]:
+    totals = data["totals"]
+    experiments, reflections = names
+    steps = []
+    spread = data["systematic"]["after"]["px"]
+    if level == BAD:
+        steps.append(
+            _step(
+                "Look at the map: if all panels disagree alike, the beam centre, distance or lattice is "
+                "wrong. Refine the detector as one block first, or index again.",
+                f"smalti refine {experiments} {reflections} --level 0 -o block",
+            )
+        )
+    elif spread is not None and spread > SYSTEMATIC_PX and totals["panels"] > 1:
+        steps.append(
+            _step(
+                "Refine every panel by itself.",
+                f"smalti refine {experiments} {reflections} --level 1 --outliers tukey -o panels",
+            )
+        )
+    else:
+        steps.append(
+            _step(
+                "Use this geometry for other data of the same detector.",
+                f"dials.import reference_geometry={experiments} ...",
+            )
+        )
+    if totals["panels_without"]:
+        empty = ", ".join(str(row["panel"]) for row in data["panels"] if row["used"] == 0)
+        steps.append(
+            _step(
+                f"No reflection on {plural(totals['panels_without'], 'panel')} ({empty}): they moved with "
+                "their parent only. Other data (another distance or 2-theta) would place them."
+            )
+        )
+    if totals["rejected"] > MANY_REJECTED * max(totals["used"], 1):
+        steps.append(
+            _step("See where the rejected spots lie (map, layer 'rejected'): a second lattice or ice?")
+        )
+    return steps
+
+
+def _step(text: str, command: str = "") -> dict[str, str]:
+    return {"text": text, "command": command}
