@@ -183,7 +183,8 @@ def scan(
         for entering in range(n_slow + ky):
             slot = entering % rows
             if entering < n_slow:
-                enter_row(counts, mask, entering, limit, values[slot], kinds[slot], columns[0, kx:kx + n_fast],
+                enter_row(counts, mask, entering, limit, values[slot], kinds[slot],
+                          columns[0, kx:kx + n_fast],
                           columns[1, kx:kx + n_fast], columns[2, kx:kx + n_fast])
             else:
                 leave_row(values[slot], kinds[slot], columns[0, kx:kx + n_fast],

@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from smalti_ext.dispersion import dispersion, dispersion_extended
 
 from . import oracle_dispersion as oracle

@@ -8,11 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from smalti_ext.dispersion import LARGEST_WINDOW, dispersion
 
 from smalti.errors import UsageError
 from smalti.hookspecs import API, hookimpl
 from smalti.options import option
+from smalti_ext.dispersion import LARGEST_WINDOW, dispersion
 
 SMALTI_API = API
 

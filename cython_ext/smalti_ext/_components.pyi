@@ -1,0 +1,21 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def label(
+    starts: NDArray[np.int64],
+    linked: NDArray[np.uint8],
+    index: NDArray[np.int32],
+    panel: NDArray[np.int16],
+    n_fast: int,
+    parent: NDArray[np.int64],
+) -> int: ...
+def surroundings(
+    counts: NDArray[np.int32],
+    mask: NDArray[np.uint8],
+    index: NDArray[np.int32],
+    guard: int,
+    reach: int,
+    taken: NDArray[np.uint8],
+    total: NDArray[np.int64],
+    pixels: NDArray[np.int32],
+) -> None: ...

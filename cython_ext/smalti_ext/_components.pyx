@@ -1,0 +1,103 @@
+"""Connected groups of strong pixels, by union-find over sorted lists; and the background beside them."""
+
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
+
+
+cdef inline int64_t root_of(int64_t[::1] parent, int64_t k) noexcept nogil:
+    """Find the first pixel of a group, halving the path on the way."""
+    while parent[k] != k:
+        parent[k] = parent[parent[k]]
+        k = parent[k]
+    return k
+
+
+cdef inline void join(int64_t[::1] parent, int64_t a, int64_t b) noexcept nogil:
+    """Join two groups under the earlier of their first pixels."""
+    a = root_of(parent, a)
+    b = root_of(parent, b)
+    if a < b:
+        parent[b] = a
+    else:
+        parent[a] = b
+
+
+def label(
+    const int64_t[::1] starts, const uint8_t[::1] linked, const int32_t[::1] index,
+    const int16_t[::1] panel, int64_t n_fast, int64_t[::1] parent,
+):
+    """Number the groups in the order of their first pixels; gives how many.
+
+    ``starts`` (F + 1,) delimits the list of each frame in ``index``, ascending within a frame;
+    ``linked`` (F,) tells whether a frame continues the one before. ``parent`` takes the numbers.
+    """
+    cdef Py_ssize_t frame
+    cdef int64_t k, above, before, before_end, here, n_groups = 0
+    with nogil:
+        for k in range(index.shape[0]):
+            parent[k] = k
+        for frame in range(linked.shape[0]):
+            above = starts[frame]
+            before = before_end = 0
+            if linked[frame]:
+                before = starts[frame - 1]
+                before_end = starts[frame]
+            for k in range(starts[frame], starts[frame + 1]):
+                here = index[k]
+                if k > starts[frame] and index[k - 1] == here - 1 and here % n_fast != 0:
+                    if panel[k - 1] == panel[k]:
+                        join(parent, k - 1, k)
+                while index[above] < here - n_fast:
+                    above += 1
+                if index[above] == here - n_fast and panel[above] == panel[k]:
+                    join(parent, above, k)
+                while before < before_end and index[before] < here:
+                    before += 1
+                if before < before_end and index[before] == here and panel[before] == panel[k]:
+                    join(parent, before, k)
+        # A root comes before all others of its group, so one pass renumbers: the place of a root then
+        # holds a number, marked by its sign, and every later pixel finds it through its root.
+        for k in range(index.shape[0]):
+            if parent[k] == k:
+                parent[k] = -1 - n_groups
+                n_groups += 1
+            else:
+                here = parent[k]
+                while parent[here] >= 0:
+                    here = parent[here]
+                parent[k] = parent[here]
+        for k in range(index.shape[0]):
+            parent[k] = -1 - parent[k]
+    return n_groups
+
+
+def surroundings(
+    const int32_t[:, ::1] counts, const uint8_t[:, ::1] mask, const int32_t[::1] index, Py_ssize_t guard,
+    Py_ssize_t reach, uint8_t[:, ::1] taken, int64_t[::1] total, int32_t[::1] pixels,
+):
+    """Sum the usable pixels around each strong one that are more than ``guard`` from any strong one.
+
+    ``taken`` (slow, fast) starts at zero and takes the strong pixels and their rims.
+    """
+    cdef Py_ssize_t n_slow = counts.shape[0], n_fast = counts.shape[1]
+    cdef Py_ssize_t k, row, column, r, c
+    cdef int64_t sum_here
+    cdef int32_t n_here
+    with nogil:
+        for k in range(index.shape[0]):
+            row = index[k] // n_fast
+            column = index[k] - row * n_fast
+            for r in range(max(row - guard, 0), min(row + guard + 1, n_slow)):
+                for c in range(max(column - guard, 0), min(column + guard + 1, n_fast)):
+                    taken[r, c] = 1
+        for k in range(index.shape[0]):
+            row = index[k] // n_fast
+            column = index[k] - row * n_fast
+            sum_here = 0
+            n_here = 0
+            for r in range(max(row - reach, 0), min(row + reach + 1, n_slow)):
+                for c in range(max(column - reach, 0), min(column + reach + 1, n_fast)):
+                    if mask[r, c] and not taken[r, c]:
+                        sum_here += counts[r, c]
+                        n_here += 1
+            total[k] = sum_here
+            pixels[k] = n_here

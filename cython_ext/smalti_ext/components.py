@@ -1,0 +1,107 @@
+"""Groups of strong pixels and the background around them, behind wrappers that check types and shapes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti_ext import _components
+
+__all__ = ["label", "surroundings"]
+
+
+def label(
+    starts: NDArray[np.int64],
+    linked: NDArray[np.bool_],
+    index: NDArray[np.int32],
+    panel: NDArray[np.int16],
+    n_fast: int,
+) -> tuple[NDArray[np.int64], int]:
+    """Number the groups of strong pixels that touch along fast, slow or from frame to frame.
+
+    Pixels of different panels never touch. Time and memory grow with the strong pixels, not with the
+    frames [union-find over runs of two sorted lists].
+
+    Parameters
+    ----------
+    starts : (F + 1,) int64
+        Where the list of each frame begins in ``index``; the last is N.
+    linked : (F,) bool
+        Whether a frame continues the one before it in the list; the first never does.
+    index : (N,) int32
+        Flat indices slow * n_fast + fast, ascending within each frame.
+    panel : (N,) int16
+        Panel of each pixel.
+    n_fast : int
+        Pixels in a row of a frame.
+
+    Returns
+    -------
+    group : (N,) int64
+        Number of the group of each pixel; groups are numbered by their first pixels.
+    n_groups : int
+    """
+    for name, array, dtype in (
+        ("starts", starts, np.int64),
+        ("linked", linked, np.bool_),
+        ("index", index, np.int32),
+        ("panel", panel, np.int16),
+    ):
+        if array.dtype != dtype or array.ndim != 1 or not array.flags.c_contiguous:
+            raise TypeError(f"{name} must be one contiguous row of {np.dtype(dtype)}, not {array.dtype}")
+    n = index.size
+    if panel.size != n or starts.size != linked.size + 1:
+        raise ValueError(
+            f"lengths do not fit: {n} pixels, {panel.size} panels, {linked.size} frames, {starts.size} starts"
+        )
+    if starts[0] != 0 or starts[-1] != n or np.any(np.diff(starts) < 0):
+        raise ValueError("starts must rise from 0 to the number of pixels")
+    if linked.size and linked[0]:
+        raise ValueError("the first frame continues nothing")
+    group = np.empty(n, dtype=np.int64)
+    return group, _components.label(starts, linked.view(np.uint8), index, panel, n_fast, group)
+
+
+def surroundings(
+    counts: NDArray[np.int32],
+    mask: NDArray[np.bool_],
+    index: NDArray[np.int32],
+    *,
+    guard: int = 2,
+    reach: int = 7,
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Sum the background around each strong pixel of a frame.
+
+    The background are the usable pixels within ``reach`` of it that are more than ``guard`` pixels (both
+    counted as in a square) from every strong pixel, so that the flanks of spots stay out.
+
+    Parameters
+    ----------
+    counts : (slow, fast) int32
+    mask : (slow, fast) bool
+        True where a pixel may be used.
+    index : (N,) int32
+        Flat indices of the strong pixels.
+
+    Returns
+    -------
+    total : (N,) int64
+        Sum of the background counts.
+    pixels : (N,) int32
+        Number of background pixels; may be 0.
+    """
+    if counts.dtype != np.int32 or counts.ndim != 2 or not counts.flags.c_contiguous:
+        raise TypeError(
+            f"counts must be (slow, fast) int32, C-contiguous, not {counts.ndim}-D {counts.dtype}"
+        )
+    if mask.dtype != np.bool_ or mask.shape != counts.shape or not mask.flags.c_contiguous:
+        raise TypeError(f"mask must be bool {counts.shape}, C-contiguous, not {mask.dtype} {mask.shape}")
+    if index.dtype != np.int32 or index.ndim != 1 or not index.flags.c_contiguous:
+        raise TypeError(f"index must be one contiguous row of int32, not {index.dtype}")
+    if index.size and not 0 <= index.min() <= index.max() < counts.size:
+        raise ValueError("an index lies outside the frame")
+    total = np.empty(index.size, dtype=np.int64)
+    pixels = np.empty(index.size, dtype=np.int32)
+    taken = np.zeros(counts.shape, dtype=np.uint8)
+    _components.surroundings(counts, mask.view(np.uint8), index, guard, reach, taken, total, pixels)
+    return total, pixels

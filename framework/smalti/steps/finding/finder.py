@@ -1,0 +1,227 @@
+"""Find the spots of all images of some experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.errors import DataError, InputError
+from smalti.geometry.panels import PanelArrays
+from smalti.models import Experiments
+from smalti.progress import Progress, silent
+from smalti.roles import Reader, SpotFinder
+from smalti.steps.executing import ordered
+from smalti.steps.finding.filters import FilterCount, added, filtered
+from smalti.steps.finding.found import Found, ImageCounts
+from smalti.steps.finding.frames import FrameResult, find_in_frame
+from smalti.steps.finding.linking import link
+from smalti.steps.finding.measuring import measure
+from smalti.steps.finding.options import FindOptions
+from smalti.steps.finding.pixels import Pixels
+from smalti.steps.finding.runs import Run, n_frames, runs_of, tasks_of
+from smalti.steps.finding.tabulating import resolutions, rows
+from smalti.tables import Reflections
+from smalti.text import plural
+
+__all__ = ["find_spots"]
+
+Columns = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class _Diary:
+    """What is noted of the frames as they go by.
+
+    Attributes
+    ----------
+    used : list of (experiment, z)
+        The usable frames of the present run: the position in a run counts in this list.
+    strong : dict
+        (experiment, z) to strong pixels; -1 for a frame that was not used.
+    refused : list of str
+    """
+
+    used: list[tuple[int, int]] = field(default_factory=list)
+    strong: dict[tuple[int, int], int] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Harvest:
+    """What the runs gave: columns with their sorting keys, filter counts, groups, hot pixels."""
+
+    parts: list[Columns] = field(default_factory=list)
+    keys: list[NDArray[np.int64]] = field(default_factory=list)
+    filters: list[tuple[FilterCount, ...]] = field(default_factory=list)
+    groups: list[int] = field(default_factory=list)
+    hot: list[tuple[int, int]] = field(default_factory=list)
+
+
+def find_spots(
+    experiments: Experiments,
+    readers: Sequence[Reader],
+    finder: SpotFinder,
+    options: FindOptions,
+    progress: Progress = silent,
+    executor: Executor | None = None,
+) -> Found:
+    """Find spots on all images: strong pixels, linked in three dimensions, measured and filtered.
+
+    The table does not depend on the number of workers or the order in which they finish.
+
+    Parameters
+    ----------
+    experiments : Experiments
+        With images; sweeps and stills may be mixed.
+    readers : sequence of Reader
+        Must hold those that imported the images.
+    finder : SpotFinder
+        Finds the strong pixels of one frame.
+    executor : Executor, optional
+        Where frames are worked on; by default ``options.jobs`` threads.
+
+    Raises
+    ------
+    InputError
+        An image cannot be read (unless ``on_bad_image`` is "skip").
+    DataError
+        An image cannot be used, or there is no spot at all.
+    """
+    diary, harvest = _Diary(), _Harvest()
+    runs = runs_of(experiments)
+    total = sum(n_frames(run) for run in runs)
+    for run in runs:
+        diary.used.clear()
+        tasks = tasks_of(run, readers, finder, options)
+        first = next(tasks, None)
+        if first is not None:
+            results = ordered(find_in_frame, chain([first], tasks), options.jobs, executor)
+            frames = _usable(results, diary, options, progress, total)
+            _gather(run, frames, first.static.shape[1], diary, options, harvest)
+    return _found(experiments, diary, harvest)
+
+
+def _usable(
+    results: Iterable[FrameResult], diary: _Diary, options: FindOptions, progress: Progress, total: int
+) -> Iterator[tuple[Pixels, bool]]:
+    """Give the strong pixels of each usable frame and whether it continues the one before."""
+    for result in results:
+        task = result.task
+        here = (task.number, task.z)
+        diary.strong[here] = -1 if result.problem else len(result.pixels)
+        progress("finding spots", len(diary.strong), max(total, len(diary.strong)))
+        if result.problem:
+            _refuse(result, diary, options)
+            continue
+        before = diary.used[-1] if diary.used else None
+        linked = before == (task.number, task.z - 1) and not task.experiment.is_still
+        position = np.full(len(result.pixels), len(diary.used), dtype=np.int32)
+        diary.used.append(here)
+        yield replace(result.pixels, frame=position), linked
+
+
+def _refuse(result: FrameResult, diary: _Diary, options: FindOptions) -> None:
+    """Note a frame that cannot be used, or stop."""
+    name = f"experiment {result.task.number}, {result.task.name}"
+    diary.refused.append(f"{name}: {result.problem}")
+    if options.on_bad_image == "skip":
+        return
+    if result.error is not None:
+        raise result.error
+    kind = InputError if "read" in result.problem else DataError
+    raise kind(
+        f"Spots cannot be found on {name}.",
+        result.problem[0].upper() + result.problem[1:],
+        "Mend it or leave it out; find_spots.on_bad_image=skip goes on without such images.",
+    )
+
+
+def _gather(
+    run: Run,
+    frames: Iterator[tuple[Pixels, bool]],
+    n_fast: int,
+    diary: _Diary,
+    options: FindOptions,
+    harvest: _Harvest,
+) -> None:
+    """Link, measure and filter the spots of one run."""
+    arrays = PanelArrays.of(run.detector)
+    members = {number: experiment for number, experiment, _ in run.members}
+    for groups in link(frames, n_fast, remove_hot=options.hot_pixels == "remove"):
+        harvest.hot.extend((int(k) % n_fast, int(k) // n_fast) for k in groups.hot)
+        if groups.n == 0:
+            continue
+        spots = measure(groups, n_fast)
+        harvest.groups.append(groups.n)
+        used = np.array(diary.used, dtype=np.int64)[spots.position]
+        for number in np.unique(used[:, 0]).tolist():
+            here = used[:, 0] == number
+            part, shift = spots.take(here), used[here, 1] - spots.position[here]
+            experiment = members[number]
+            keep, counts = filtered(part, resolutions(part, experiment, arrays), run.detector, options)
+            kept = part.take(keep)
+            harvest.filters.append(counts)
+            harvest.parts.append(rows(kept, number, experiment, shift[keep], arrays))
+            harvest.keys.append(np.column_stack([np.full(len(kept.size), number), kept.first]))
+
+
+def _found(experiments: Experiments, diary: _Diary, harvest: _Harvest) -> Found:
+    filters = added(harvest.filters)
+    groups = sum(harvest.groups)
+    if not any(len(key) for key in harvest.keys):
+        raise DataError(*_nothing(diary, groups, filters))
+    keys = np.concatenate(harvest.keys)
+    order = np.lexsort(keys.T[::-1])
+    columns = {
+        name: np.concatenate([part[name] for part in harvest.parts])[order] for name in harvest.parts[0]
+    }
+    identifiers = {k: item.identifier for k, item in enumerate(experiments) if item.identifier}
+    reflections = Reflections(columns, identifiers)
+    warnings = []
+    if diary.refused:
+        warnings.append(f"{plural(len(diary.refused), 'image')} not used; the first: {diary.refused[0]}")
+    if harvest.hot:
+        warnings.append(f"{plural(len(harvest.hot), 'hot pixel')} taken out (strong on every image).")
+    return Found(
+        reflections,
+        groups,
+        filters,
+        _image_counts(diary, reflections),
+        tuple(harvest.hot),
+        tuple(diary.refused),
+        tuple(warnings),
+    )
+
+
+def _image_counts(diary: _Diary, reflections: Reflections) -> tuple[ImageCounts, ...]:
+    """Count strong pixels and spots per image, experiment by experiment."""
+    found = []
+    for number in sorted({number for number, _ in diary.strong}):
+        zs = sorted(z for k, z in diary.strong if k == number)
+        mine = reflections["xyzobs.px.value"][reflections["id"] == number, 2]
+        spots = np.bincount(np.floor(mine).astype(np.int64) - zs[0], minlength=zs[-1] - zs[0] + 1)
+        strong = tuple(diary.strong[number, z] for z in zs)
+        each = tuple(int(spots[z - zs[0]]) if n >= 0 else -1 for z, n in zip(zs, strong, strict=True))
+        found.append(ImageCounts(number, zs[0] + 1, strong, each))
+    return tuple(found)
+
+
+def _nothing(diary: _Diary, groups: int, filters: tuple[FilterCount, ...]) -> tuple[str, str, str]:
+    used = sum(count >= 0 for count in diary.strong.values())
+    if not used:
+        reason = f"None of {plural(len(diary.strong), 'image')} could be used"
+        reason += f"; the first: {diary.refused[0]}" if diary.refused else "."
+        return "No spots were found.", reason, "Check the images, the mask and the trusted range."
+    why = f"{plural(used, 'image')} gave {plural(groups, 'group')} of strong pixels"
+    taken = ", ".join(f"{item.reason}: {item.removed}" for item in filters if item.removed)
+    return (
+        "No spots were found.",
+        why + (f", and the filters took all: {taken}." if groups else "."),
+        "Look at an image; try a lower sigma_strong or min_spot_size, and check gain and resolution limits.",
+    )

@@ -1,0 +1,150 @@
+"""The work on one frame: read it, find its strong pixels, look at what is around them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.errors import SmaltiError
+from smalti.models import Detector, Experiment
+from smalti.roles import Series, SpotFinder
+from smalti.steps import masking
+from smalti.steps.finding.pixels import Pixels
+from smalti_ext.components import surroundings
+
+__all__ = ["FrameResult", "FrameTask", "find_in_frame", "panel_map"]
+
+
+@dataclass(frozen=True)
+class FrameTask:
+    """Everything that the work on one frame needs.
+
+    Attributes
+    ----------
+    number : int
+        Experiment that the frame belongs to.
+    z : int
+        Array index of the frame in its scan (from 0 for a still without one).
+    name : str
+        What to call the frame in messages.
+    series, index
+        The images and the place of this one among them.
+    experiment : Experiment
+    static : (slow, fast) bool
+        Pixels that may be used on any frame.
+    panels : (slow, fast) int16
+        Panel of each pixel.
+    finder : SpotFinder
+    max_strong_fraction : float
+        Larger parts of the usable pixels are no spots.
+    """
+
+    number: int
+    z: int
+    name: str
+    series: Series
+    index: int
+    experiment: Experiment
+    static: NDArray[np.bool_]
+    panels: NDArray[np.int16]
+    finder: SpotFinder
+    max_strong_fraction: float
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """What came of one frame: strong pixels (their ``frame`` still 0), or why there are none.
+
+    Attributes
+    ----------
+    problem : str
+        Why the frame could not be used; "" when it could.
+    error : SmaltiError or None
+        The reader's own words, where it had any.
+    """
+
+    task: FrameTask
+    pixels: Pixels
+    problem: str = ""
+    error: SmaltiError | None = None
+
+
+def find_in_frame(task: FrameTask) -> FrameResult:
+    """Find the strong pixels of one frame; a frame that cannot be used is a result, not an exception."""
+    try:
+        raw = task.series.read(task.index)
+    except SmaltiError as error:
+        return FrameResult(task, Pixels.none(), str(error).replace("\n", " "), error)
+    except OSError as error:
+        return FrameResult(task, Pixels.none(), f"it cannot be read: {error.strerror or error}.")
+    if raw.shape != task.static.shape:
+        fast_slow = " x ".join(str(n) for n in reversed(raw.shape))
+        expected = " x ".join(str(n) for n in reversed(task.static.shape))
+        return FrameResult(task, Pixels.none(), f"it has {fast_slow} pixels where {expected} are expected.")
+    usable = masking.valid(raw, task.static, task.experiment)
+    counts = as_int32(raw)
+    strong = task.finder.find(counts, usable)
+    n_usable = int(np.count_nonzero(usable))
+    if strong.size > task.max_strong_fraction * n_usable:
+        share = 100.0 * strong.size / n_usable
+        return FrameResult(
+            task,
+            Pixels.none(),
+            f"{share:.0f} % of its usable pixels are strong, which is no diffraction pattern: the mask "
+            "is incomplete or the gain of the detector is not 1.",
+        )
+    return FrameResult(task, _look_around(task, counts, usable, strong))
+
+
+def _look_around(
+    task: FrameTask, counts: NDArray[np.int32], usable: NDArray[np.bool_], strong: NDArray[np.intp]
+) -> Pixels:
+    index = strong.astype(np.int32)
+    total, support = surroundings(counts, usable, index)
+    panel = task.panels.reshape(-1)[strong]
+    with np.errstate(invalid="ignore"):
+        background = np.where(support > 0, total / np.maximum(support, 1), np.nan)
+    return Pixels(
+        np.zeros(index.size, dtype=np.int32),
+        index,
+        counts.reshape(-1)[strong],
+        panel,
+        background,
+        support,
+        _beside_overload(task, counts, strong, panel),
+    )
+
+
+def _beside_overload(
+    task: FrameTask, counts: NDArray[np.int32], strong: NDArray[np.intp], panel: NDArray[np.int16]
+) -> NDArray[np.bool_]:
+    """Whether one of the four neighbours of a strong pixel is a good pixel above the trusted range, (M,)."""
+    n_slow, n_fast = counts.shape
+    limit = np.array([p.trusted_range[1] for p in task.experiment.detector.panels])[panel]
+    row, column = strong // n_fast, strong % n_fast
+    beside = np.zeros(strong.size, dtype=bool)
+    for down, right in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+        r, c = np.clip(row + down, 0, n_slow - 1), np.clip(column + right, 0, n_fast - 1)
+        beside |= task.static[r, c] & (counts[r, c] > limit)
+    return beside
+
+
+def as_int32(raw: NDArray[Any]) -> NDArray[np.int32]:
+    """Give counts as C-contiguous int32; what does not fit is held at the limits, far out of any trust."""
+    if raw.dtype == np.int32 or raw.dtype.itemsize < 4:
+        return np.ascontiguousarray(raw, dtype=np.int32)
+    limits = np.iinfo(np.int32)
+    lowest = 0 if raw.dtype.kind == "u" else limits.min
+    return np.ascontiguousarray(np.clip(raw, lowest, limits.max), dtype=np.int32)
+
+
+def panel_map(detector: Detector, shape: tuple[int, int]) -> NDArray[np.int16]:
+    """Give the panel of every pixel of the raw frame, (slow, fast) int16; -1 where there is none."""
+    panels = np.full(shape, -1, dtype=np.int16)
+    for number, panel in enumerate(detector.panels):
+        (fast, slow), (width, height) = panel.window, panel.image_size
+        panels[slow : slow + height, fast : fast + width] = number
+    return panels

@@ -1,0 +1,38 @@
+"""Options of spot finding that do not depend on the finder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from smalti.options import option
+
+__all__ = ["FindOptions"]
+
+
+@dataclass(frozen=True)
+class FindOptions:
+    """What is kept as a spot, and how the work is spread."""
+
+    min_spot_size: int | None = option(
+        None, "Fewest strong pixels in a spot; none: 3 for photon-counting sensors, 6 for others.", unit="px",
+        ge=1,
+    )  # fmt: skip
+    max_spot_size: int = option(1000, "Most strong pixels in a spot.", unit="px", ge=1)
+    max_separation: float = option(
+        2.0, "Greatest distance between brightest pixel and centroid, in pixels and images.", unit="px", gt=0
+    )
+    d_min: float | None = option(None, "Drop spots of higher resolution than this.", unit="Angstrom", gt=0)
+    d_max: float | None = option(None, "Drop spots of lower resolution than this.", unit="Angstrom", gt=0)
+    ice_rings: bool = option(False, "Drop spots on the powder rings of hexagonal ice.")
+    ice_width: float = option(0.002, "Half-width of an ice ring in 1/d^2.", unit="1/Angstrom^2", gt=0)
+    max_strong_fraction: float = option(
+        0.25, "Refuse an image in which a larger part of the usable pixels is strong.", gt=0, le=1
+    )
+    hot_pixels: Literal["remove", "keep"] = option(
+        "remove", "What to do with lone pixels that are strong in every image (of at least 8)."
+    )
+    on_bad_image: Literal["stop", "skip"] = option(
+        "stop", "What to do with an image that cannot be read or used."
+    )
+    jobs: int = option(0, "Images worked on at once; 0: as many as there are cores.", ge=0)
