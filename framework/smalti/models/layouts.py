@@ -55,6 +55,7 @@ LAYOUTS: tuple[ModuleLayout, ...] = (
     _pilatus("PILATUS 1M", 2, 5),
     _pilatus("PILATUS 2M", 3, 8),
     _pilatus("PILATUS 6M", 5, 12),
+    _pilatus("PILATUS 12M row", 5, 1),  # one of the 24 flat rows of the I23 barrel
     ModuleLayout("EIGER 1M", (1030, 514), (10, 37), (1, 2), 0.075),
     ModuleLayout("EIGER 4M", (1030, 514), (10, 37), (2, 4), 0.075),
     ModuleLayout("EIGER 9M", (1030, 514), (10, 37), (3, 6), 0.075),

@@ -119,7 +119,8 @@ def barrel(facts: SensorFacts, distance: float, beam: tuple[float, float]) -> De
     a, b = facts.pixel_size
     # Fast and slow stand in for the rows' frames, which are filled in below.
     template = facts.panel(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0)))
-    panels, rows = [], []
+    panels: list[Panel] = []
+    rows: list[Group] = []
     for j in range(_GRID[1]):
         angle = radians(_FIRST + _STEP * j)
         slow, normal = np.array([0.0, sin(angle), cos(angle)]), np.array([0.0, -cos(angle), sin(angle)])

@@ -1,0 +1,7 @@
+"""Import images: files to sweeps to experiments, and open them again."""
+
+from smalti.steps.importing.importer import Imported, import_images
+from smalti.steps.importing.opening import choose_reader, open_series
+from smalti.steps.importing.options import ImportOptions
+
+__all__ = ["ImportOptions", "Imported", "choose_reader", "import_images", "open_series"]

@@ -1,0 +1,252 @@
+"""The step: images to experiments."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from math import degrees
+from pathlib import Path
+from typing import Any, TypeVar
+
+from smalti.errors import InputError, PluginError, SmaltiError
+from smalti.models import Detector, Experiment, Experiments, ImageSet
+from smalti.progress import Progress, silent
+from smalti.roles import Reader, Series
+from smalti.solution import FrameHeader
+from smalti.steps.importing.collecting import Named, collect
+from smalti.steps.importing.naming import Numbered, group_by_template
+from smalti.steps.importing.opening import choose_reader, named_reader
+from smalti.steps.importing.options import ImportOptions
+from smalti.steps.importing.overriding import Overrides, angles
+from smalti.steps.importing.sweeps import Sweep, divide
+from smalti.steps.panelling import to_single
+from smalti.text import plural, table
+
+__all__ = ["Imported", "import_images"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Experiments made from images.
+
+    Attributes
+    ----------
+    experiments : Experiments
+        One per sweep, one per still; equal models are one object.
+    n_images : int
+    readers : tuple of str
+        The readers used.
+    """
+
+    experiments: Experiments
+    n_images: int
+    readers: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    def summary(self) -> dict[str, Any]:
+        """Give the numbers for ``--json``."""
+        return {
+            "experiments": len(self.experiments),
+            "sweeps": sum(not item.is_still for item in self.experiments),
+            "stills": sum(item.is_still for item in self.experiments),
+            "images": self.n_images,
+            "readers": list(self.readers),
+            "panels": [len(detector) for detector in self.experiments.unique("detector")],
+        }
+
+    def text(self) -> str:
+        """Give the table for people: sweeps one by one, stills together."""
+        rows: list[tuple[object, ...]] = []
+        stills = [item for item in self.experiments if item.scan is None]
+        for item in self.experiments:
+            if item.scan is None or item.imageset is None:
+                continue
+            first, last = item.scan.image_range
+            start, width = (degrees(angle) for angle in item.scan.oscillation)
+            name = Path(item.imageset.template).name
+            angles = f"{start:.4f}".rstrip("0").rstrip("."), f"{width:.4f}".rstrip("0").rstrip(".")
+            rows.append((name, f"{first}-{last}", *angles, len(item.detector)))
+        if stills:
+            rows.append((plural(len(stills), "still"), len(stills), "", "", len(stills[0].detector)))
+        return table(("sweep", "images", "start\n(deg)", "width\n(deg)", "panels"), rows)
+
+
+def import_images(
+    paths: Sequence[Path],
+    readers: Sequence[Reader],
+    options: ImportOptions | None = None,
+    progress: Progress = silent,
+) -> Imported:
+    """Make experiments from images.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files, folders, glob patterns, templates with ``#``.
+    readers : sequence of Reader
+        The best match reads; see :class:`smalti.solution.Match`.
+    options : ImportOptions, optional
+    progress : Progress, optional
+
+    Raises
+    ------
+    InputError
+        A file is missing, empty, damaged or no image; detectors are mixed in one sweep; the header
+        lacks what no option tells.
+    PluginError
+        Two readers claim a file equally, or a reader breaks.
+    """
+    options = options or ImportOptions()
+    chosen, warnings = _choose(collect(paths), readers, options)
+    total = sum(len(series.paths) for series, _ in chosen)
+    overrides = Overrides(options)
+    sweeps: list[tuple[Sweep, Reader]] = []
+    done = 0
+    for series, reader in chosen:
+
+        def tell(count: int, before: int = done) -> None:
+            progress("reading headers", before + count, total)
+
+        headers = _headers(series, reader, options, overrides, tell)
+        done += len(headers)
+        starts, widths = angles(
+            options, tuple(h.start for h in headers), tuple(h.width for h in headers), series.numbers
+        )
+        found, notes = divide(series, headers, starts, widths, options.stills)
+        warnings += notes
+        warnings += [f"{series.template}: {note}" for note in dict.fromkeys(headers[0].notes)]
+        sweeps += [(sweep, reader) for sweep in found]
+    experiments = _experiments(sweeps, options)
+    used = tuple(dict.fromkeys(reader.name for _, reader in chosen))
+    return Imported(experiments, total, used, tuple(warnings))
+
+
+def _choose(
+    named: Named, readers: Sequence[Reader], options: ImportOptions
+) -> tuple[list[tuple[Numbered, Reader]], list[str]]:
+    """Give each template its reader, judged by its first file."""
+    chosen: list[tuple[Numbered, Reader]] = []
+    passed: list[Path] = []
+    for series in group_by_template(named.paths):
+        first = series.paths[0]
+        if options.reader:
+            chosen.append((series, named_reader(options.reader, readers)))
+            continue
+        asked = any(path in named.by_name for path in series.paths)
+        reader = choose_reader(first, readers) if asked or first.stat().st_size else None
+        if reader is not None:
+            chosen.append((series, reader))
+        elif asked:
+            raise _no_reader(first, readers)
+        else:
+            passed += series.paths
+    if not chosen:
+        raise _no_reader(passed[0], readers)
+    if passed:
+        names = ", ".join(path.name for path in passed[:3]) + (", ..." if len(passed) > 3 else "")
+        return chosen, [f"{plural(len(passed), 'file')} passed over that no reader understands: {names}"]
+    return chosen, []
+
+
+def _no_reader(path: Path, readers: Sequence[Reader]) -> InputError:
+    return InputError(
+        f"{path} is not an image that any reader understands.",
+        f"Asked: {', '.join(reader.name for reader in readers) or 'none is installed'}.",
+        "Name image files only, or install a plugin for this format.",
+    )
+
+
+def _headers(
+    series: Numbered,
+    reader: Reader,
+    options: ImportOptions,
+    overrides: Overrides,
+    tell: Callable[[int], None],
+) -> list[FrameHeader]:
+    """Read the headers of a template with several threads; options applied."""
+    images = _guarded(lambda: reader.open(series.paths), reader, series.paths[0])
+    if len(images) != len(series.paths):
+        raise PluginError(
+            f"The reader '{reader.name}' found {len(images)} frames in {len(series.paths)} files.",
+            f"{series.template} should hold one image a file.",
+            "Use a reader made for this container.",
+        )
+    jobs = options.jobs or os.cpu_count() or 1
+    headers: list[FrameHeader] = []
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = [pool.submit(_header, images, reader, k, series.paths[k]) for k in range(len(images))]
+        try:
+            for k, future in enumerate(futures):
+                headers.append(overrides.apply(future.result(), series.paths[k]))
+                tell(k + 1)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return headers
+
+
+def _header(images: Series, reader: Reader, index: int, path: Path) -> FrameHeader:
+    return _guarded(lambda: images.header(index), reader, path)
+
+
+def _guarded(call: Callable[[], T], reader: Reader, path: Path) -> T:
+    """Call a reader; whatever it raises that is not one of our errors is its own fault."""
+    try:
+        return call()
+    except SmaltiError:
+        raise
+    except Exception as error:  # the reader is a plugin's code
+        raise PluginError(
+            f"The reader '{reader.name}' broke on {path}.",
+            f"{type(error).__name__}: {error}.",
+            "Tell its author; --debug shows where.",
+        ) from error
+
+
+def _experiments(sweeps: Sequence[tuple[Sweep, Reader]], options: ImportOptions) -> Experiments:
+    """Make experiments that share equal models."""
+    pool: dict[str, list[Any]] = {}
+    flat: dict[int, Detector] = {}
+
+    def shared(kind: str, model: T) -> T:
+        for known in pool.setdefault(kind, []):
+            if known is model or known == model:
+                return known  # type: ignore[no-any-return]
+        pool[kind].append(model)
+        return model
+
+    items = []
+    for sweep, reader in sweeps:
+        detector = shared("detector", sweep.header.detector)
+        if options.panels == "single":
+            detector = flat.setdefault(id(detector), to_single(detector).coarse)
+        params = {"reader": reader.name, "multi_panel": options.panels == "modules"}
+        imageset = ImageSet(sweep.template, params=params)
+        if sweep.scan is None:
+            imageset = replace(imageset, template="", images=tuple(str(path) for path in sweep.paths))
+        goniometer = None if sweep.scan is None else sweep.header.goniometer
+        items.append(
+            Experiment(
+                shared("beam", sweep.header.beam),
+                detector,
+                None if goniometer is None else shared("goniometer", goniometer),
+                sweep.scan,
+                imageset=imageset,
+                identifier=_identifier(sweep),
+            )
+        )
+    return Experiments(tuple(items))
+
+
+def _identifier(sweep: Sweep) -> str:
+    """Give an identifier that depends on the images alone: importing twice gives the same one."""
+    names = (sweep.template, *(str(path) for path in (sweep.paths[0], sweep.paths[-1])))
+    told = repr((names, sweep.header.epoch, sweep.scan))
+    digest = hashlib.sha256(told.encode()).digest()
+    return str(uuid.UUID(bytes=digest[:16], version=4))

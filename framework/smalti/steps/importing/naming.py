@@ -1,0 +1,104 @@
+"""Names of image files: which part counts the images."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from smalti.files import COMPRESSED
+
+__all__ = ["Numbered", "group_by_template", "ranges", "split_name"]
+
+_LAST = re.compile(r"^(.*?)(\d+)(\.[^.]*)?$")  # digits before the last suffix: a_0001.cbf
+_SUFFIX = re.compile(r"^(.*\.)(\d+)()$")  # digits as the last suffix: a.0001
+_MOST_DIGITS = 9  # more are a time stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A template and the images that belong to it.
+
+    Attributes
+    ----------
+    template : str
+        Absolute path with ``#`` for the digits; without any for a file that is not numbered.
+    paths : tuple of Path
+        In the order of their numbers.
+    numbers : tuple of int
+        1 for a file that is not numbered.
+    """
+
+    template: str
+    paths: tuple[Path, ...]
+    numbers: tuple[int, ...]
+
+
+def split_name(name: str) -> tuple[str, str, str]:
+    """Split a file name into what stands before, in and after the number; "" where there is none."""
+    tail = ""
+    for suffix in COMPRESSED:
+        if name.lower().endswith(suffix):
+            name, tail = name[: -len(suffix)], name[-len(suffix) :]
+            break
+    found = _SUFFIX.match(name) or _LAST.match(name)
+    if not found or len(found.group(2)) > _MOST_DIGITS:
+        return name + tail, "", ""
+    return found.group(1), found.group(2), (found.group(3) or "") + tail
+
+
+def group_by_template(paths: Iterable[Path]) -> tuple[Numbered, ...]:
+    """Group absolute paths by template, in the order in which templates first appear.
+
+    Numbers may be padded with zeros (``_0001``) or not (``_1`` to ``_10``); files whose digits were
+    padded to different widths are different series.
+    """
+    groups: dict[tuple[str, str], list[tuple[str, Path]]] = {}
+    for path in paths:
+        before, digits, after = split_name(path.name)
+        groups.setdefault((str(path.with_name(before)) if digits else str(path), after), []).append(
+            (digits, path)
+        )
+    found: list[Numbered] = []
+    for (before, after), members in groups.items():
+        if not members[0][0]:
+            found.append(Numbered(before, (members[0][1],), (1,)))
+            continue
+        for width, files in _by_width(members):
+            files = sorted(files, key=lambda item: int(item[0]))
+            found.append(
+                Numbered(
+                    before + "#" * width + after,
+                    tuple(path for _, path in files),
+                    tuple(int(digits) for digits, _ in files),
+                )
+            )
+    return tuple(found)
+
+
+def _by_width(members: Sequence[tuple[str, Path]]) -> list[tuple[int, list[tuple[str, Path]]]]:
+    """Divide the files of one name by the width to which their numbers are padded."""
+    padded = Counter(len(digits) for digits, _ in members if digits.startswith("0") and len(digits) > 1)
+    free = min((len(digits) for digits, _ in members if not digits.startswith("0")), default=1)
+    widths: dict[int, list[tuple[str, Path]]] = {}
+    for digits, path in members:
+        if digits.startswith("0") and len(digits) > 1:
+            width = len(digits)
+        else:
+            # A number without leading zeros may have outgrown any narrower padding.
+            width = max((w for w in padded if w <= len(digits)), default=free)
+        widths.setdefault(width, []).append((digits, path))
+    return sorted(widths.items())
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Write numbers as ranges: "3, 7-9"."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)

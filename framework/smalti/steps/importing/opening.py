@@ -1,0 +1,125 @@
+"""Which reader understands a file, and opening the images of an experiment again."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from smalti.errors import InputError, PluginError, SmaltiError, UsageError
+from smalti.files import read_head
+from smalti.models import ImageSet, Scan
+from smalti.options import suggest
+from smalti.roles import Reader, Series
+from smalti.solution import Match
+
+__all__ = ["HEAD", "choose_reader", "named_reader", "open_series"]
+
+HEAD = 8192
+"""Bytes of a file that readers are shown."""
+
+
+def choose_reader(path: Path, readers: Sequence[Reader]) -> Reader | None:
+    """Give the reader that understands a file best; None when no reader does.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or is empty.
+    PluginError
+        Two readers claim the file equally, or one fails to judge it.
+    """
+    head = read_head(path, HEAD)
+    if not head:
+        raise InputError(f"{path} is empty.", "It has no bytes at all.", "Copy it again, or leave it out.")
+    matches: list[tuple[Match, Reader]] = []
+    for reader in readers:
+        try:
+            matches.append((Match(reader.match(path, head)), reader))
+        except SmaltiError:
+            raise
+        except Exception as error:  # the reader is a plugin's code
+            raise PluginError(
+                f"The reader '{reader.name}' failed to judge {path}.",
+                f"{type(error).__name__}: {error}.",
+                f"Leave it out with SMALTI_DISABLE={reader.name} and tell its author.",
+            ) from error
+    best = max((match for match, _ in matches), default=Match.NO)
+    if best == Match.NO:
+        return None
+    first = [reader for match, reader in matches if match == best]
+    if len(first) > 1:
+        names = " and ".join(f"'{reader.name}'" for reader in first)
+        raise PluginError(
+            f"The readers {names} claim {path} equally.",
+            f"Both match it as '{best.name.lower()}'.",
+            f"Choose one: --set import.reader={first[0].name}",
+        )
+    return first[0]
+
+
+def named_reader(name: str, readers: Sequence[Reader]) -> Reader:
+    """Give the reader of this name.
+
+    Raises
+    ------
+    UsageError
+        There is none; says which there are.
+    """
+    known = {reader.name: reader for reader in readers}
+    if name not in known:
+        raise UsageError(
+            f"There is no reader '{name}'.",
+            f"Installed: {', '.join(known) or 'none'}.",
+            suggest(name, list(known)),
+        )
+    return known[name]
+
+
+def open_series(imageset: ImageSet, readers: Sequence[Reader], scan: Scan | None = None) -> Series:
+    """Open the images of an experiment with the reader that imported them.
+
+    Parameters
+    ----------
+    imageset : ImageSet
+        From smalti or from DIALS; the latter does not name its reader, so the best match is taken.
+    readers : sequence of Reader
+    scan : Scan, optional
+        Which images of a template are meant; without it all that exist.
+
+    Raises
+    ------
+    InputError
+        An image is missing, or no reader understands it.
+    """
+    paths = _paths(imageset, scan)
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        count = "It is" if len(paths) == 1 else f"{len(missing)} of {len(paths)} images are"
+        raise InputError(
+            f"The image {missing[0]} is not there.",
+            f"{count} missing; the experiment was imported from that place.",
+            "Bring the images back there, or import them again where they are now.",
+        )
+    name = imageset.params.get("reader")
+    reader = named_reader(str(name), readers) if name else choose_reader(paths[0], readers)
+    if reader is None:
+        raise InputError(
+            f"No reader understands {paths[0]}.",
+            f"Installed: {', '.join(reader.name for reader in readers) or 'none'}.",
+            "Install a plugin for this format, or convert the images to CBF.",
+        )
+    return reader.open(paths)
+
+
+def _paths(imageset: ImageSet, scan: Scan | None) -> list[Path]:
+    if not imageset.template:
+        return [Path(item) for item in imageset.images]
+    if scan is not None:
+        first, last = scan.image_range
+        return [Path(imageset.path(number)) for number in range(first, last + 1)]
+    pattern = glob.escape(imageset.template).replace("#", "[0-9]")
+    return [Path(item) for item in sorted(glob.glob(pattern)) if os.path.isfile(item)] or [
+        Path(imageset.template)
+    ]

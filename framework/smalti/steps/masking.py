@@ -1,0 +1,99 @@
+"""Which pixels may be used: of a whole series, and of one frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.errors import InputError
+from smalti.models import Experiment
+from smalti.roles import Series
+
+__all__ = ["frame_mask", "valid"]
+
+Mask = NDArray[np.bool_]
+
+
+def frame_mask(experiment: Experiment, series: Series) -> Mask:
+    """Give the pixels of the raw frame that hold for the whole series, (slow, fast), True is good.
+
+    Left out are pixels of no panel (the gaps between modules), untrusted rectangles of panels, pixels
+    that the reader declares bad, and those of the mask file of the image set. The trusted range
+    depends on the frame: see :func:`valid`.
+
+    Raises
+    ------
+    InputError
+        The frame is smaller than the detector, or the mask does not fit the frame.
+    """
+    fast, slow = series.header(0).size
+    mask = np.zeros((slow, fast), dtype=bool)
+    for panel in experiment.detector.panels:
+        (x, y), (width, height) = panel.window, panel.image_size
+        if x + width > fast or y + height > slow:
+            raise InputError(
+                f"The detector of the experiment does not fit its images of {fast} x {slow} px.",
+                f"The panel {panel.name} reaches to pixel {x + width}, {y + height}.",
+                "Import the images again, or give the .expt that belongs to them.",
+            )
+        mask[y : y + height, x : x + width] = True
+        for f0, s0, f1, s1 in panel.mask:
+            mask[y + s0 : y + s1, x + f0 : x + f1] = False
+    own = series.mask()
+    if own is not None:
+        mask &= _fitting(own, mask, "The reader's mask")
+    if experiment.imageset is not None and experiment.imageset.mask:
+        path = Path(experiment.imageset.mask)
+        mask &= _fitting(_load(path), mask, f"The mask {path}")
+    return mask
+
+
+def valid(counts: NDArray[Any], mask: Mask, experiment: Experiment) -> Mask:
+    """Give the pixels of one frame that may be used: in the mask and within the trusted range.
+
+    Parameters
+    ----------
+    counts : (slow, fast)
+    mask : (slow, fast) bool
+        From :func:`frame_mask`.
+    experiment : Experiment
+    """
+    panels = experiment.detector.panels
+    low, high = panels[0].trusted_range
+    if all(panel.trusted_range == (low, high) for panel in panels):
+        return np.asarray(mask & (counts >= low) & (counts <= high))
+    good = np.zeros_like(mask)
+    for panel in panels:
+        (x, y), (width, height) = panel.window, panel.image_size
+        part = np.s_[y : y + height, x : x + width]
+        low, high = panel.trusted_range
+        good[part] = mask[part] & (counts[part] >= low) & (counts[part] <= high)
+    return good
+
+
+def _fitting(mask: Mask, frame: Mask, name: str) -> Mask:
+    if mask.shape != frame.shape:
+        raise InputError(
+            f"{name} does not fit the images.",
+            f"It has (slow, fast) {mask.shape}, the images {frame.shape}.",
+            "Make the mask from images of this detector.",
+        )
+    return mask
+
+
+def _load(path: Path) -> Mask:
+    """Load a mask file: a NumPy array, nonzero where a pixel is good."""
+    try:
+        values = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"There is no mask file {path}.", fix="Check the name in the .expt file.") from None
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(
+            f"The mask {path} cannot be read.",
+            f"{error}.",
+            "Save it as a NumPy array: numpy.save('mask.npy', good).",
+        ) from None
+    return np.asarray(values != 0)
