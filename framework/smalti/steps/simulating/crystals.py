@@ -98,7 +98,7 @@ def _check_cell(options: SimulateOptions, group: gemmi.SpaceGroup) -> None:
     # The square of the volume of a cell with unit axes.
     squared = 1.0 - ca * ca - cb * cb - cg * cg + 2.0 * ca * cb * cg
     text = ", ".join(f"{value:g}" for value in options.unit_cell)
-    if lengths.min() < 1.0 or angles.min() <= 0.0 or squared <= 1e-6:
+    if lengths.min() < 1.0 or not np.all((angles > 0.0) & (angles < np.pi)) or squared <= 1e-6:
         raise UsageError(
             f"Impossible unit cell {text}.",
             "Axes must be at least 1 Angstrom long and the angles must span a volume.",

@@ -14,7 +14,7 @@ from smalti.steps.simulating.spots import Exposures
 from smalti.steps.simulating.spurious import Spurious
 from smalti.tables import Flag, Reflections
 
-__all__ = ["indexed_table", "strong_table"]
+__all__ = ["binning_variance", "indexed_table", "strong_table"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -87,8 +87,8 @@ def _measure(
 ) -> tuple[Index, dict[str, NDArray[np.generic]]]:
     """Count photons image by image; give the rows that are seen, and their centroids.
 
-    The variance of a centroid is that of the spot's shape over the number of photons, and the
-    background adds its own noise.
+    The variance of a centroid is that of the spot's shape over the number of photons; the background
+    adds its own noise, and along phi so does the width of the images.
     """
     n = table.n_rows
     photons = rng.poisson(exposures.counts).astype(float)
@@ -110,7 +110,8 @@ def _measure(
         )
     scale = noise[seen] / total[seen] ** 2
     across = options.spot_sigma**2 * scale + _FLOOR**2
-    along = (second[seen] + 1.0 / 12.0) * scale
+    rocking = options.mosaicity / options.width / np.maximum(np.abs(table["zeta"][seen]), 1e-3)
+    along = second[seen] * scale + binning_variance(rocking)
     px = table["xyzcal.px"][seen, :2] + rng.normal(size=(seen.size, 2)) * np.sqrt(across)[:, None]
     columns: dict[str, NDArray[np.generic]] = {
         "panel": panel[seen].astype(np.uint64),
@@ -120,6 +121,18 @@ def _measure(
         "intensity.sum.variance": noise[seen],
     }
     return seen, columns
+
+
+def binning_variance(sigma: Array) -> Array:
+    """Variance of the centroid of a gaussian that was counted in bins of width 1, at a random place.
+
+    The centroid is off by sum_k (-1)^k sin(2 pi k z) exp(-2 pi^2 k^2 sigma^2) / (pi k) (Poisson's summation
+    formula): 1/12 for a needle, nothing once sigma reaches a bin.
+    """
+    k = np.arange(1, 41)
+    return np.asarray(
+        (np.exp(-((2.0 * np.pi * k * sigma[:, None]) ** 2)) / (np.pi * k) ** 2).sum(axis=1) / 2.0
+    )
 
 
 def _surroundings(
