@@ -1,0 +1,151 @@
+"""Rotation data in one pass: predictions, or normal equations in blocks local to a panel and an experiment.
+
+The local coordinates are the 9 elements of the panel's frame (fast, slow, origin), s0 (3), F A (9, row by
+row) and a rotation vector of the setting rotation (3).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti_ext import _normal
+
+__all__ = ["N_LOCAL", "Models", "Sums", "accumulate", "predict"]
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+N_LOCAL = 24
+
+
+class Models(NamedTuple):
+    """Models as arrays: FA, S (E, 3, 3), axis, s0 (E, 3), D (P, 3, 3), inverse of the panels' d matrices."""
+
+    FA: Array
+    S: Array
+    axis: Array
+    s0: Array
+    D: Array
+
+
+class Sums(NamedTuple):
+    """Partial sums, one for each chunk.
+
+    Attributes
+    ----------
+    matrix : (C, 24, 24)
+        Sum of w J^T J.
+    gradient : (C, 24)
+        Sum of w J^T r.
+    objective : (C,)
+        Sum of w r^2 / 2.
+    squares : (C, 3)
+        Sums of r^2 of the reflections that have weight.
+    used, impossible : (C,)
+        How many have weight and can be predicted, or cannot.
+    """
+
+    matrix: Array
+    gradient: Array
+    objective: Array
+    squares: Array
+    used: Array
+    impossible: Array
+
+
+def accumulate(
+    h: Array,
+    entering: NDArray[np.bool_],
+    observed: Array,
+    weights: Array,
+    chunks: Index,
+    experiment: Index,
+    panel: Index,
+    models: Models,
+    n_threads: int = 1,
+) -> Sums:
+    """Accumulate the normal equations of residuals calc - obs in mm, mm, rad.
+
+    Parameters
+    ----------
+    h : (N, 3) float64
+        Miller indices.
+    entering : (N,) bool
+        Which crossing of the Ewald sphere.
+    observed, weights : (N, 3) float64
+        A reflection whose three weights are 0 is left out.
+    chunks : (C + 1,) int64
+        Where chunks begin and the last ends, ascending.
+    experiment, panel : (C,) int64
+        Of every reflection of a chunk.
+    models : Models
+    n_threads : int
+        The sums are the same to the last bit for any number.
+    """
+    n, c = len(h), len(chunks) - 1
+    _check_data(h, entering, chunks, experiment, panel, models)
+    _check("observed", observed, (n, 3))
+    _check("weights", weights, (n, 3))
+    matrix, gradient, sums = np.zeros((c, N_LOCAL, N_LOCAL)), np.zeros((c, N_LOCAL)), np.zeros((c, 6))
+    _normal.accumulate(
+        h, entering.view(np.uint8), observed, weights, chunks, experiment, panel, *models, matrix, gradient, sums, max(1, n_threads)
+    )  # fmt: skip
+    return Sums(matrix, gradient, sums[:, 0], sums[:, 1:4], sums[:, 4], sums[:, 5])
+
+
+def predict(
+    h: Array,
+    entering: NDArray[np.bool_],
+    angle: Array,
+    chunks: Index,
+    experiment: Index,
+    panel: Index,
+    models: Models,
+    n_threads: int = 1,
+) -> Array:
+    """Predict X, Y (mm) and phi (rad, the turn nearest to ``angle``), (N, 3); nan where impossible.
+
+    Parameters as in :func:`accumulate`; angle (N,) rad.
+    """
+    _check_data(h, entering, chunks, experiment, panel, models)
+    _check("angle", angle, (len(h),))
+    xyz = np.empty((len(h), 3))
+    _normal.predict(
+        h, entering.view(np.uint8), angle, chunks, experiment, panel, *models, xyz, max(1, n_threads)
+    )
+    return xyz
+
+
+def _check_data(
+    h: Array, entering: NDArray[np.bool_], chunks: Index, experiment: Index, panel: Index, models: Models
+) -> None:
+    n, c = len(h), len(chunks) - 1
+    _check("h", h, (n, 3))
+    _check("entering", entering, (n,), np.bool_)
+    _check("chunks", chunks, (c + 1,), np.int64)
+    _check("experiment", experiment, (c,), np.int64)
+    _check("panel", panel, (c,), np.int64)
+    e, p = len(models.FA), len(models.D)
+    for name, shape in (
+        ("FA", (e, 3, 3)),
+        ("S", (e, 3, 3)),
+        ("axis", (e, 3)),
+        ("s0", (e, 3)),
+        ("D", (p, 3, 3)),
+    ):
+        _check(name, getattr(models, name), shape)
+    if c and (chunks[0] < 0 or chunks[-1] > n or (np.diff(chunks) < 0).any()):
+        raise ValueError("chunks must ascend within the reflections")
+    for name, values, limit in (("experiment", experiment, e), ("panel", panel, p)):
+        if c and (values.min() < 0 or values.max() >= limit):
+            raise ValueError(f"{name} must be from 0 to {limit - 1}")
+
+
+def _check(name: str, array: NDArray[np.generic], shape: tuple[int, ...], dtype: type = np.float64) -> None:
+    if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
+        raise TypeError(
+            f"{name} must be C-contiguous {np.dtype(dtype).name} of shape {shape}, not {array.dtype} {array.shape}"
+        )

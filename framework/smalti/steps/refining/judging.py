@@ -1,0 +1,70 @@
+"""Judging residuals: who belongs together is decided here, who is an outlier by a plugin."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.roles import OutlierRejector
+from smalti.steps.refining.observations import Observations
+from smalti.steps.refining.options import RefineOptions
+
+__all__ = ["judge", "strata"]
+
+Array = NDArray[np.float64]
+
+
+def strata(observations: Observations, options: RefineOptions) -> NDArray[np.intp]:
+    """Number the reflections by experiment, panel and block of rotation, (N,).
+
+    Panels are kept apart, or the good spots of a displaced panel would look like outliers. Blocks of
+    rotation with few reflections are joined with the next ones of their panel.
+    """
+    spots = observations.spots
+    # Observations are sorted by experiment and panel: within a cell only the angle is left to sort by.
+    cell = np.concatenate([[0], np.cumsum((np.diff(spots.experiment) != 0) | (np.diff(spots.panel) != 0))])
+    out = np.empty(observations.n, dtype=np.intp)
+    width, total = np.radians(options.phi_block), 0
+    for number in range(int(cell[-1]) + 1 if observations.n else 0):
+        rows = np.flatnonzero(cell == number)
+        block = np.floor((spots.angle[rows] - spots.angle[rows].min()) / width).astype(np.intp)
+        joined = _join_sparse(np.bincount(block), options.minimum_stratum)
+        out[rows] = total + joined[block]
+        total += int(joined[-1]) + 1
+    return out
+
+
+def _join_sparse(counts: NDArray[np.intp], enough: int) -> NDArray[np.intp]:
+    """Join consecutive blocks until each group has enough; the last joins the one before it if it must."""
+    group = np.zeros(len(counts), dtype=np.intp)
+    number, held = 0, 0
+    for k, count in enumerate(counts):
+        group[k] = number
+        held += int(count)
+        if held >= enough:
+            number, held = number + 1, 0
+    if held and number:
+        group[group == number] = number - 1
+    return group
+
+
+def judge(
+    observations: Observations,
+    residuals: Array,
+    sigmas: Array,
+    groups: NDArray[np.intp],
+    rejector: OutlierRejector,
+) -> Array:
+    """Give each reflection its weight in [0, 1], (N,); none where nothing is predicted.
+
+    A panel of which nothing would be left keeps all: then it is the panel that is out, not its spots.
+    """
+    possible = np.isfinite(residuals).all(axis=1)
+    weights = np.zeros(observations.n)
+    weights[possible] = rejector.weights(residuals[possible], sigmas[possible], groups[possible])
+    panel = observations.spots.panel
+    size = int(panel.max(initial=0)) + 1
+    kept = np.bincount(panel, weights=weights > 0.0, minlength=size)
+    there = np.bincount(panel, weights=possible, minlength=size)
+    lost = (kept == 0) & (there > 0)
+    return np.where(lost[panel] & possible, 1.0, weights)

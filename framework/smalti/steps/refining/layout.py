@@ -1,0 +1,223 @@
+"""All parameters of a refinement in one vector, and what they make of the experiments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from smalti.errors import DataError
+from smalti.geometry.derivatives import BEAM, CRYSTAL, N_LOCAL, PANEL, SETTING, RotationState
+from smalti.models import Crystal, Experiment, Experiments, Goniometer
+from smalti.roles import DetectorParameterisation
+from smalti.solution import Parameter, Prior
+from smalti.steps.refining.blocks import BeamBlock, Block, CrystalBlock, DetectorBlock, SettingBlock
+from smalti.steps.refining.options import RefineOptions, is_fixed
+
+__all__ = ["Layout"]
+
+Array = NDArray[np.float64]
+
+N_SHARED = N_LOCAL - PANEL.stop
+"""Local coordinates of an experiment: beam, crystal, setting."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which models the parameters belong to, and which of them are free.
+
+    Every model that several experiments share has one block of parameters. Blocks follow one another
+    (detectors, beams, crystals, goniometers) in the *full* vector; the vector of the minimiser holds
+    the free ones only.
+
+    Attributes
+    ----------
+    experiments : Experiments
+        As they came: p = 0.
+    blocks : tuple of Block
+    offsets : tuple of int
+        Where each block begins in the full vector.
+    free : (n,) intp
+        Places of the free parameters in the full vector.
+    uses : tuple of dict
+        For each experiment: kind of model to number of its block.
+    panel_offset : dict
+        Number of a detector's block to the number of its first panel among all panels.
+    """
+
+    experiments: Experiments
+    blocks: tuple[Block, ...]
+    offsets: tuple[int, ...]
+    free: NDArray[np.intp]
+    uses: tuple[dict[str, int], ...]
+    panel_offset: dict[int, int]
+
+    @classmethod
+    def of(
+        cls, experiments: Experiments, parameterisation: DetectorParameterisation, options: RefineOptions
+    ) -> Layout:
+        """Lay out the parameters of rotation experiments."""
+        blocks, owner = _blocks(experiments, parameterisation, options)
+        sizes = [len(block.parameters) for block in blocks]
+        offsets = tuple(int(x) for x in np.concatenate([[0], np.cumsum(sizes)[:-1]]))
+        names = [parameter.name for block in blocks for parameter in block.parameters]
+        setting = options.refine_setting
+        free = [
+            k
+            for k, name in enumerate(names)
+            if not is_fixed(name, options) and (setting or not name.startswith("Goniometer"))
+        ]
+        uses = tuple(
+            {kind: owner[id(getattr(e, kind))] for kind in ("detector", "beam", "crystal", "goniometer")}
+            for e in experiments
+        )
+        panel_offset, total = {}, 0
+        for number, block in enumerate(blocks):
+            if isinstance(block, DetectorBlock):
+                panel_offset[number] = total
+                total += len(block.detector)
+        return cls(experiments, blocks, offsets, np.array(free, dtype=np.intp), uses, panel_offset)
+
+    @property
+    def n(self) -> int:
+        """Number of free parameters."""
+        return len(self.free)
+
+    @property
+    def n_panels(self) -> int:
+        """Number of panels of all detectors together."""
+        return sum(len(self.detector_block(number).detector) for number in self.panel_offset)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The free parameters."""
+        everything = [parameter for block in self.blocks for parameter in block.parameters]
+        return tuple(everything[k] for k in self.free)
+
+    @property
+    def start(self) -> Array:
+        """Value of each free parameter at p = 0, (n,)."""
+        return np.concatenate([block.start for block in self.blocks])[self.free]
+
+    @property
+    def prior(self) -> Prior:
+        """What holds the free parameters."""
+        priors = [block.prior for block in self.blocks]
+        mean = np.concatenate([prior.mean for prior in priors])[self.free]
+        return Prior(mean, np.concatenate([prior.precision for prior in priors])[self.free])
+
+    def detector_block(self, number: int) -> DetectorBlock:
+        """Give a block that is known to be a detector's."""
+        block = self.blocks[number]
+        assert isinstance(block, DetectorBlock)
+        return block
+
+    def split(self, p: Array) -> tuple[Array, ...]:
+        """Give the full parameters of each block at p (n,)."""
+        full = np.zeros(sum(len(block.parameters) for block in self.blocks))
+        full[self.free] = p
+        return tuple(np.split(full, self.offsets[1:]))
+
+    def compose(self, p: Array) -> Experiments:
+        """Give the experiments at p (n,); models that were shared stay shared."""
+        models = [block.compose(q) for block, q in zip(self.blocks, self.split(p), strict=True)]
+        items = tuple(
+            replace(experiment, **{kind: models[number] for kind, number in use.items()})
+            for experiment, use in zip(self.experiments, self.uses, strict=True)
+        )
+        return replace(self.experiments, items=items)
+
+    def state(self, p: Array) -> RotationState:
+        """Give the models at p (n,) as arrays, panels of all detectors one after the other."""
+        experiments = self.compose(p)
+        d = np.empty((self.n_panels, 3, 3))
+        for experiment, use in zip(experiments, self.uses, strict=True):
+            first = self.panel_offset[use["detector"]]
+            d[first : first + len(experiment.detector)] = experiment.detector.stacked()
+        turning = [_rotation_models(experiment) for experiment in experiments]
+        return RotationState(
+            np.array([goniometer.F @ crystal.A for crystal, goniometer in turning]),
+            np.array([goniometer.S for _, goniometer in turning]),
+            np.array([goniometer.axis for _, goniometer in turning]),
+            np.array([experiment.beam.s0 for experiment in experiments]),
+            d,
+        )
+
+    def tangent(self, p: Array) -> sparse.csr_array:
+        """Give d(local coordinates)/dp at p (n,), (9 P + 15 E, n): all panels, then all experiments."""
+        parts = self.split(p)
+        column = np.full(sum(map(len, parts)), -1)
+        column[self.free] = np.arange(self.n)
+        entries: list[tuple[Array, NDArray[np.intp], NDArray[np.intp]]] = []  # value, row, full parameter
+        for number, first in self.panel_offset.items():
+            slopes = self.detector_block(number).derivatives(parts[number])
+            panel, place = np.nonzero(slopes.columns >= 0)
+            values = slopes.values[panel, place].transpose(0, 2, 1).reshape(-1, PANEL.stop)
+            rows = (first + panel)[:, None] * PANEL.stop + np.arange(PANEL.stop)
+            full = np.repeat(self.offsets[number] + slopes.columns[panel, place], PANEL.stop)
+            entries.append((values.ravel(), rows.ravel(), full))
+        for experiment in range(len(self.uses)):
+            entries += self._experiment_tangent(experiment, parts)
+        value, row, full = (np.concatenate(items) for items in zip(*entries, strict=True))
+        used = (column[full] >= 0) & (value != 0.0)
+        shape = (PANEL.stop * self.n_panels + N_SHARED * len(self.uses), self.n)
+        return sparse.csr_array((value[used], (row[used], column[full[used]])), shape=shape)
+
+    def _experiment_tangent(
+        self, number: int, parts: tuple[Array, ...]
+    ) -> list[tuple[Array, NDArray[np.intp], NDArray[np.intp]]]:
+        first = PANEL.stop * self.n_panels + N_SHARED * number - PANEL.stop
+        _, goniometer = _rotation_models(self.experiments[number])
+        found = []
+        for kind, place in (("beam", BEAM), ("crystal", CRYSTAL), ("goniometer", SETTING)):
+            index = self.uses[number][kind]
+            block = self.blocks[index]
+            assert not isinstance(block, DetectorBlock)
+            slopes = block.derivatives(parts[index])
+            if kind == "crystal":
+                slopes = goniometer.F @ slopes
+            flat = slopes.reshape(len(slopes), -1)
+            rows = np.tile(np.arange(first + place.start, first + place.stop), len(flat))
+            full = np.repeat(self.offsets[index] + np.arange(len(flat)), flat.shape[1])
+            found.append((flat.ravel(), rows, full))
+        return found
+
+
+def _rotation_models(experiment: Experiment) -> tuple[Crystal, Goniometer]:
+    if experiment.crystal is None or experiment.goniometer is None or experiment.is_still:
+        raise DataError(
+            "Only rotation data of indexed crystals can be refined.",
+            "An experiment lacks its crystal, its goniometer or its scan, or its images have no width.",
+            "Index the data first; stills are not refined yet.",
+        )
+    return experiment.crystal, experiment.goniometer
+
+
+def _blocks(
+    experiments: Experiments, parameterisation: DetectorParameterisation, options: RefineOptions
+) -> tuple[tuple[Block, ...], dict[int, int]]:
+    """Make one block for every distinct model, and tell which model (by identity) has which."""
+    for experiment in experiments:
+        _rotation_models(experiment)
+    blocks: list[Block] = []
+    owner: dict[int, int] = {}
+
+    def add(model: Any, block: Block) -> None:
+        owner[id(model)] = len(blocks)
+        blocks.append(block)
+
+    for k, detector in enumerate(experiments.unique("detector"), start=1):
+        add(detector, DetectorBlock(detector, parameterisation, k))
+    for k, beam in enumerate(experiments.unique("beam"), start=1):
+        user = next(e for e in experiments if e.beam is beam)
+        assert user.goniometer is not None
+        add(beam, BeamBlock(beam, user.goniometer.laboratory_axis, k, options.weak_priors))
+    for k, crystal in enumerate(experiments.unique("crystal"), start=1):
+        hold = is_fixed(f"Crystal{k}g_param_0", options)
+        add(crystal, CrystalBlock.of(crystal, k, weak=options.weak_priors, hold_cell=hold))
+    for k, goniometer in enumerate(experiments.unique("goniometer"), start=1):
+        add(goniometer, SettingBlock(goniometer, k, options.weak_priors))
+    return tuple(blocks), owner

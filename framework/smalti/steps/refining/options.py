@@ -1,0 +1,77 @@
+"""The options of a refinement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smalti.errors import UsageError
+from smalti.options import option, suggest
+
+__all__ = ["RefineOptions", "is_fixed"]
+
+_BEAM = {"in_spindle_plane": ("Mu1",), "out_spindle_plane": ("Mu2",), "wavelength": ("nu",), "all": ("",)}
+_CRYSTAL = {"orientation": ("Phi",), "cell": ("g_param",), "all": ("",)}
+_DETECTOR = {
+    "position": ("Dist", "Shift"),
+    "orientation": ("Tau",),
+    "distance": ("Dist", "Tau2", "Tau3"),
+    "all": ("",),
+}
+_GROUPS = {"Beam": _BEAM, "Crystal": _CRYSTAL, "Detector": _DETECTOR}
+
+
+@dataclass(frozen=True)
+class RefineOptions:
+    """What is refined, against which reflections, and when it ends."""
+
+    fix_beam: tuple[str, ...] = option(
+        ("in_spindle_plane", "wavelength"),
+        "Parts of the beam to hold: in_spindle_plane (Mu1), out_spindle_plane (Mu2), wavelength (nu), all.",
+    )
+    fix_crystal: tuple[str, ...] = option((), "Parts of the crystal to hold: orientation, cell, all.")
+    fix_detector: tuple[str, ...] = option(
+        (), "Parts of the detector to hold: position, orientation, distance (Dist, Tau2, Tau3), all."
+    )
+    fix: tuple[str, ...] = option((), "More parameters to hold, by part of their names: Tau1, Group12, ...")
+    refine_setting: bool = option(False, "Refine the setting rotation of the goniometer (Gamma1, Gamma2).")
+    weak_priors: bool = option(
+        True, "Hold beam, cell and setting by weak priors that are felt only where data are few."
+    )
+    close_to_spindle: float = option(
+        0.02, "Leave out reflections with |(s1 x s0).axis| (1/Angstrom^2) below this.", ge=0
+    )
+    scan_margin: float = option(
+        0.0, "Leave out reflections this near to an end of the scan.", unit="deg", ge=0
+    )
+    use_all: bool = option(True, "Use all reflections; otherwise a random part of them.")
+    reflections_per_degree: int = option(
+        100, "How many to use per degree of rotation, if not all.", unit="1/deg", ge=1
+    )
+    minimum_reflections: int = option(10, "Refuse to refine against fewer reflections than this.", ge=3)
+    phi_block: float = option(18.0, "Judge outliers in blocks of rotation of this width.", unit="deg", gt=0)
+    minimum_stratum: int = option(40, "Join neighbouring blocks until each has this many reflections.", ge=5)
+    rounds: int = option(4, "Most rounds of judging outliers and minimising.", ge=1)
+    seed: int = option(42, "Seed of every random choice.", ge=0)
+    n_threads: int = option(0, "Threads of the kernels; 0 is one for every core.", ge=0)
+
+
+def is_fixed(name: str, options: RefineOptions) -> bool:
+    """Tell whether a parameter (``Detector1Group12Tau2``) is held.
+
+    Raises
+    ------
+    UsageError
+        A fix list holds a word that is not known.
+    """
+    lists = {"Beam": options.fix_beam, "Crystal": options.fix_crystal, "Detector": options.fix_detector}
+    for model, words in _GROUPS.items():
+        for word in lists[model]:
+            if word not in words:
+                raise UsageError(
+                    f"fix_{model.lower()} does not know '{word}'.",
+                    f"It holds parts of the {model.lower()}: {', '.join(words)}.",
+                    suggest(word, list(words)),
+                )
+            if name.startswith(model) and any(part in name for part in words[word]):
+                return True
+    return any(part in name for part in options.fix)

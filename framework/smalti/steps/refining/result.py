@@ -1,0 +1,174 @@
+"""What a refinement found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.models import Experiments
+from smalti.solution import Solution
+from smalti.steps.refining.layout import Layout
+from smalti.steps.refining.rows import (
+    crystal_rows,
+    detector_rows,
+    experiment_rows,
+    panel_rows,
+    parameter_rows,
+    residual_statistics,
+    step_rows,
+)
+from smalti.steps.refining.selection import Selection
+from smalti.steps.refining.source import RotationSource
+from smalti.steps.refining.tables import as_text
+from smalti.steps.refining.uncertainty import Uncertainty
+from smalti.steps.refining.verdict import verdict
+from smalti.tables import Reflections
+
+__all__ = ["Refined", "Round", "gather"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of judging and minimising.
+
+    Attributes
+    ----------
+    weights : (N,)
+        What the judge said.
+    scale : float
+        Variance of the centroids against what the table says.
+    residuals : (N, 3)
+        Before this round's minimisation.
+    solution : Solution
+    """
+
+    weights: Array
+    scale: float
+    residuals: Array
+    solution: Solution
+
+
+@dataclass(frozen=True)
+class Refined:
+    """The refined models and everything known about them.
+
+    Attributes
+    ----------
+    experiments : Experiments
+    reflections : Reflections
+        All rows of the input, predicted again and flagged.
+    warnings : tuple of str
+    covariance : (n, n)
+        Of the free parameters, in the order and units of ``results["parameters"]``.
+    panel_covariance : tuple of (P, 6, 6)
+        For each detector and panel: covariance of the displacement of its centre (fast, slow, normal, mm) and of
+        its rotation vector (rad), after the motion of the detector as a whole.
+    results : Mapping
+        The rows of all tables.
+    """
+
+    experiments: Experiments
+    reflections: Reflections
+    warnings: tuple[str, ...]
+    covariance: Array
+    panel_covariance: tuple[Array, ...]
+    results: Mapping[str, Any]
+
+    @property
+    def trustworthy(self) -> bool:
+        """Whether the result should be believed."""
+        return bool(self.results["verdict"]["trustworthy"])
+
+    def summary(self) -> dict[str, Any]:
+        """Give everything that is printed, as one JSON object."""
+        return dict(self.results)
+
+    def text(self) -> str:
+        """Give the tables for people."""
+        return as_text(self.results)
+
+
+def gather(
+    layout: Layout,
+    selection: Selection,
+    source: RotationSource,
+    rounds: tuple[Round, ...],
+    uncertainty: Uncertainty,
+    refined: Experiments,
+    table: Reflections,
+    clock: Mapping[str, float],
+) -> Refined:
+    """Make the tables of a refinement."""
+    p = rounds[-1].solution.parameters
+    residuals = source.calc_minus_obs(p)
+    used = source.weights[:, 0] > 0.0
+    first = rounds[0]
+    detectors, panels, panel_covariance = [], [], []
+    for number in layout.panel_offset:
+        rows, moved = panel_rows(layout, number, selection.observations, residuals, used, uncertainty, p)
+        panels += rows
+        detectors.append(detector_rows(layout, number, moved))
+        panel_covariance.append(moved.own_covariance)
+    marks = list(clock.values())
+    results: dict[str, Any] = {
+        "n_parameters": layout.n,
+        "n_used": int(used.sum()),
+        "n_rejected": int((~used).sum()),
+        "left_out": dict(selection.left_out),
+        "before": residual_statistics(selection.observations, first.residuals, np.ones_like(used)),
+        "after_rejection": residual_statistics(selection.observations, first.residuals, first.weights > 0.0),
+        "final": residual_statistics(selection.observations, residuals, used),
+        "steps": step_rows([item.solution for item in rounds]),
+        "ended": rounds[-1].solution.ended.value,
+        "experiments": experiment_rows(refined, selection.observations, residuals, used),
+        "panels": panels,
+        "detectors": detectors,
+        "crystals": crystal_rows(layout, p, uncertainty),
+        "parameters": parameter_rows(layout, p, uncertainty),
+        "variance_scale": rounds[-1].scale,
+        "effective_parameters": uncertainty.effective,
+        "smallest_eigenvalue": uncertainty.smallest,
+        "gauge": gauge(layout),
+        "seconds": {
+            name: later - earlier
+            for name, earlier, later in zip(list(clock)[1:], marks[:-1], marks[1:], strict=True)
+        },
+    }
+    results["verdict"] = verdict(results, rounds[-1].solution.ended, null_names(layout, uncertainty))
+    return Refined(
+        refined,
+        table,
+        tuple(results["verdict"]["reasons"]),
+        uncertainty.covariance,
+        tuple(panel_covariance),
+        results,
+    )
+
+
+def gauge(layout: Layout) -> str:
+    """Say in words what is held because no rotation experiment can see it."""
+    free = {parameter.name for parameter in layout.parameters}
+    held = []
+    if not any(name.startswith("Beam") and name.endswith("Mu1") for name in free):
+        held.append("the rotation of everything about the spindle (Mu1)")
+    if not any(name.startswith("Beam") and name.endswith("nu") for name in free):
+        held.append("the scale of lengths (wavelength)")
+    if not any(name.startswith("Goniometer") for name in free):
+        held.append("two tilts of everything with the spindle")
+    return "held: " + ", ".join(held) if held else "nothing is held"
+
+
+def null_names(layout: Layout, uncertainty: Uncertainty) -> list[str]:
+    """Name the parameters that take most part in each direction the data do not see."""
+    names = [parameter.name for parameter in layout.parameters]
+    found = []
+    for direction in uncertainty.null_directions:
+        share = np.abs(direction) / np.abs(direction).max()
+        found.append(" + ".join(names[k] for k in np.argsort(-share)[:3] if share[k] > 0.3))
+    return found

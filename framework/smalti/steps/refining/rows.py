@@ -1,0 +1,224 @@
+"""The rows of the tables of a refinement: plain dictionaries that go into the JSON as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.geometry.crystal_parameters import METRIC_SCALE, cell_derivatives
+from smalti.geometry.derivatives import PANEL
+from smalti.models import Experiments
+from smalti.solution import Solution
+from smalti.steps.refining.blocks import CrystalBlock
+from smalti.steps.refining.displacement import Displacements, displacements
+from smalti.steps.refining.layout import Layout
+from smalti.steps.refining.observations import Observations
+from smalti.steps.refining.uncertainty import Uncertainty
+from smalti.units import MRAD, UM
+
+__all__ = [
+    "crystal_rows",
+    "detector_rows",
+    "experiment_rows",
+    "panel_rows",
+    "parameter_rows",
+    "residual_statistics",
+    "step_rows",
+]
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Row = dict[str, Any]
+
+
+def residual_statistics(data: Observations, residuals: Array, use: Mask) -> Row:
+    """Give five-number summaries of residuals and weights: what the tutorial prints before and after."""
+    rows: Row = {"n": int(use.sum())}
+    units = np.array([1.0, 1.0, np.degrees(1.0)])
+    named = {
+        "residual": (residuals * units, ("x_mm", "y_mm", "phi_deg")),
+        "weight": (1.0 / (data.variance * units**2), ("x_per_mm2", "y_per_mm2", "phi_per_deg2")),
+    }
+    for kind, (values, names) in named.items():
+        for k, name in enumerate(names):
+            column = values[use, k]
+            column = column[np.isfinite(column)]
+            five = np.percentile(column, [0, 25, 50, 75, 100]) if column.size else np.full(5, np.nan)
+            rows[f"{kind}_{name}"] = [float(x) for x in five]
+    return rows
+
+
+def step_rows(solutions: Sequence[Solution]) -> list[Row]:
+    """List the steps of all rounds."""
+    return [
+        {
+            "round": number,
+            "step": step.number,
+            "n": step.n_reflections,
+            "rmsd_x_mm": step.rmsd[0],
+            "rmsd_y_mm": step.rmsd[1],
+            "rmsd_phi_deg": float(np.degrees(step.rmsd[2])),
+            "objective": step.objective,
+        }
+        for number, solution in enumerate(solutions, start=1)
+        for step in solution.steps
+    ]
+
+
+def experiment_rows(refined: Experiments, data: Observations, residuals: Array, used: Mask) -> list[Row]:
+    """Give the RMSDs of each experiment in pixels and images."""
+    rows = []
+    for number, experiment in enumerate(refined):
+        mine = data.spots.experiment == number
+        pixel = experiment.detector.panels[0].pixel_size
+        width = abs(experiment.scan.oscillation[1]) if experiment.scan else np.nan
+        rows.append(
+            {"experiment": number, "identifier": experiment.identifier}
+            | _rmsds(residuals, mine & used, pixel, width)
+            | {"n_rejected": int((mine & ~used).sum())}
+        )
+    return rows
+
+
+def panel_rows(
+    layout: Layout,
+    number: int,
+    data: Observations,
+    residuals: Array,
+    used: Mask,
+    uncertainty: Uncertainty,
+    p: Array,
+) -> tuple[list[Row], Displacements]:
+    """Describe every panel of one detector, those without reflections too."""
+    block, first = layout.detector_block(number), layout.panel_offset[number]
+    count = len(block.detector)
+    frames = slice(PANEL.stop * first, PANEL.stop * (first + count))
+    counts = np.bincount(data.spots.panel[used], minlength=layout.n_panels)[first : first + count]
+    after = block.compose(layout.split(p)[number])
+    tangent = layout.tangent(p)[frames].toarray()
+    moved = displacements(block.detector, after, tangent, uncertainty.covariance, counts > 0)
+    shares = _panel_shares(layout, number, uncertainty)
+    widths = np.array([abs(e.scan.oscillation[1]) if e.scan else np.nan for e in layout.experiments])
+    rows = []
+    for k, panel in enumerate(block.detector.panels):
+        mine = data.spots.panel == first + k
+        # Sweeps of different image width may share a panel: angles are turned into images one by one.
+        scaled = residuals[mine] / np.column_stack(
+            [np.full((mine.sum(), 2), panel.pixel_size), widths[data.spots.experiment[mine]]]
+        )
+        rows.append(
+            {"detector": block.number, "panel": k, "name": panel.name}
+            | _rmsds(scaled, used[mine], (1.0, 1.0), 1.0)
+            | {"n_rejected": int((mine & ~used).sum()), "prior_share": shares[k]}
+            | _motion_row(moved.own[k], moved.own_covariance[k])
+        )
+    return rows, moved
+
+
+def _rmsds(residuals: Array, use: Mask, pixel: tuple[float, float], width: float) -> Row:
+    count = int(use.sum())
+    if not count:
+        return {"n_used": 0, "rmsd_x_px": None, "rmsd_y_px": None, "rmsd_z_images": None}
+    x, y, z = np.sqrt(np.mean(residuals[use] ** 2, axis=0)) / (*pixel, width)
+    return {"n_used": count, "rmsd_x_px": float(x), "rmsd_y_px": float(y), "rmsd_z_images": float(z)}
+
+
+def _motion_row(motion: Array, covariance: Array) -> Row:
+    """One panel's displacement beyond that of the whole detector, with ESDs."""
+    esd = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    size = float(np.hypot(motion[0], motion[1]))
+    along = motion[:2] / size if size > 0.0 else np.array([1.0, 0.0])
+    return {
+        "shift_um": size / UM,
+        "esd_um": float(np.sqrt(max(along @ covariance[:2, :2] @ along, 0.0))) / UM,
+        "shift_fast_um": float(motion[0]) / UM,
+        "esd_fast_um": float(esd[0]) / UM,
+        "shift_slow_um": float(motion[1]) / UM,
+        "esd_slow_um": float(esd[1]) / UM,
+        "normal_um": float(motion[2]) / UM,
+        "esd_normal_um": float(esd[2]) / UM,
+        "rotation_mrad": float(motion[5]) / MRAD,
+        "esd_rotation_mrad": float(esd[5]) / MRAD,
+        "tilt_fast_mrad": float(motion[3]) / MRAD,
+        "esd_tilt_fast_mrad": float(esd[3]) / MRAD,
+        "tilt_slow_mrad": float(motion[4]) / MRAD,
+        "esd_tilt_slow_mrad": float(esd[4]) / MRAD,
+    }
+
+
+def _panel_shares(layout: Layout, number: int, uncertainty: Uncertainty) -> list[float | None]:
+    """Share of the prior in each panel's own parameters, their mean; None where it has none of its own."""
+    names = f"Detector{layout.detector_block(number).number}"
+    everyone = len(layout.detector_block(number).detector)
+    shares: list[list[float]] = [[] for _ in range(everyone)]
+    smallest = [everyone + 1] * everyone
+    for parameter, share in zip(layout.parameters, uncertainty.prior_share, strict=True):
+        if not parameter.name.startswith(names) or len(parameter.panels) == everyone:
+            continue
+        for panel in parameter.panels:
+            if len(parameter.panels) < smallest[panel]:
+                smallest[panel], shares[panel] = len(parameter.panels), []
+            if len(parameter.panels) == smallest[panel]:
+                shares[panel].append(float(share))
+    return [float(np.mean(items)) if items else None for items in shares]
+
+
+def detector_rows(layout: Layout, number: int, moved: Displacements) -> Row:
+    """Motion of one detector as a whole, about the centre of its panels, laboratory axes."""
+    esd = np.sqrt(np.maximum(np.diag(moved.whole_covariance), 0.0))
+    return {
+        "detector": layout.detector_block(number).number,
+        "shift_mm": [float(x) for x in moved.whole[:3]],
+        "esd_shift_mm": [float(x) for x in esd[:3]],
+        "rotation_mrad": [float(x) / MRAD for x in moved.whole[3:]],
+        "esd_rotation_mrad": [float(x) / MRAD for x in esd[3:]],
+    }
+
+
+def crystal_rows(layout: Layout, p: Array, uncertainty: Uncertainty) -> list[Row]:
+    """Cell with ESDs, orientation and A matrix of each crystal."""
+    place = np.full(sum(len(block.parameters) for block in layout.blocks), -1)
+    place[layout.free] = np.arange(layout.n)
+    rows = []
+    for block, offset, own in zip(layout.blocks, layout.offsets, layout.split(p), strict=True):
+        if not isinstance(block, CrystalBlock):
+            continue
+        crystal = block.compose(own)
+        free = place[offset + 3 : offset + len(own)]
+        slopes = cell_derivatives(crystal.B.T @ crystal.B, block.basis.E / METRIC_SCALE)[:, free >= 0]
+        covariance = uncertainty.covariance[np.ix_(free[free >= 0], free[free >= 0])]
+        esd = np.sqrt(np.maximum(np.diag(slopes @ covariance @ slopes.T), 0.0))
+        rows.append(
+            {
+                "crystal": block.number,
+                "space_group": crystal.space_group.strip(),
+                "cell": list(crystal.cell),
+                # What symmetry fixes has an ESD of rounding errors only: it is zero.
+                "cell_esd": [float(x) if x > 1e-9 else 0.0 for x in esd],
+                "U": crystal.U.tolist(),
+                "B": crystal.B.tolist(),
+                "A": crystal.A.tolist(),
+            }
+        )
+    return rows
+
+
+def parameter_rows(layout: Layout, p: Array, uncertainty: Uncertainty) -> list[Row]:
+    """Name, unit, value, shift from the start, ESD and share of the prior of each free parameter."""
+    return [
+        {
+            "name": parameter.name,
+            "label": parameter.label or parameter.name,
+            "unit": parameter.unit,
+            "value": float(start + shift),
+            "shift": float(shift),
+            "esd": float(esd),
+            "prior_share": float(share),
+        }
+        for parameter, start, shift, esd, share in zip(
+            layout.parameters, layout.start, p, uncertainty.esd, uncertainty.prior_share, strict=True
+        )
+    ]

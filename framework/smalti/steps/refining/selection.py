@@ -1,0 +1,196 @@
+"""Which reflections a refinement uses, and what is wrong with those it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.errors import DataError
+from smalti.geometry.derivatives import Spots, predict
+from smalti.geometry.prediction import diffraction_angles, nearest_turn
+from smalti.models import Experiment, Experiments
+from smalti.steps.refining.layout import Layout
+from smalti.steps.refining.observations import Observations
+from smalti.steps.refining.options import RefineOptions
+from smalti.tables import Flag, Reflections
+
+__all__ = ["Selection", "select"]
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The reflections that are used, and how many were left out for which reason.
+
+    Attributes
+    ----------
+    observations : Observations
+    entering : (rows of the table,) bool
+        Which crossing of the Ewald sphere each indexed reflection was matched to.
+    left_out : Mapping
+        Reason in words to number of reflections.
+    """
+
+    observations: Observations
+    entering: Mask
+    left_out: Mapping[str, int]
+
+
+def select(table: Reflections, layout: Layout, options: RefineOptions) -> Selection:
+    """Choose reflections by the models as they came (p = 0).
+
+    Raises
+    ------
+    DataError
+        The table does not fit the experiments, holds values that are no measurement, or leaves fewer
+        reflections than ``minimum_reflections``.
+    """
+    experiments = layout.experiments
+    table.require("id", "miller_index", "panel", "xyzobs.mm.value", "xyzobs.mm.variance")
+    indexed = (table["id"] >= 0) & (table["miller_index"] != 0).any(axis=1)
+    check(experiments, table, indexed)
+    left_out: dict[str, int] = {}
+    keep = indexed.copy()
+
+    def drop(reason: str, bad: Mask) -> None:
+        nonlocal keep
+        count = int((keep & bad).sum())
+        if count:
+            left_out[reason] = count
+        keep = keep & ~bad
+
+    if "flags" in table:
+        drop("overloaded", table.flagged(Flag.OVERLOADED))
+    entering = np.zeros(table.n_rows, dtype=bool)
+    volume, margin = np.full(table.n_rows, np.nan), np.full(table.n_rows, np.nan)
+    for number, experiment in enumerate(experiments):
+        rows = np.flatnonzero(keep & (table["id"] == number))
+        entering[rows] = _nearer_crossing(experiment, table, rows)
+        margin[rows] = _inside_scan(experiment, table["xyzobs.mm.value"][rows, 2])
+    drop("outside the scan", keep & ~(margin >= -1e-9))
+    spots = _spots(table, layout, entering)
+    xyz, s1 = predict(layout.state(np.zeros(layout.n)), _rows(spots, keep))
+    volume[keep] = _spindle_volume(experiments, table["id"][keep], s1)
+    impossible = np.zeros(table.n_rows, dtype=bool)
+    impossible[keep] = ~np.isfinite(xyz).all(axis=1)
+    drop("not predicted", impossible)
+    drop("close to the spindle", ~(volume > options.close_to_spindle))
+    if options.scan_margin > 0.0:
+        drop("close to an end of the scan", ~(margin >= np.radians(options.scan_margin)))
+    if not options.use_all:
+        drop("not drawn", ~_drawn(table, keep, experiments, options))
+    if keep.sum() < options.minimum_reflections:
+        raise _too_few(int(keep.sum()), table.n_rows, int(indexed.sum()), left_out, options)
+    rows = np.flatnonzero(keep)
+    observations = Observations.of(
+        rows, _rows(spots, keep), table["xyzobs.mm.value"][rows], table["xyzobs.mm.variance"][rows]
+    )
+    return Selection(observations, entering, left_out)
+
+
+def check(experiments: Experiments, table: Reflections, indexed: Mask) -> None:
+    """Refuse a table that does not fit the experiments or holds what cannot have been measured."""
+    experiment = table["id"]
+    if indexed.any() and experiment[indexed].max() >= len(experiments):
+        raise DataError(
+            f"The table speaks of experiment {int(experiment[indexed].max())}, counted from 0.",
+            f"There are {len(experiments)} experiments: table and experiments do not belong together.",
+            "Give the pair of files that one command wrote.",
+        )
+    sizes = np.array([len(item.detector) for item in experiments] or [0])
+    beyond = indexed & (table["panel"] >= sizes[np.where(indexed, experiment, 0)].astype(np.uint64))
+    if beyond.any():
+        row = int(np.flatnonzero(beyond)[0])
+        raise DataError(
+            f"{int(beyond.sum())} reflections are on panels that the detector does not have.",
+            f"The first is row {row}: panel {int(table['panel'][row])} of a detector of "
+            f"{sizes[experiment[row]]}.",
+            "Convert experiments and reflections together: smalti panels FILE.expt FILE.refl.",
+        )
+    value, variance = table["xyzobs.mm.value"], table["xyzobs.mm.variance"]
+    _refuse(indexed & ~np.isfinite(value).all(axis=1), "no number as observed position", "xyzobs.mm.value")
+    bad = ~(np.isfinite(variance) & (variance > 0.0)).all(axis=1)
+    _refuse(indexed & bad, "a variance that is not positive", "xyzobs.mm.variance")
+
+
+def _refuse(bad: Mask, what: str, column: str) -> None:
+    if bad.any():
+        raise DataError(
+            f"{int(bad.sum())} indexed reflections have {what}.",
+            f"Column '{column}', first at row {int(np.flatnonzero(bad)[0])}.",
+            "Find the spots again, or remove these rows.",
+        )
+
+
+def _nearer_crossing(experiment: Experiment, table: Reflections, rows: NDArray[np.intp]) -> Mask:
+    """Tell which reflections enter the Ewald sphere: of its two crossings the one nearer in angle.
+
+    The column ``entering`` is not asked: files of other programs do not all have it, nor mean the same.
+    """
+    assert experiment.crystal is not None and experiment.goniometer is not None
+    goniometer = experiment.goniometer
+    q = table["miller_index"][rows] @ (goniometer.F @ experiment.crystal.A).T
+    angles, _ = diffraction_angles(q, goniometer.axis, goniometer.S.T @ experiment.beam.s0)
+    observed = table["xyzobs.mm.value"][rows, 2]
+    away = np.abs(nearest_turn(angles, observed[:, None]) - observed[:, None])
+    return np.asarray(away[:, 0] <= away[:, 1])
+
+
+def _inside_scan(experiment: Experiment, angle: Array) -> Array:
+    """How far angles are inside the scan, rad; negative outside."""
+    assert experiment.scan is not None
+    begin, end = sorted(experiment.scan.angle_range)
+    return np.minimum(angle - begin, end - angle)
+
+
+def _spots(table: Reflections, layout: Layout, entering: Mask) -> Spots:
+    first = np.array([layout.panel_offset[use["detector"]] for use in layout.uses], dtype=np.intp)
+    experiment = np.maximum(table["id"], 0).astype(np.intp)
+    panel = table["panel"].astype(np.intp) + first[experiment]
+    h = table["miller_index"].astype(float)
+    return Spots(h, entering, np.array(table["xyzobs.mm.value"][:, 2]), experiment, panel)
+
+
+def _rows(spots: Spots, keep: Mask) -> Spots:
+    return Spots(
+        spots.h[keep], spots.entering[keep], spots.angle[keep], spots.experiment[keep], spots.panel[keep]
+    )
+
+
+def _spindle_volume(experiments: Experiments, number: NDArray[np.int32], s1: Array) -> Array:
+    """|(s1 x s0).e|: small where a reflection moves along the Ewald sphere and its angle means little.
+
+    DIALS's form of the criterion, in 1/Angstrom^2: it depends on the wavelength.
+    """
+    axes = np.array([e.goniometer.laboratory_axis for e in experiments if e.goniometer is not None])
+    s0 = np.array([e.beam.s0 for e in experiments])
+    return np.abs(np.einsum("ni,ni->n", np.cross(s1, s0[number]), axes[number]))
+
+
+def _drawn(table: Reflections, keep: Mask, experiments: Experiments, options: RefineOptions) -> Mask:
+    """Draw a random part of each experiment's reflections, so many per degree of rotation."""
+    rng = np.random.default_rng(options.seed)
+    drawn = np.zeros(table.n_rows, dtype=bool)
+    for number, experiment in enumerate(experiments):
+        assert experiment.scan is not None
+        rows = np.flatnonzero(keep & (table["id"] == number))
+        begin, end = np.degrees(experiment.scan.angle_range)
+        wanted = max(int(options.reflections_per_degree * abs(end - begin)), 1000)
+        drawn[rows if wanted >= rows.size else rng.choice(rows, wanted, replace=False)] = True
+    return drawn
+
+
+def _too_few(
+    used: int, rows: int, indexed: int, left_out: Mapping[str, int], options: RefineOptions
+) -> DataError:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+    return DataError(
+        f"Only {used} reflections can be used; a refinement needs {options.minimum_reflections}.",
+        f"Of {rows} in the table {indexed} are indexed" + (f"; left out: {reasons}." if reasons else "."),
+        "Find more spots or use more images; close_to_spindle and scan_margin decide what is left out.",
+    )

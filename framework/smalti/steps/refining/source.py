@@ -1,0 +1,144 @@
+"""The least-squares problem of a refinement, as minimisers see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from smalti.geometry.derivatives import N_LOCAL, PANEL, RotationState, differentiate, predict
+from smalti.solution import NormalEquations, Prior
+from smalti.steps.refining.layout import N_SHARED, Layout
+from smalti.steps.refining.observations import Observations
+from smalti_ext import normal
+
+__all__ = ["RotationSource"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RotationSource:
+    """Residuals of rotation data and their normal equations in block form.
+
+    Attributes
+    ----------
+    layout : Layout
+    observations : Observations
+    weights : (N, 3) 1/mm^2, 1/mm^2, 1/rad^2
+        All three are 0 for what is rejected.
+    prior : Prior
+        Of the free parameters.
+    n_threads : int
+    """
+
+    layout: Layout
+    observations: Observations
+    weights: Array
+    prior: Prior
+    n_threads: int = 1
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of free parameters."""
+        return self.layout.n
+
+    def calc_minus_obs(self, p: Array) -> Array:
+        """Give the plain residuals calc - obs at p, (N, 3) mm, mm, rad; nan where nothing is predicted."""
+        data = self.observations
+        xyz = normal.predict(
+            data.spots.h,
+            data.spots.entering,
+            data.spots.angle,
+            data.chunks,
+            data.chunk_experiment,
+            data.chunk_panel,
+            _models(self.layout.state(p)),
+            self.n_threads,
+        )
+        return np.asarray(xyz - data.observed)
+
+    def objective(self, p: Array) -> float:
+        """Give 1/2 sum w r^2 plus the priors at p (n,); infinite where a prediction is impossible."""
+        try:
+            residuals = self.calc_minus_obs(p)
+        except np.linalg.LinAlgError:  # parameters that are no cell
+            return np.inf
+        used = self.weights[:, 0] > 0.0
+        value = 0.5 * float(np.sum(self.weights[used] * residuals[used] ** 2)) + self._prior_energy(p)
+        return value if np.isfinite(value) else np.inf
+
+    def normal_equations(self, p: Array) -> NormalEquations:
+        """Linearise at p (n,), priors included."""
+        data = self.observations
+        sums = normal.accumulate(
+            data.spots.h,
+            data.spots.entering,
+            data.observed,
+            self.weights,
+            data.chunks,
+            data.chunk_experiment,
+            data.chunk_panel,
+            _models(self.layout.state(p)),
+            self.n_threads,
+        )
+        local, slope = self._gather(sums)
+        tangent = self.layout.tangent(p)
+        n = int(sums.used.sum())
+        objective = float(sums.objective.sum()) + self._prior_energy(p)
+        x, y, phi = np.sqrt(sums.squares.sum(axis=0) / max(n, 1))
+        return NormalEquations(
+            np.array(p, dtype=float),
+            np.inf if sums.impossible.any() else objective,
+            tangent.T @ slope + self.prior.precision * (p - self.prior.mean),
+            (tangent.T @ local @ tangent).toarray() + np.diag(self.prior.precision),
+            (float(x), float(y), float(phi)),
+            n,
+        )
+
+    def residuals(self, p: Array) -> Array:
+        """Give sqrt(w) r of reflections, one after the other, then of priors: (3 N + n,)."""
+        used = self.weights[:, :1] > 0.0
+        weighted = np.sqrt(self.weights) * np.where(used, self.calc_minus_obs(p), 0.0)
+        return np.concatenate([weighted.ravel(), np.sqrt(self.prior.precision) * (p - self.prior.mean)])
+
+    def jacobian(self, p: Array) -> sparse.csr_array:
+        """Give d(residuals)/dp as a sparse matrix (3 N + n, n)."""
+        state, spots = self.layout.state(p), self.observations.spots
+        xyz, s1 = predict(state, spots)
+        used = self.weights[:, 0] > 0.0
+        rows = np.sqrt(self.weights)[:, :, None] * differentiate(state, spots, xyz, s1)
+        rows[~used] = 0.0  # what is rejected may be impossible to predict
+        columns = self._local_columns(spots.panel, spots.experiment)
+        n = 3 * len(rows)
+        places = np.repeat(columns, 3, axis=0).ravel(), np.repeat(np.arange(n), N_LOCAL)
+        size = PANEL.stop * self.layout.n_panels + N_SHARED * len(self.layout.uses)
+        local = sparse.csr_array((rows.ravel(), (places[1], places[0])), shape=(n, size))
+        held = sparse.diags_array(np.sqrt(self.prior.precision))
+        return sparse.csr_array(sparse.vstack([local @ self.layout.tangent(p), held]))
+
+    def _local_columns(self, panel: NDArray[np.intp], experiment: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Places of the 24 local coordinates of pairs of panel and experiment among all, (M, 24)."""
+        frame = PANEL.stop * panel[:, None] + np.arange(PANEL.stop)
+        first = PANEL.stop * self.layout.n_panels
+        return np.concatenate([frame, first + N_SHARED * experiment[:, None] + np.arange(N_SHARED)], axis=1)
+
+    def _gather(self, sums: normal.Sums) -> tuple[sparse.csr_array, Array]:
+        """Put the blocks of all chunks in their places: sparse (L, L) matrix and (L,) gradient."""
+        data = self.observations
+        columns = self._local_columns(data.chunk_panel, data.chunk_experiment)
+        size = PANEL.stop * self.layout.n_panels + N_SHARED * len(self.layout.uses)
+        rows, across = np.broadcast_arrays(columns[:, :, None], columns[:, None, :])
+        matrix = sparse.csr_array((sums.matrix.ravel(), (rows.ravel(), across.ravel())), shape=(size, size))
+        gradient = np.zeros(size)
+        np.add.at(gradient, columns, sums.gradient)
+        return matrix, gradient
+
+    def _prior_energy(self, p: Array) -> float:
+        return 0.5 * float(np.sum(self.prior.precision * (p - self.prior.mean) ** 2))
+
+
+def _models(state: RotationState) -> normal.Models:
+    return normal.Models(state.FA, state.S, state.axis, state.s0, np.linalg.inv(state.d))

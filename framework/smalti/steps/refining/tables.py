@@ -1,0 +1,117 @@
+"""The tables of a refinement as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from smalti.text import plural, table
+
+__all__ = ["as_text"]
+
+Row = Mapping[str, Any]
+
+
+def as_text(results: Row) -> str:
+    """Set all tables, in the order in which things happened."""
+    rejected = f"{plural(results['n_rejected'], 'reflection')} rejected as outliers."
+    if results["left_out"]:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in results["left_out"].items())
+        rejected += f" Left out before: {reasons}."
+    task = (
+        f"{plural(results['n_parameters'], 'parameter')} refined against {results['n_used']:,} reflections."
+    )
+    return "\n\n".join(
+        [
+            _statistics(results["before"], "Observations matched to predictions"),
+            rejected,
+            _statistics(results["after_rejection"], "The same without outliers"),
+            task + f" Gauge {results['gauge']}.",
+            _steps(results["steps"]) + f"\n{results['ended']}",
+            _experiments(results["experiments"]),
+            _panels(results["panels"]),
+            _crystals(results["crystals"]),
+            _verdict(results["verdict"]),
+        ]
+    )
+
+
+def _statistics(row: Row, title: str) -> str:
+    names = (
+        ("Xc - Xo (mm)", "residual_x_mm"),
+        ("Yc - Yo (mm)", "residual_y_mm"),
+        ("Phic - Phio (deg)", "residual_phi_deg"),
+        ("X weights (1/mm^2)", "weight_x_per_mm2"),
+        ("Y weights (1/mm^2)", "weight_y_per_mm2"),
+        ("Phi weights (1/deg^2)", "weight_phi_per_deg2"),
+    )
+    rows = [[name, *(f"{value:.4g}" for value in row[key])] for name, key in names]
+    return table(["", "Min", "Q1", "Med", "Q3", "Max"], rows, title=f"{title} ({row['n']:,}):")
+
+
+def _steps(steps: Sequence[Row]) -> str:
+    rows = [
+        [
+            s["round"],
+            s["step"],
+            s["n"],
+            f"{s['rmsd_x_mm']:.6f}",
+            f"{s['rmsd_y_mm']:.6f}",
+            f"{s['rmsd_phi_deg']:.6f}",
+            f"{s['objective']:.6g}",
+        ]
+        for s in steps
+    ]
+    heads = ["Round", "Step", "Nref", "RMSD_X\n(mm)", "RMSD_Y\n(mm)", "RMSD_Phi\n(deg)", "Objective"]
+    return table(heads, rows, title="Refinement steps:")
+
+
+def _experiments(experiments: Sequence[Row]) -> str:
+    rows = [[r["experiment"], r["n_used"], *_rmsds(r), r["n_rejected"]] for r in experiments]
+    heads = ["Exp", "Nref", "RMSD_X\n(px)", "RMSD_Y\n(px)", "RMSD_Z\n(images)", "Rejected"]
+    return table(heads, rows, title="RMSDs by experiment:")
+
+
+def _panels(panels: Sequence[Row]) -> str:
+    several = len({row["detector"] for row in panels}) > 1
+    own = any(row["prior_share"] is not None for row in panels)
+    heads = ["Panel", "Nref", "RMSD_X\n(px)", "RMSD_Y\n(px)", "RMSD_Z\n(images)", "Rejected"]
+    if own:
+        heads += ["Shift\n(um)", "+-", "Normal\n(um)", "+-", "Rotation\n(mrad)", "+-", "Prior\nshare"]
+    rows = []
+    for row in panels:
+        cells = [row["panel"], row["n_used"], *_rmsds(row), row["n_rejected"]]
+        if own:
+            cells += [
+                f"{row['shift_um']:.1f}", f"{row['esd_um']:.1f}",
+                f"{row['normal_um']:.1f}", f"{row['esd_normal_um']:.1f}",
+                f"{row['rotation_mrad']:.3f}", f"{row['esd_rotation_mrad']:.3f}",
+                "" if row["prior_share"] is None else f"{row['prior_share']:.2f}",
+            ]  # fmt: skip
+        rows.append([row["detector"], *cells] if several else cells)
+    title = "RMSDs by panel" + (", and its displacement beyond that of the whole detector:" if own else ":")
+    return table(["Detector", *heads] if several else heads, rows, title=title)
+
+
+def _rmsds(row: Row) -> list[str]:
+    if not row["n_used"]:
+        return ["-", "-", "-"]
+    return [f"{row[key]:.4f}" for key in ("rmsd_x_px", "rmsd_y_px", "rmsd_z_images")]
+
+
+def _crystals(crystals: Sequence[Row]) -> str:
+    parts = []
+    for row in crystals:
+        cell = "  ".join(
+            f"{value:.4f}({esd:.4f})" if esd else f"{value:.3f}"
+            for value, esd in zip(row["cell"], row["cell_esd"], strict=True)
+        )
+        A = "\n".join("      " + "  ".join(f"{x:10.6f}" for x in line) for line in row["A"])
+        parts.append(
+            f"Crystal {row['crystal']}, space group {row['space_group']}:\n  Cell {cell}\n  A = U B:\n{A}"
+        )
+    return "\n".join(parts)
+
+
+def _verdict(verdict: Row) -> str:
+    return "\n".join(["Verdict: " + verdict["text"], *verdict["notes"]])

@@ -1,0 +1,103 @@
+"""Whether a refinement should be believed, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from smalti.solution import Ended
+from smalti.text import plural
+
+__all__ = ["verdict"]
+
+HELD = 0.5
+"""From this share of the prior on, a parameter is the prior's more than the data's."""
+
+PER_PARAMETER = 5.0
+"""Fewer reflections per free parameter of the whole are too few to be believed."""
+
+
+def verdict(results: Mapping[str, Any], ended: Ended, null: Sequence[str]) -> dict[str, Any]:
+    """Judge a refinement.
+
+    Returns
+    -------
+    dict
+        trustworthy (bool), reasons (why not, a sentence each), notes (what else to know) and text.
+    """
+    reasons = [*_ending(ended), *_determination(results, null), *_fit(results)]
+    notes = _notes(results)
+    if reasons:
+        text = "not trustworthy: " + " ".join(reasons)
+    else:
+        text = (
+            f"trustworthy: {results['n_used']:,} reflections determine "
+            f"{results['effective_parameters']:.0f} of {plural(results['n_parameters'], 'parameter')}."
+        )
+    return {"trustworthy": not reasons, "reasons": reasons, "notes": notes, "text": text}
+
+
+def _ending(ended: Ended) -> list[str]:
+    if ended.converged:
+        return []
+    return [
+        f"The minimiser gave up before a minimum ({ended.value}); more steps or another minimiser may help."
+    ]
+
+
+def _determination(results: Mapping[str, Any], null: Sequence[str]) -> list[str]:
+    found = []
+    shared = [row for row in results["parameters"] if not _of_a_panel(row["name"])]
+    held = [row["label"] for row in shared if row["prior_share"] > HELD]
+    if held:
+        found.append(
+            "The data cannot tell " + ", ".join(held) + ": held near the start by weak priors. "
+            "More reflections or a wider scan determine them; fix_detector=all or fix_beam=all leaves them out."
+        )
+    if shared and results["n_used"] < PER_PARAMETER * len(shared):
+        found.append(
+            f"{plural(results['n_used'], 'reflection')} for {plural(len(shared), 'parameter')} of beam, crystal "
+            "and detector as a whole are too few; use more images or hold the detector."
+        )
+    undetermined = [name for name in null if not _of_a_panel(name)]
+    if undetermined:
+        found.append("No data determine " + "; ".join(undetermined) + "; hold one of each.")
+    return found
+
+
+def _of_a_panel(name: str) -> bool:
+    return name.startswith("Detector") and "Group" in name
+
+
+def _fit(results: Mapping[str, Any]) -> list[str]:
+    found = []
+    total = results["n_used"] + results["n_rejected"]
+    if results["n_rejected"] > 0.3 * total:
+        found.append(
+            f"{results['n_rejected']:,} of {total:,} reflections were rejected as outliers; look at the indexing."
+        )
+    for row in results["experiments"]:
+        if row["n_used"] and max(row["rmsd_x_px"], row["rmsd_y_px"]) > 3.0:
+            found.append(
+                f"The spots of experiment {row['experiment']} are {row['rmsd_x_px']:.1f} and "
+                f"{row['rmsd_y_px']:.1f} px from their predictions; the indexing or the geometry is wrong."
+            )
+        if not row["n_used"]:
+            found.append(f"Experiment {row['experiment']} has no reflection that could be used.")
+    return found
+
+
+def _notes(results: Mapping[str, Any]) -> list[str]:
+    notes = []
+    panels = results["panels"]
+    empty = [str(row["panel"]) for row in panels if row["n_used"] == 0]
+    if empty:
+        notes.append(
+            f"{plural(len(empty), 'panel')} without reflections moved with the detector as a whole: "
+            + ", ".join(empty)
+            + "."
+        )
+    weak = [str(row["panel"]) for row in panels if row["n_used"] and (row["prior_share"] or 0.0) > HELD]
+    if weak:
+        notes.append(f"{plural(len(weak), 'panel')} held mostly by tolerances: " + ", ".join(weak) + ".")
+    return notes

@@ -1,0 +1,75 @@
+"""Levenberg-Marquardt with Marquardt's scaling: damping that grows where the model is bad."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.hookspecs import API, hookimpl
+from smalti.options import option
+from smalti.roles import NormalSource
+from smalti.solution import Ended, Solution, Step
+from smalti_plugins.minimisers.stopping import rmsd_change, scaled, solve
+
+SMALTI_API = API
+
+
+@dataclass(frozen=True)
+class LevenbergMarquardt:
+    """Damped Gauss-Newton; the damping is relative to each parameter's own curvature.
+
+    The damping follows the gain ratio of actual to expected decrease [Madsen, Nielsen & Tingleff 2004,
+    Methods for Non-Linear Least Squares Problems, section 3.2].
+    """
+
+    name: ClassVar[str] = "levenberg_marquardt"
+
+    max_steps: int = option(100, "Most steps, refused ones included.", ge=1)
+    rmsd_tolerance: float = option(
+        1e-6,
+        "End when no RMSD changes by more than this fraction and steps are within a hundredth of the ESDs.",
+        ge=0,
+    )
+    step_tolerance: float = option(1e-3, "End when steps are this small against the ESDs.", gt=0)
+    damping: float = option(1e-3, "Damping at the start, relative to the diagonal.", gt=0)
+
+    def minimise(self, source: NormalSource, start: NDArray[np.float64]) -> Solution:
+        """Minimise from ``start`` (n,)."""
+        now = source.normal_equations(np.asarray(start, dtype=float))
+        steps = [Step(0, now.n_reflections, now.rmsd, now.objective)]
+        ended = Ended.MAX_STEPS if source.n_parameters else Ended.NOTHING_TO_REFINE
+        damping, growth = self.damping, 2.0
+        for _ in range(self.max_steps if source.n_parameters else 0):
+            # How far the minimum is, damping aside: a step that damping makes short is no end.
+            left = scaled(now.matrix, solve(now.matrix, now.gradient))
+            if left < self.step_tolerance:
+                ended = Ended.STEP_TOO_SMALL
+                break
+            step = -solve(now.matrix, now.gradient, damping)
+            value = source.objective(now.parameters + step)
+            if not value <= now.objective:
+                damping, growth = damping * growth, 2.0 * growth
+                if damping > 1e12:
+                    ended = Ended.DAMPING_LIMIT
+                    break
+                continue
+            expected = -(now.gradient @ step + 0.5 * step @ now.matrix @ step)
+            gain = (now.objective - value) / expected if expected > 0.0 else 1.0
+            before, now = now, source.normal_equations(now.parameters + step)
+            size = scaled(before.matrix, step)
+            steps.append(Step(len(steps), now.n_reflections, now.rmsd, now.objective, size, damping))
+            if rmsd_change(before.rmsd, now.rmsd) < self.rmsd_tolerance and left < 0.01:
+                ended = Ended.RMSD_CONVERGED
+                break
+            damping, growth = damping * max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3), 2.0
+        return Solution(now.parameters, now.objective, tuple(steps), ended)
+
+
+@hookimpl
+def smalti_minimisers() -> Sequence[type[LevenbergMarquardt]]:
+    """Bring Levenberg-Marquardt."""
+    return [LevenbergMarquardt]
