@@ -13,6 +13,7 @@ from smalti.errors import DataError, InputError
 from smalti.storage.atomic import atomic_path
 from smalti.storage.columns import SHOEBOX
 from smalti.storage.opaque import FixedRows, Shoeboxes
+from smalti.storage.places import read_bytes
 from smalti.storage.records import HISTORY_KEY, read_records
 from smalti.tables import SCHEMA, Opaque, Reflections
 
@@ -46,6 +47,8 @@ def write_hdf5(path: Path, reflections: Reflections) -> None:
                 name.replace("/", "%2F"), data=np.frombuffer(column.blob(), np.uint8)
             )
             blob.attrs.update(name=name, type=column.type_name, rows=len(column))
+            if isinstance(column, Shoeboxes):
+                blob.attrs["version"] = column.version
         # As datasets, since an attribute holds 64 kB at most.
         file["identifiers"] = json.dumps({str(k): v for k, v in reflections.identifiers.items()})
         file[HISTORY_KEY] = json.dumps(list(reflections.history))
@@ -53,12 +56,12 @@ def write_hdf5(path: Path, reflections: Reflections) -> None:
 
 def read_hdf5(path: Path) -> Reflections:
     """Read a reflection table from HDF5."""
-    if not path.exists():
-        raise InputError(f"There is no file '{path}'.", "", "Check the name.")
+    if not path.is_file():
+        read_bytes(path)
     try:
         with h5py.File(path, "r") as file:
             return _read(file, path)
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, DataError) as error:
         raise InputError(
             f"'{path}' is damaged or not a reflection table of smalti.",
             f"{str(error)[:200]}.",
@@ -79,5 +82,9 @@ def _read(file: Any, path: Path) -> Reflections:
 def _opaque(item: Any) -> Opaque:
     data, rows, kind = item[()], int(item.attrs["rows"]), str(item.attrs["type"])
     if kind == SHOEBOX:
-        return Shoeboxes(data.tobytes(), rows, source=f"'{item.file.filename}'")
+        boxes = Shoeboxes(
+            data.tobytes(), rows, SHOEBOX, f"'{item.file.filename}'", int(item.attrs["version"])
+        )
+        boxes.check()
+        return boxes
     return FixedRows(kind, data.reshape(rows, -1) if rows else data.reshape(0, 0))

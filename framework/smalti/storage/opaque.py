@@ -62,12 +62,15 @@ class Shoeboxes:
         Number of rows.
     source : str
         The file they come from, for messages.
+    version : int
+        Version of the file format they need: 2 may have masks of one byte a pixel, 1 has four.
     """
 
     data: bytes
     count: int
     type_name: str = SHOEBOX
     source: str = field(default="a table", compare=False)
+    version: int = 1
     _starts: NDArray[np.int64] | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -108,7 +111,7 @@ class Shoeboxes:
             for a, b in zip(starts[indices].tolist(), starts[indices + 1].tolist(), strict=True)
         )
         begins = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)])
-        return Shoeboxes(b"".join(parts), len(indices), self.type_name, self.source, begins)
+        return Shoeboxes(b"".join(parts), len(indices), self.type_name, self.source, self.version, begins)
 
     def blob(self) -> bytes:
         """Give the column as it lies in a file."""

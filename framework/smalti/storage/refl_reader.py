@@ -66,6 +66,7 @@ class _Reader:
     def __init__(self, path: Path, data: bytes) -> None:
         self.path = path
         self.size = len(data)
+        self.version = VERSIONS[0]
         self.place = "the beginning of the file"
         # Without a limit of its own the unpacker refuses columns of more than 100 MB.
         self.unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=max(len(data), 1))
@@ -104,9 +105,9 @@ class _Reader:
         self.array(3)
         if self.value(str, "the name of the format") != MAGIC:
             raise self.fail("the file does not say that it is a reflection table")
-        version = self.value(int, "the version of the format")
-        if version not in VERSIONS:
-            raise self.fail(f"version {version} of the format is not known, only {VERSIONS}")
+        self.version = self.value(int, "the version of the format")
+        if self.version not in VERSIONS:
+            raise self.fail(f"version {self.version} of the format is not known, only {VERSIONS}")
         found: dict[str, Any] = {}
         for _ in range(self.next(self.unpacker.read_map_header)):
             key = self.value(str, "the name of a part")
@@ -121,6 +122,8 @@ class _Reader:
                 raise self.fail(f"only {', '.join(sorted(_KEYS))} are known")
         if set(found) != _KEYS:
             raise self.fail(f"the part {', '.join(sorted(_KEYS - set(found)))} is missing")
+        if rest := self.size - self.unpacker.tell():
+            _log.warning("%s: %d bytes after the table are not read.", self.path, rest)
         return self.assemble(found)
 
     def identifiers(self) -> tuple[dict[int, str], tuple[Record, ...]]:
@@ -180,7 +183,7 @@ class _Reader:
         return FixedRows(kind, rows)
 
     def shoeboxes(self, count: int, blob: bytes) -> Shoeboxes:
-        column = Shoeboxes(blob, count, source=f"'{self.path}'")
+        column = Shoeboxes(blob, count, source=f"'{self.path}'", version=self.version)
         try:
             column.check()
         except ValueError as error:

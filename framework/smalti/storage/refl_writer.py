@@ -15,7 +15,7 @@ from smalti.storage.atomic import atomic_path
 from smalti.storage.columns import disk_form
 from smalti.storage.opaque import FixedRows, Shoeboxes
 from smalti.storage.records import HISTORY_KEY, Record
-from smalti.storage.refl_reader import MAGIC
+from smalti.storage.refl_reader import MAGIC, VERSIONS
 from smalti.tables import Opaque, Reflections
 
 __all__ = ["write_refl"]
@@ -31,7 +31,8 @@ def write_refl(path: Path, reflections: Reflections) -> None:
 def _pieces(reflections: Reflections) -> Iterator[bytes]:
     """Give the file piece by piece: a column at a time, so that memory holds one twice and not all."""
     pack = msgpack.Packer()
-    yield pack.pack_array_header(3) + pack.pack(MAGIC) + pack.pack(1)
+    versions = [c.version for c in reflections.opaque.values() if isinstance(c, Shoeboxes)]
+    yield pack.pack_array_header(3) + pack.pack(MAGIC) + pack.pack(max(versions, default=VERSIONS[0]))
     yield pack.pack_map_header(3)
     yield from _identifiers(pack, reflections.identifiers, reflections.history)
     yield pack.pack("nrows") + pack.pack(reflections.n_rows)
