@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _tell(error: SmaltiError, words: Sequence[str]) -> int:
-    from smalti.cli.running import tell_error
+    from smalti.cli.telling import tell_error
 
     return tell_error(error, words)
 

@@ -22,7 +22,7 @@ from smalti.cli.progress import showing
 from smalti.cli.telling import as_json, as_object, from_os_error, peak_memory_mb, three_lines
 from smalti.errors import SmaltiError, UntrustworthyError, UsageError
 
-__all__ = ["BUG", "INTERRUPTED", "execute", "tell_error"]
+__all__ = ["BUG", "INTERRUPTED", "execute"]
 
 BUG = 70
 INTERRUPTED = 130
@@ -66,55 +66,50 @@ class _Run:
 def execute(command: Command, values: Mapping[str, Any], argv: Sequence[str]) -> int:
     """Run a command and give its exit status; says everything that is to be said."""
     run = _Run(command, values, argv)
-    error: SmaltiError | None = None
+    status, error = 0, None
     try:
         status = _attempt(run)
-    except SmaltiError as found:
-        status, error = found.exit_status, found
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-        error = _RunError(
-            "Interrupted.",
-            "Nothing half-written was left: every output is written whole or not at all.",
-            "Run the same command again." + (" Add --resume." if command.name == "calibrate" else ""),
-        )
-        error.status = status
     except BrokenPipeError:
         raise
-    except OSError as found:
-        error = from_os_error(found)
+    except (Exception, KeyboardInterrupt) as found:
+        error = _in_words(found, run)
         status = error.exit_status
-    except Exception as found:  # whatever is left is a mistake of ours, and the user must not get a traceback
-        status, error = BUG, _bug(found, values)
-    if error is not None:
         if values.get("debug"):
-            traceback.print_exc(file=sys.stderr)
+            traceback.print_exception(found, file=sys.stderr)
         sys.stderr.write(three_lines(error) + "\n")
     if run.json:
         print(as_json(run.object(status, error)))
     return status
 
 
-class _RunError(SmaltiError):
-    """An end that is no class of error: its status is set by hand."""
-
-    status = 0
-
-    @property
-    def exit_status(self) -> int:  # type: ignore[override]
-        return self.status
-
-
-def _bug(error: Exception, values: Mapping[str, Any]) -> SmaltiError:
-    told = _RunError(
-        f"smalti made a mistake: {type(error).__name__}: {error}",
+def _in_words(found: BaseException, run: _Run) -> SmaltiError:
+    """Put whatever ended a run into three lines and a status."""
+    if isinstance(found, SmaltiError):
+        return found
+    if isinstance(found, OSError):
+        return from_os_error(found)
+    if isinstance(found, KeyboardInterrupt):
+        return _RunError(
+            INTERRUPTED,
+            "Interrupted.",
+            "Nothing half-written was left: every output is written whole or not at all.",
+            "Run the same command again" + (" with --resume." if run.command.folder else "."),
+        )
+    # Whatever is left is a mistake of ours, and no user must get a traceback for it.
+    return _RunError(
+        BUG,
+        f"smalti made a mistake: {type(found).__name__}: {found}",
         "This is a bug in smalti or in a plugin, not in your data or your call.",
-        "See the traceback above."
-        if values.get("debug")
-        else "Run again with --debug and report what it prints.",
+        "See the traceback above." if run.values.get("debug") else "Run again with --debug and report it.",
     )
-    told.status = BUG
-    return told
+
+
+class _RunError(SmaltiError):
+    """An end that belongs to no class of error: its status comes with it."""
+
+    def __init__(self, status: int, what: str, why: str, fix: str) -> None:
+        super().__init__(what, why, fix)
+        self.exit_status = status  # type: ignore[misc]
 
 
 def _attempt(run: _Run) -> int:
@@ -216,12 +211,3 @@ def _verdict(run: _Run, outcome: Outcome) -> int:
             "The outputs were written; look at them before use, or run without --strict.",
         )
     return 0
-
-
-def tell_error(error: SmaltiError, argv: Sequence[str]) -> int:
-    """Tell an error that came before a command could start, as an object too where ``--json`` was given."""
-    sys.stderr.write(three_lines(error) + "\n")
-    if "--json" in argv:
-        empty = {"smalti": smalti.__version__, "command": None, "inputs": (), "outputs": (), "result": None}
-        print(as_json({**empty, "warnings": (), "status": error.exit_status, "error": as_object(error)}))
-    return error.exit_status

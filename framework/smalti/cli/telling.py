@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import smalti
 from smalti.errors import DataError, InputError, SmaltiError
 
-__all__ = ["as_json", "as_object", "from_os_error", "peak_memory_mb", "three_lines"]
+__all__ = ["as_json", "as_object", "from_os_error", "peak_memory_mb", "tell_error", "three_lines"]
 
 
 def three_lines(error: SmaltiError) -> str:
@@ -65,3 +66,12 @@ def peak_memory_mb() -> float:
         return 0.0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
+
+
+def tell_error(error: SmaltiError, argv: Sequence[str]) -> int:
+    """Tell an error that came before a command could start, as an object too where ``--json`` was given."""
+    sys.stderr.write(three_lines(error) + "\n")
+    if "--json" in argv:
+        empty = {"smalti": smalti.__version__, "command": None, "inputs": (), "outputs": (), "result": None}
+        print(as_json({**empty, "warnings": (), "status": error.exit_status, "error": as_object(error)}))
+    return error.exit_status

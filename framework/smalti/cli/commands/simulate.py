@@ -26,9 +26,9 @@ COMMAND = Command(
     run,
     usage="[NAME=VALUE...]",
     details=(
-        "Makes images (or a table of spots) of a crystal on a detector whose panels are displaced, and saves "
-        "the truth beside them: truth.expt, truth.refl, truth.json. Use it to plan an experiment: how many "
-        "images, how strong, how far, to find the panels as well as you need."
+        "Makes images (or a table of spots) of a crystal on a detector whose panels are displaced, and "
+        "saves the truth beside them: truth.expt, truth.refl, truth.json. Use it to plan an experiment: how"
+        " many images, how strong, how far, to find the panels as well as you need."
     ),
     example="smalti simulate --layout 'PILATUS 2M' --n-images 90 --shift 0.1,0.1,0 -o simulated",
     stages=(STAGE,),

@@ -1,0 +1,64 @@
+"""``smalti refine``: detector, beam and crystal against the spots."""
+
+from __future__ import annotations
+
+from smalti.cli.command import Choice, Command, Daily, Outcome, Request, Stage
+from smalti.cli.work import Outputs, read_pair, reserve, write
+from smalti.steps.refining import RefineOptions, refine
+
+__all__ = ["COMMAND", "STAGE"]
+
+STAGE = Stage(
+    "refine",
+    RefineOptions,
+    (
+        Choice("detector", "detector_parameterisation", "hierarchical", "How the detector may move."),
+        Choice("minimiser", "minimiser", "levenberg_marquardt", "What finds the minimum."),
+        Choice("outliers", "outlier_rejector", "mcd", "What judges the residuals."),
+    ),
+)
+
+
+def run(request: Request) -> Outcome:
+    """Refine models against indexed reflections."""
+    inputs, experiments, reflections = read_pair(request, COMMAND.example)
+    reserve(request, inputs.paths, experiments=True, reflections=True, data=True)
+    settings = request.settings
+    refined = refine(
+        experiments,
+        reflections,
+        settings.component(STAGE, "detector"),
+        settings.component(STAGE, "minimiser"),
+        settings.component(STAGE, "outliers"),
+        settings.options(STAGE),
+        request.progress,
+    )
+    outputs = write(request, inputs, Outputs(refined.experiments, refined.reflections, refined.summary()))
+    warnings, doubts = (refined.warnings, ()) if refined.trustworthy else ((), refined.warnings)
+    return Outcome(refined.summary(), refined.text(), outputs, warnings, doubts)
+
+
+COMMAND = Command(
+    "refine",
+    run,
+    usage="EXPT REFL",
+    details=(
+        "The detector moves as one block (--level 0), module by module (--level 1) or at any level of its "
+        "tree, by number or name; beam, crystal orientation and cell are refined with it. Panels without "
+        "reflections move with their parent. Too few reflections are held by priors or refused, and the "
+        "verdict says whether to believe the result."
+    ),
+    example="smalti refine indexed.expt indexed.refl --level 1 --outliers tukey -o refined",
+    stages=(STAGE,),
+    daily=(
+        Daily("--level", "detector.level", "-l"),
+        Daily("--outliers", "refine.outliers"),
+        Daily("--minimiser", "refine.minimiser"),
+        Daily("--detector", "refine.detector"),
+        Daily("--close-to-spindle", "refine.close_to_spindle"),
+        Daily("--fix-beam", "refine.fix_beam"),
+        Daily("--fix-crystal", "refine.fix_crystal"),
+        Daily("--fix-detector", "refine.fix_detector"),
+    ),
+    output="refined",
+)
