@@ -74,14 +74,15 @@ def _figures(data: dict[str, Any]) -> str:
     for k, name in enumerate(("X", "Y", symbol(data["third"]))):
         unit, step = ("mdeg", "images") if k == 2 else ("µm", "px")
         was = f"{number(before['um'][k])} → " if before is not None else ""
-        note = f"RMSD {name}, {unit} ({number(after['px'][k])} {step})"
+        small = f" ({number(after['px'][k], 2)} {step})" if after["px"][k] is not None else ""
+        note = f"RMSD {name}, {unit}{small}"
         cards.append((was + number(after["um"][k]), note))
     if free is not None and free.get("um"):
         cards.append((" / ".join(number(v) for v in free["um"][:2]), "free RMSD X / Y, µm"))
     spread, earlier = data["systematic"]["after"], data["systematic"]["before"]
     if totals["panels"] > 1:
         was = f"{number(earlier['um'])} → " if earlier is not None else ""
-        cards.append((was + number(spread["um"]), f"panel to panel, µm ({number(spread['px'])} px)"))
+        cards.append((was + number(spread["um"]), f"panel to panel, µm ({number(spread['px'], 2)} px)"))
     cards.append((number(totals["used"]), f"reflections used, {number(totals['rejected'])} rejected"))
     share = 100.0 * totals["indexed"] / max(totals["spots"], 1)
     cards.append((f"{share:.1f} %", f"indexed of {number(totals['spots'])} spots"))
@@ -121,7 +122,7 @@ def _most_moved(data: dict[str, Any]) -> str:
         ]
         for row in data["most_moved"]
     ]
-    inner = table(["panel", "in its plane, µm", "along its normal, µm"], rows)
+    inner = table(["panel", "in plane\nµm", "along normal\nµm"], rows)
     note = f"Median of all panels: {number(data['median_moved_um'])} µm in the plane."
     return element(
         "section", element("h3", "Panels that moved most"), inner, element("p", escape(note), class_="quiet")

@@ -11,6 +11,7 @@ __all__ = ["LEVELS", "draw_map", "shade"]
 
 LEVELS = 6
 """Steps of colour on either side of zero, and steps of the sequential scale less one."""
+MOST_NUMBERED = 256
 FIRST_LAYER = "rms"
 NEEDLE = 0.13
 """Half the width of an arrow, in its lengths (the page's script has the same)."""
@@ -50,6 +51,7 @@ def draw_map(data: dict[str, Any]) -> str:
         _hatch(unit),
         element("g", *cells, id="cells", shape_rendering="crispEdges"),
         element("g", *outlines, id="outlines"),
+        element("g", *_numbers(data["panels"], unit), id="numbers"),
         element("g", arrows, id="arrows"),
         element("g", moves, id="moves", class_="off"),
         _beam(data["beam"], unit),
@@ -80,6 +82,20 @@ def _outline(k: int, panel: dict[str, Any]) -> str:
         "rect", title, width=f"{width:g}", height=f"{height:g}", class_="outline", data_panel=k,
         role="button", tabindex=0 if k == 0 else -1, transform=f"matrix({a:g} {b:g} {c:g} {d:g} {e:g} {f:g})",
     )  # fmt: skip
+
+
+def _numbers(panels: list[dict[str, Any]], unit: float) -> list[str]:
+    """Write each panel's number into its upper left corner on paper, where that is legible."""
+    if len(panels) > MOST_NUMBERED:
+        return []
+    texts = []
+    for k, panel in enumerate(panels):
+        (a, c, e), (b, d, f) = panel["matrix"]
+        width, height = panel["size"]
+        x = e + min(0.0, a * width) + min(0.0, c * height) + 4 * unit
+        y = f + min(0.0, b * width) + min(0.0, d * height) + 14 * unit
+        texts.append(element("text", str(k), x=f"{x:.5g}", y=f"{y:.5g}", font_size=f"{12 * unit:.3g}"))
+    return texts
 
 
 def _needles(style: str, middles: list[list[float]], vectors: list[list[float | None]], scale: float) -> str:

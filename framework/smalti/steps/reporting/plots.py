@@ -15,7 +15,7 @@ __all__ = ["Axes", "Line", "lines", "stacked", "stairs", "ticks"]
 Numbers = Sequence[float | None]
 
 WIDTH, HEIGHT = 460, 230
-LEFT, RIGHT, TOP, BOTTOM = 54, 10, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 62, 10, 12, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,25 +135,29 @@ def stacked(x: Sequence[float], step: float, curves: Sequence[Line], x_label: st
     return _svg(parts, [(c.style, c.label) for c in curves], f"{y_label} by {x_label}")
 
 
-def _curve(axes: Axes, x: Numbers, curve: Line) -> str:
-    runs: list[list[tuple[float, float]]] = [[]]
-    for place, value in zip(x, curve.values, strict=True):
-        if place is None or value is None:
+def _runs(x: Numbers, curve: Line) -> list[list[tuple[float, float, float]]]:
+    """Give the stretches without a gap: place, value and half the width of the band."""
+    runs: list[list[tuple[float, float, float]]] = [[]]
+    for place, value, half in zip(x, curve.values, curve.band or [0.0] * len(curve.values), strict=True):
+        if place is None or value is None or half is None:
             runs.append([])
         else:
-            runs[-1].append(axes.at(place, value))
-    return element("path", d="".join(_path(run) for run in runs if run), class_=f"{curve.style} line")
+            runs[-1].append((place, value, half))
+    return [run for run in runs if run]
+
+
+def _curve(axes: Axes, x: Numbers, curve: Line) -> str:
+    parts = [_path([axes.at(place, value) for place, value, _ in run]) for run in _runs(x, curve)]
+    return element("path", d="".join(parts), class_=f"{curve.style} line")
 
 
 def _band(axes: Axes, x: Numbers, curve: Line) -> str:
-    triples = [
-        (place, value, half)
-        for place, value, half in zip(x, curve.values, curve.band or (), strict=True)
-        if place is not None and value is not None and half is not None
-    ]
-    upper = [axes.at(p, v + h) for p, v, h in triples]
-    lower = [axes.at(p, v - h) for p, v, h in reversed(triples)]
-    return element("path", d=_path([*upper, *lower]) + "Z" if triples else "", class_=f"{curve.style} band")
+    parts = []
+    for run in _runs(x, curve):
+        upper = [axes.at(place, value + half) for place, value, half in run]
+        lower = [axes.at(place, value - half) for place, value, half in reversed(run)]
+        parts.append(_path([*upper, *lower]) + "Z")
+    return element("path", d="".join(parts), class_=f"{curve.style} band")
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:

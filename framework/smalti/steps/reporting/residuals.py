@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import DataError
-from smalti.geometry.panels import PanelArrays, to_mm
+from smalti.geometry.panels import PanelArrays, to_mm, to_px
 from smalti.geometry.prediction import nearest_turn
 from smalti.geometry.reciprocal import resolution
 from smalti.models import Experiment, Experiments
@@ -77,24 +77,18 @@ def gather(experiments: Experiments, table: Reflections) -> Residuals:
     DataError
         Nothing in the table is indexed.
     """
-    table.require("id", "miller_index", "panel", "xyzobs.px.value", "flags")
+    table.require("panel", "flags")
+    indexed = _indexed(table)
     _check(experiments, table)
-    warnings: list[str] = []
-    table = _with_mm(experiments, table)
-    indexed = (table["id"] >= 0) & np.any(table["miller_index"] != 0, axis=1)
-    if not indexed.any():
-        raise DataError(
-            "There is nothing to report: no reflection is indexed.",
-            f"The table holds {table.n_rows:,} spots without Miller indices.",
-            "Index them first: smalti index imported.expt strong.refl",
-        )
-    if "xyzcal.mm" not in table:
-        table = predict_indexed(experiments, table)
-        warnings.append("The table held no predictions; they were computed from the models.")
-    predicted = indexed & table.flagged(Flag.PREDICTED) & np.isfinite(table["xyzcal.mm"]).all(axis=1)
-    predicted &= np.any(table["xyzcal.mm"] != 0.0, axis=1)
+    table = _with_both_units(experiments, table)
     stills = all(e.is_still for e in experiments)
-    values = _values(table, stills)
+    predicted = _predicted(table, indexed)
+    warnings: tuple[str, ...] = ()
+    if not predicted.any() and not stills:
+        table = predict_indexed(experiments, table)
+        predicted = _predicted(table, indexed)
+        warnings = ("The table held no predictions; they were computed from the models.",)
+    values = _values(table, stills) if predicted.any() else np.full((table.n_rows, 3), np.nan)
     values[~predicted] = np.nan
     used = predicted & table.flagged(Flag.USED_IN_REFINEMENT)
     outlier = table.flagged(Flag.CENTROID_OUTLIER)
@@ -113,7 +107,7 @@ def gather(experiments: Experiments, table: Reflections) -> Residuals:
         angle=np.degrees(table["xyzobs.mm.value"][:, 2]),
         d=_resolutions(experiments, table, indexed),
         third="DeltaPsi" if stills else "phi",
-        warnings=tuple(warnings),
+        warnings=warnings,
     )
 
 
@@ -144,19 +138,53 @@ def _check(experiments: Experiments, table: Reflections) -> None:
         )
 
 
-def _with_mm(experiments: Experiments, table: Reflections) -> Reflections:
-    """Add observed positions in mm where the table has them in pixels only."""
-    if "xyzobs.mm.value" in table:
+def _indexed(table: Reflections) -> Mask:
+    """Tell which spots are indexed, (N,).
+
+    Raises
+    ------
+    DataError
+        None is.
+    """
+    indexed = np.zeros(table.n_rows, dtype=bool)
+    if "miller_index" in table and "id" in table:
+        indexed = (table["id"] >= 0) & np.any(table["miller_index"] != 0, axis=1)
+    if not indexed.any():
+        raise DataError(
+            "There is nothing to report: no reflection is indexed.",
+            f"The table holds {table.n_rows:,} spots without Miller indices.",
+            "Index them first: smalti index imported.expt strong.refl",
+        )
+    return indexed
+
+
+def _predicted(table: Reflections, indexed: Mask) -> Mask:
+    """Tell which indexed reflections have a calculated place; zeros stand for none."""
+    if "xyzcal.mm" not in table:
+        return np.zeros(table.n_rows, dtype=bool)
+    calculated = table["xyzcal.mm"]
+    return np.asarray(
+        indexed & np.isfinite(calculated).all(axis=1) & np.any(calculated[:, :2] != 0.0, axis=1)
+    )
+
+
+def _with_both_units(experiments: Experiments, table: Reflections) -> Reflections:
+    """Add observed positions in mm where the table has them in pixels only, or the other way."""
+    px, mm = "xyzobs.px.value", "xyzobs.mm.value"
+    if px in table and mm in table:
         return table
-    px = table["xyzobs.px.value"]
-    mm = np.zeros_like(px)
+    if px not in table and mm not in table:
+        table.require(px)
+    have = table[px] if px in table else table[mm]
+    made = np.zeros_like(have)
     for number, experiment in enumerate(experiments):
-        rows = np.flatnonzero(table["id"] == number) if number else np.flatnonzero(table["id"] <= 0)
-        arrays = PanelArrays.of(experiment.detector)
-        mm[rows, :2] = to_mm(px[rows, :2], table["panel"][rows].astype(np.intp), arrays)
-        if experiment.scan is not None:
-            mm[rows, 2] = experiment.scan.angle(px[rows, 2])
-    return table.with_columns({"xyzobs.mm.value": mm})
+        rows = np.flatnonzero(np.maximum(table["id"], 0) == number)
+        arrays, panel = PanelArrays.of(experiment.detector), table["panel"][rows].astype(np.intp)
+        made[rows, :2] = (to_mm if px in table else to_px)(have[rows, :2], panel, arrays)
+        scan = experiment.scan
+        if scan is not None and scan.oscillation[1] != 0.0:
+            made[rows, 2] = (scan.angle if px in table else scan.array_index)(have[rows, 2])
+    return table.with_columns({mm if px in table else px: made})
 
 
 def _values(table: Reflections, stills: bool) -> Array:

@@ -128,6 +128,13 @@ def _next(data: dict[str, Any], level: str, names: tuple[str, str]) -> list[dict
                 f"smalti refine {experiments} {reflections} --level 1 --outliers tukey -o panels",
             )
         )
+    elif max(data["rmsd"]["after"]["core_px"][:2]) > HIGH_RMSD_PX:
+        steps.append(
+            _step(
+                "Refine the geometry, the detector as one block, without the outliers.",
+                f"smalti refine {experiments} {reflections} --level 0 --outliers tukey -o block",
+            )
+        )
     else:
         steps.append(
             _step(
@@ -137,10 +144,13 @@ def _next(data: dict[str, Any], level: str, names: tuple[str, str]) -> list[dict
         )
     if totals["panels_without"]:
         empty = ", ".join(str(row["panel"]) for row in data["panels"] if row["used"] == 0)
+        placed = (
+            "it moved with its parent" if totals["panels_without"] == 1 else "they moved with their parents"
+        )
         steps.append(
             _step(
-                f"No reflection on {plural(totals['panels_without'], 'panel')} ({empty}): they moved with "
-                "their parent only. Other data (another distance or 2-theta) would place them."
+                f"No reflection on {plural(totals['panels_without'], 'panel')} ({empty}): {placed} "
+                "only. Other data (another distance or 2-theta) would tell where."
             )
         )
     if totals["rejected"] > MANY_REJECTED * max(totals["used"], 1):

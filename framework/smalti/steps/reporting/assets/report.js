@@ -10,6 +10,9 @@
   const arrows = [...svg.querySelectorAll(".a")];
   const state = { layer: "rms", when: "after", arrows: "residuals" };
   document.body.classList.remove("noscript");
+  // A view can be sent: report.html#layer=x&when=before
+  for (const [key, value] of new URLSearchParams(location.hash.slice(1))) if (key in state) state[key] = value;
+  if (!layers[state.layer]) state.layer = "rms";
 
   const shade = (value, layer) => {
     if (value === null || value === undefined) return "none";
@@ -128,6 +131,7 @@
   document.querySelectorAll("[data-set]").forEach(button => button.addEventListener("click", () => {
     const [key, value] = button.dataset.set.split("=");
     state[key] = value;
+    history.replaceState(null, "", "#" + new URLSearchParams(state));
     paint();
   }));
   document.addEventListener("keydown", event => {
