@@ -1,0 +1,108 @@
+"""Which lattice point each spot belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.geometry.lattice import fit_A
+
+__all__ = ["Assignment", "assign", "fit_growing"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Miller indices of spots.
+
+    Attributes
+    ----------
+    h : (N, 3) int32
+        Nearest lattice point; 0 0 0 where the spot is not indexed.
+    misfit : (N,)
+        Distance from the nearest lattice point in fractions of an index.
+    indexed : (N,) bool
+    """
+
+    h: NDArray[np.int32]
+    misfit: Array
+    indexed: NDArray[np.bool_]
+
+    def without(self, rows: NDArray[np.bool_]) -> Assignment:
+        """Take the indices away from some spots (N,)."""
+        indexed = self.indexed & ~rows
+        return Assignment(np.where(indexed[:, None], self.h, 0).astype(np.int32), self.misfit, indexed)
+
+
+def assign(
+    A: Array,
+    points: Array,
+    tolerance: float,
+    angles: Array | None = None,
+    groups: NDArray[np.intp] | None = None,
+) -> Assignment:
+    """Assign each point to the nearest lattice point, if it is near enough.
+
+    Parameters
+    ----------
+    A : (3, 3) 1/Angstrom
+    points : (N, 3) 1/Angstrom
+    tolerance : float
+        Largest distance in fractions of an index.
+    angles, groups : (N,) rad and int, optional
+        When given, of spots with the same index and group (sweep and side of the Ewald sphere) within 45
+        degrees of rotation only the one that fits best keeps it: a spot cut in two, or a neighbour's
+        shoulder.
+    """
+    fractional = points @ np.linalg.inv(A).T
+    h = np.rint(fractional)
+    misfit = np.linalg.norm(fractional - h, axis=1)
+    indexed = (misfit <= tolerance) & np.any(h != 0, axis=1)
+    if angles is not None and groups is not None:
+        indexed &= ~_duplicates(h, misfit, indexed, angles, groups)
+    return Assignment(np.where(indexed[:, None], h, 0).astype(np.int32), misfit, indexed)
+
+
+def _duplicates(
+    h: Array, misfit: Array, indexed: NDArray[np.bool_], angles: Array, groups: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Spots that fit worse than another with the same index nearby, (N,)."""
+    rows = np.flatnonzero(indexed)
+    key = np.column_stack([groups[rows], h[rows]])
+    order = np.lexsort((angles[rows], key[:, 3], key[:, 2], key[:, 1], key[:, 0]))
+    rows, key = rows[order], key[order]
+    apart = np.any(key[1:] != key[:-1], axis=1) | (np.diff(angles[rows]) > np.pi / 4)
+    run = np.concatenate([[0], np.cumsum(apart)]) if rows.size else np.zeros(0, dtype=np.intp)
+    best = rows[np.lexsort((misfit[rows], run))]
+    first = np.unique(run[np.lexsort((misfit[rows], run))], return_index=True)[1]
+    worse = np.zeros(len(h), dtype=bool)
+    worse[rows] = True
+    worse[best[first]] = False
+    return worse
+
+
+def fit_growing(A: Array, points: Array, tolerance: float = 0.25, steps: int = 6) -> Array:
+    """Fit A to points by least squares, from low to high resolution.
+
+    An error of A moves far points by more than an index; the near ones improve it until the far ones can be
+    told apart. Fewer than twelve usable points leave A as it is.
+
+    Parameters
+    ----------
+    A : (3, 3) 1/Angstrom
+    points : (N, 3) 1/Angstrom
+    """
+    length = np.linalg.norm(points, axis=1)
+    order = np.argsort(length, kind="stable")
+    sizes = np.unique(np.geomspace(min(len(points), 60), len(points), steps).astype(int))
+    for size in (*sizes, len(points)):
+        near = points[order[:size]]
+        found = assign(A, near, tolerance)
+        good = found.indexed
+        if good.sum() < 12 or np.linalg.matrix_rank(found.h[good]) < 3:
+            continue
+        A = fit_A(near[good], found.h[good])
+    return A

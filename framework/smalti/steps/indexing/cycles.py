@@ -1,0 +1,200 @@
+"""Macrocycles: assign, refine, map again, at growing resolution."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.errors import DataError
+from smalti.models import Crystal, Experiment, Experiments
+from smalti.progress import Progress
+from smalti.roles import DetectorParameterisation, Minimiser, OutlierRejector
+from smalti.steps.indexing.assigning import Assignment, assign
+from smalti.steps.indexing.mapping import MappedSpots, map_spots, rotation_models
+from smalti.steps.indexing.options import IndexOptions
+from smalti.steps.refining.options import RefineOptions
+from smalti.steps.refining.refine import refine
+from smalti.steps.refining.result import Refined
+from smalti.tables import Flag, Reflections
+
+__all__ = ["Cycle", "Refinery", "assign_all", "indexed_table", "macrocycles"]
+
+log = logging.getLogger(__name__)
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+LEAST_TO_REFINE = 20
+"""Indexed spots below which the lattice stays as fitted in reciprocal space."""
+
+
+@dataclass(frozen=True)
+class Refinery:
+    """The components that refine, as the user chose them."""
+
+    parameterisation: DetectorParameterisation
+    minimiser: Minimiser
+    rejector: OutlierRejector
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """One macrocycle.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    d_min : float
+        Angstrom.
+    indexed : int
+        Spots that had an index when it began.
+    refined : Refined
+    """
+
+    number: int
+    d_min: float
+    indexed: int
+    refined: Refined
+
+
+def assign_all(
+    experiments: Sequence[Experiment], A: Array, mapped: MappedSpots, tolerance: float
+) -> tuple[Assignment, NDArray[np.bool_]]:
+    """Assign indices to all spots, each lattice point once per sweep, side of the Ewald sphere and turn.
+
+    Returns
+    -------
+    assignment : Assignment
+    entering : (N,) bool
+    """
+    entering = np.zeros(len(mapped.rlp), dtype=bool)
+    for number, experiment in enumerate(experiments):
+        goniometer, _ = rotation_models(experiment)
+        # |s0 + r|^2 changes at the rate 2 s1.(e x r) = -2 s1.(e x s0): the spot enters where that is negative
+        across = np.cross(goniometer.laboratory_axis, experiment.beam.s0)
+        rows = mapped.sweep == number
+        entering[rows] = mapped.s1[rows] @ across > 0.0
+    groups = 2 * mapped.sweep + entering
+    return assign(A, mapped.rlp, tolerance, mapped.mm[:, 2], groups), entering
+
+
+def indexed_table(
+    spots: Reflections, mapped: MappedSpots, found: Assignment, entering: NDArray[np.bool_]
+) -> Reflections:
+    """Give the table of spots with everything that indexing knows of them."""
+    flags = spots["flags"] if "flags" in spots else np.full(spots.n_rows, int(Flag.STRONG), dtype=np.uint64)
+    stale = Flag.PREDICTED | Flag.INDEXED | Flag.USED_IN_REFINEMENT | Flag.CENTROID_OUTLIER
+    flags = flags & ~np.uint64(int(stale))
+    return spots.with_columns(
+        {
+            "id": np.where(found.indexed, mapped.sweep, -1).astype(np.int32),
+            "imageset_id": mapped.sweep.astype(np.int32),
+            "miller_index": found.h,
+            "flags": np.where(found.indexed, flags | np.uint64(int(Flag.INDEXED)), flags),
+            "entering": entering,
+            "xyzobs.mm.value": mapped.mm,
+            "xyzobs.mm.variance": mapped.variance,
+            "s1": mapped.s1,
+            "rlp": mapped.rlp,
+        }
+    )
+
+
+def macrocycles(
+    experiments: Sequence[Experiment],
+    crystal: Crystal,
+    spots: Reflections,
+    mapped: MappedSpots,
+    usable: Index,
+    refinery: Refinery,
+    options: IndexOptions,
+    progress: Progress,
+) -> tuple[list[Experiment], Crystal, tuple[Cycle, ...], tuple[str, ...]]:
+    """Refine in macrocycles of growing resolution.
+
+    The models of the first cycle need only be good enough for spots of low resolution; each cycle makes
+    them good enough for the next. A cycle that cannot be refined, or that loses the lattice, ends the series
+    with the models before it.
+
+    Returns
+    -------
+    experiments, crystal
+        Refined.
+    cycles : tuple of Cycle
+    warnings : tuple of str
+    """
+    items, cycles, warnings = list(experiments), [], []
+    length = np.linalg.norm(mapped.rlp, axis=1)
+    for number, limit in enumerate(resolution_steps(length[usable], options.cycles), start=1):
+        progress("refining", number - 1, options.cycles)
+        found, entering = assign_all(items, crystal.A, mapped, options.tolerance)
+        outside = np.ones(len(length), dtype=bool)
+        outside[usable] = length[usable] > limit
+        found = found.without(outside)
+        count = int(found.indexed.sum())
+        if count < LEAST_TO_REFINE:
+            warnings.append(
+                f"{count} indexed spots are too few to refine; the lattice is as fitted to the spots."
+            )
+            break
+        table = indexed_table(spots, mapped, found, entering).without(*spots.opaque)
+        shared = Experiments(tuple(replace(item, crystal=crystal) for item in items))
+        try:
+            refined = refine(
+                shared,
+                table,
+                refinery.parameterisation,
+                refinery.minimiser,
+                refinery.rejector,
+                refine_options(count, options),
+            )
+        except DataError as error:
+            warnings.append(f"Refinement ended at macrocycle {number}: {error.what} {error.why}".strip())
+            break
+        trouble = _lost(crystal, refined.experiments[0].crystal)
+        if trouble:
+            warnings.append(f"Macrocycle {number} was not taken over: {trouble}.")
+            break
+        items = [replace(item, crystal=None) for item in refined.experiments]
+        assert refined.experiments[0].crystal is not None
+        crystal = refined.experiments[0].crystal
+        mapped = map_spots(items, spots, mapped.sweep)
+        cycles.append(Cycle(number, 1.0 / limit, count, refined))
+        log.info("macrocycle %d: %d indexed to %.2f Angstrom", number, count, 1.0 / limit)
+    return items, crystal, tuple(cycles), tuple(warnings)
+
+
+def resolution_steps(length: Array, cycles: int, least: int = 300) -> Array:
+    """Limits |r| (1/Angstrom) of the macrocycles: the last holds all, the first at least ``least`` spots."""
+    if cycles == 0 or length.size == 0:
+        return np.zeros(0)
+    ordered = np.sort(length)
+    first = max(0.4 * ordered[-1], ordered[min(least, length.size) - 1])
+    return np.linspace(first, ordered[-1], cycles) if cycles > 1 else ordered[-1:]
+
+
+def refine_options(count: int, options: IndexOptions) -> RefineOptions:
+    """Free only what so many reflections can tell; the detector only if there are plenty."""
+    few = count < options.min_to_refine_detector
+    return RefineOptions(
+        fix_beam=("all",) if few else RefineOptions().fix_beam,
+        fix_detector=("all",) if few else (),
+        use_all=False,
+        reflections_per_degree=options.reflections_per_degree,
+        rounds=2,
+    )
+
+
+def _lost(before: Crystal, after: Crystal | None) -> str:
+    """Say what is wrong with a crystal after refinement; "" if nothing."""
+    if after is None or not np.all(np.isfinite(after.A)):
+        return "the crystal became meaningless"
+    ratio = abs(after.volume / before.volume)
+    if not 0.67 < ratio < 1.5:
+        return f"the volume of the cell changed by a factor {ratio:.2f}"
+    return ""

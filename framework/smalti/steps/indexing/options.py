@@ -1,0 +1,45 @@
+"""The options of indexing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smalti.options import option
+
+__all__ = ["IndexOptions"]
+
+
+@dataclass(frozen=True)
+class IndexOptions:
+    """What is known of the lattice, how it is searched for and how far it is refined."""
+
+    space_group: str = option("", "Space group, if known (P 4, P212121, R 3:H, ...).")
+    unit_cell: tuple[float, ...] = option(
+        (), "Unit cell, if known: a,b,c,alpha,beta,gamma of the space group's setting.", unit="Angstrom, deg"
+    )
+    max_cell: float = option(0.0, "Longest cell axis to look for; 0 estimates it.", unit="Angstrom", ge=0)
+    d_min: float = option(
+        0.0, "Leave spots beyond this resolution alone; 0 is no limit.", unit="Angstrom", ge=0
+    )
+    search_beam: bool = option(True, "Find where the beam meets the detector before assigning indices.")
+    search_range: float = option(40.0, "How far to look for the beam.", unit="px", gt=0, le=200)
+    tolerance: float = option(
+        0.3, "Largest distance of a spot from its lattice point, in fractions of an index.", gt=0, le=0.5
+    )
+    min_indexed: float = option(0.2, "Least fraction of spots that a lattice has to explain.", gt=0, lt=1)
+    odd_fraction: float = option(
+        0.05, "A cell is halved (or divided by 3) if fewer spots than this fraction need it.", ge=0, lt=0.5
+    )
+    lattice_tolerance: float = option(
+        5.0, "Largest distortion of a lattice taken for a symmetric one.", unit="deg", gt=0, le=15
+    )
+    cell_tolerance: float = option(
+        0.10, "Relative tolerance of the lengths of a known cell (its angles: 5 deg).", gt=0, lt=0.5
+    )
+    cycles: int = option(
+        5, "Macrocycles of refinement, of growing resolution; 0 does not refine.", ge=0, le=20
+    )
+    reflections_per_degree: int = option(
+        100, "Reflections per degree of rotation used to refine.", unit="1/deg", ge=10
+    )
+    min_to_refine_detector: int = option(100, "With fewer indexed spots only the crystal is refined.", ge=20)

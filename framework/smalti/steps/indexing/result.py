@@ -1,0 +1,241 @@
+"""What indexing found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.geometry.lattice_symmetry import Setting
+from smalti.models import Crystal, Experiments
+from smalti.steps.indexing.centre import CentreShift
+from smalti.steps.indexing.cycles import Cycle
+from smalti.steps.indexing.trials import Trial
+from smalti.tables import Reflections
+from smalti.text import table
+
+__all__ = ["Indexed"]
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """The crystal, the indexed spots, and how they were found.
+
+    Attributes
+    ----------
+    experiments : Experiments
+        One per sweep, all with the one crystal.
+    reflections : Reflections
+        All spots; those not indexed have ``id`` -1.
+    warnings : tuple of str
+    trials : tuple of Trial
+        Every lattice tried, best first.
+    shifts : tuple of CentreShift
+        Applied to each distinct detector before refinement.
+    bravais : tuple of Setting
+        Symmetric lattices that the final one is close to.
+    cycles : tuple of Cycle
+    indexed : (S,) int
+        Indexed spots of each sweep.
+    total : (S,) int
+        All spots of each sweep.
+    max_cell : float
+        Longest axis looked for, Angstrom.
+    space_group : str
+        Name for people.
+    """
+
+    experiments: Experiments
+    reflections: Reflections
+    warnings: tuple[str, ...]
+    trials: tuple[Trial, ...]
+    shifts: tuple[CentreShift, ...]
+    bravais: tuple[Setting, ...]
+    cycles: tuple[Cycle, ...]
+    indexed: tuple[int, ...]
+    total: tuple[int, ...]
+    max_cell: float
+    space_group: str
+
+    @property
+    def crystal(self) -> Crystal:
+        """The crystal that all sweeps share."""
+        crystal = self.experiments[0].crystal
+        assert crystal is not None
+        return crystal
+
+    def summary(self) -> dict[str, Any]:
+        """Give everything that is printed, and every candidate tried, as one JSON object."""
+        return {
+            "cell": list(self.crystal.cell),
+            "space_group": self.space_group,
+            "volume": abs(self.crystal.volume),
+            "A": self.crystal.A.tolist(),
+            "indexed": list(self.indexed),
+            "spots": list(self.total),
+            "fraction": sum(self.indexed) / max(sum(self.total), 1),
+            "max_cell": self.max_cell,
+            "beam_shifts": [_shift_summary(shift) for shift in self.shifts],
+            "candidates": [_trial_summary(trial) for trial in self.trials],
+            "bravais": [
+                {"lattice": item.bravais, "cell": list(item.cell), "distortion": item.distortion}
+                for item in self.bravais
+            ],
+            "macrocycles": [
+                {
+                    "number": cycle.number,
+                    "d_min": cycle.d_min,
+                    "indexed": cycle.indexed,
+                    "refinement": cycle.refined.summary(),
+                }
+                for cycle in self.cycles
+            ],
+        }
+
+    def text(self) -> str:
+        """Give the tables for people."""
+        parts = [
+            candidate_table(self.trials),
+            shift_text(self.shifts),
+            bravais_table(self.bravais),
+            *(_cycle_text(cycle) for cycle in self.cycles),
+            crystal_text(self.crystal, self.space_group, sum(self.indexed)),
+            sweep_table(self.indexed, self.total),
+            *(f"Warning: {warning}" for warning in self.warnings),
+        ]
+        return "\n\n".join(part for part in parts if part)
+
+
+def candidate_table(trials: Sequence[Trial], count: int = 8) -> str:
+    """Table of the best lattices tried."""
+    rows = [
+        (
+            *(f"{value:.2f}" for value in trial.cell),
+            f"{trial.volume:.0f}",
+            f"{100 * trial.indexed:.1f}",
+            f"{1e3 * trial.rmsd:.3f}",
+            f"{trial.score:.2f}",
+            _remark(trial),
+        )
+        for trial in trials[:count]
+    ]
+    heads = (
+        "a",
+        "b",
+        "c",
+        "alpha",
+        "beta",
+        "gamma",
+        "volume",
+        "indexed\n(%)",
+        "rmsd\n(1e-3/A)",
+        "score",
+        "remark",
+    )
+    return table(
+        heads, rows, title=f"Candidate lattices (reduced; {len(trials)} tried, lowest score is best):"
+    )
+
+
+def _remark(trial: Trial) -> str:
+    if trial.refused:
+        return trial.refused
+    return "; ".join(
+        f"volume divided by {item.factor}: only {100 * item.odd:.1f} % needed it" for item in trial.reductions
+    )
+
+
+def shift_text(shifts: Sequence[CentreShift]) -> str:
+    """Sentences on where the beam was found."""
+    lines = []
+    for number, shift in enumerate(shifts):
+        if any(shift.shift):
+            x, y = shift.pixels
+            certain = "" if shift.alternatives == 1 else f" (nearest of {shift.alternatives} possible)"
+            name = f"Detector {number}" if len(shifts) > 1 else "The detector"
+            lines.append(
+                f"{name} was moved by {x:+.2f}, {y:+.2f} px across the beam{certain}: "
+                f"coherence {shift.before:.2f} before, {shift.coherence:.2f} after."
+            )
+    return "\n".join(lines)
+
+
+def bravais_table(lattices: Sequence[Setting]) -> str:
+    """Table of the symmetric lattices that fit."""
+    rows = [
+        (item.bravais, f"{item.distortion:.2f}", *(f"{value:.2f}" for value in item.cell))
+        for item in sorted(lattices, key=lambda item: item.distortion)
+    ]
+    heads = ("lattice", "distortion\n(deg)", "a", "b", "c", "alpha", "beta", "gamma")
+    return table(heads, rows, title="Symmetric lattices near the one found:")
+
+
+def _cycle_text(cycle: Cycle) -> str:
+    head = f"Macrocycle {cycle.number}: {cycle.indexed:,} indexed spots to {cycle.d_min:.2f} Angstrom"
+    keys = ("rmsd_x_px", "rmsd_y_px", "rmsd_z_images")
+    rows = [
+        (item["experiment"], item["n_used"], *(_number(item[key]) for key in keys))
+        for item in cycle.refined.results["experiments"]
+    ]
+    return table(("sweep", "Nref", "RMSD_X\n(px)", "RMSD_Y\n(px)", "RMSD_Z\n(images)"), rows, title=head)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def crystal_text(crystal: Crystal, space_group: str, indexed: int) -> str:
+    """The crystal as the field writes it."""
+    lines = [
+        f"Refined crystal model ({indexed:,} reflections):",
+        "    Unit cell: " + ", ".join(f"{value:.3f}" for value in crystal.cell),
+        f"    Space group: {space_group}",
+    ]
+    for name, matrix in (("U matrix:  ", crystal.U), ("B matrix:  ", crystal.B), ("A = UB:    ", crystal.A)):
+        lines += _matrix_lines(name, matrix)
+    return "\n".join(lines)
+
+
+def _matrix_lines(name: str, matrix: NDArray[np.float64]) -> list[str]:
+    rows = ["{" + ", ".join(f"{value:8.5f}" for value in row) + "}" for row in matrix]
+    return [
+        f"    {name}{{{rows[0]},",
+        f"    {'':{len(name)}} {rows[1]},",
+        f"    {'':{len(name)}} {rows[2]}}}",
+    ]
+
+
+def sweep_table(indexed: Sequence[int], total: Sequence[int]) -> str:
+    """Table of indexed fractions."""
+    rows = [
+        (number, good, n - good, f"{100 * good / max(n, 1):.1f}")
+        for number, (good, n) in enumerate(zip(indexed, total, strict=True))
+    ]
+    return table(("sweep", "# indexed", "# unindexed", "% indexed"), rows)
+
+
+def _shift_summary(shift: CentreShift) -> dict[str, Any]:
+    return {
+        "mm": list(shift.shift),
+        "px": list(shift.pixels),
+        "coherence_before": shift.before,
+        "coherence_after": shift.coherence,
+        "alternatives": shift.alternatives,
+    }
+
+
+def _trial_summary(trial: Trial) -> dict[str, Any]:
+    return {
+        "cell": list(trial.cell),
+        "volume": trial.volume,
+        "power": trial.power,
+        "indexed": trial.indexed,
+        "rmsd": trial.rmsd if np.isfinite(trial.rmsd) else None,
+        "score": trial.score if np.isfinite(trial.score) else None,
+        "least_odd_fraction": trial.least_odd,
+        "reductions": [{"factor": item.factor, "odd_fraction": item.odd} for item in trial.reductions],
+        "refused": trial.refused,
+    }

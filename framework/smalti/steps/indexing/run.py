@@ -1,0 +1,152 @@
+"""The step itself: from spots to an indexed crystal."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.errors import DataError
+from smalti.geometry.lattice import niggli, primitive
+from smalti.geometry.lattice_symmetry import bravais_lattices, symmetrised
+from smalti.models import Crystal, Experiment, Experiments
+from smalti.progress import Progress, silent
+from smalti.roles import DetectorParameterisation, Indexer, Minimiser, OutlierRejector
+from smalti.steps.indexing.assigning import fit_growing
+from smalti.steps.indexing.centre import moved_detectors
+from smalti.steps.indexing.cycles import Refinery, assign_all, indexed_table, macrocycles
+from smalti.steps.indexing.known import KnownLattice
+from smalti.steps.indexing.mapping import MappedSpots, map_spots, with_pixels
+from smalti.steps.indexing.options import IndexOptions
+from smalti.steps.indexing.result import Indexed
+from smalti.steps.indexing.search import find_lattice
+from smalti.steps.indexing.sweeps import distinct_sweeps
+from smalti.steps.predicting import predict_indexed
+from smalti.tables import Flag, Reflections
+
+__all__ = ["index"]
+
+log = logging.getLogger(__name__)
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+
+def index(
+    experiments: Experiments,
+    reflections: Reflections,
+    indexer: Indexer,
+    parameterisation: DetectorParameterisation,
+    minimiser: Minimiser,
+    rejector: OutlierRejector,
+    options: IndexOptions | None = None,
+    progress: Progress = silent,
+) -> Indexed:
+    """Index the spots of one crystal, in one sweep or several.
+
+    Parameters
+    ----------
+    experiments : Experiments
+        The sweeps as imported. All show the same crystal, each with its own goniometer and beam.
+    reflections : Reflections
+        Spots with ``xyzobs.px.value`` (or else ``xyzobs.mm.value``) and ``panel``.
+    indexer
+        Proposes lattices.
+    parameterisation, minimiser, rejector
+        What refines the models, the same as in refinement.
+
+    Raises
+    ------
+    UsageError
+        Space group or cell cannot be understood, or do not fit one another.
+    DataError
+        Stills, too few spots, or no lattice; says what was seen and what to try.
+    """
+    options = options or IndexOptions()
+    known = KnownLattice.parse(options.space_group, options.unit_cell)
+    sweeps, number = distinct_sweeps(experiments, reflections)
+    spots = with_pixels(sweeps, reflections, number)
+    mapped = map_spots(sweeps, spots, number)
+    usable = _usable(mapped, options)
+    trials, max_cell = find_lattice(sweeps, spots, mapped, usable, indexer, known, options, progress)
+    best = trials[0]
+    if best.shifts:
+        sweeps = moved_detectors(sweeps, best.shifts)
+        mapped = map_spots(sweeps, spots, number)
+    A = fit_growing(best.A, mapped.rlp[usable])
+    crystal = _settled(A, known, options)
+    refinery = Refinery(parameterisation, minimiser, rejector)
+    sweeps, crystal, cycles, warnings = macrocycles(
+        sweeps, crystal, spots, mapped, usable, refinery, options, progress
+    )
+    flags = cycles[-1].refined.reflections["flags"] if cycles else None
+    final, table = _finished(experiments, sweeps, crystal, spots, number, flags, options)
+    count = len(sweeps)
+    return Indexed(
+        final,
+        table,
+        warnings,
+        trials,
+        best.shifts,
+        bravais_lattices(niggli(_primitive_basis(crystal, known))[0], options.lattice_tolerance),
+        cycles,
+        tuple(np.bincount(number[table["id"] >= 0], minlength=count).tolist()),
+        tuple(np.bincount(number, minlength=count).tolist()),
+        max_cell,
+        known.name,
+    )
+
+
+def _usable(mapped: MappedSpots, options: IndexOptions) -> Index:
+    """Rows of the spots that indexing looks at: finite, and within the resolution asked for."""
+    length = np.linalg.norm(mapped.rlp, axis=1)
+    good = np.isfinite(length) & (length > 0.0)
+    if options.d_min > 0.0:
+        good &= length <= 1.0 / options.d_min
+    return np.flatnonzero(good)
+
+
+def _settled(A: Array, known: KnownLattice, options: IndexOptions) -> Crystal:
+    """Set a primitive lattice in the axes of what is known, and give it the symmetry of its space group."""
+    basis = np.asarray(np.linalg.inv(A))
+    if known.space_group is None and known.cell is None:
+        return Crystal.from_A(np.linalg.inv(niggli(basis)[0]), known.hall)
+    setting = known.fitting(basis, options.lattice_tolerance, options.cell_tolerance)
+    if setting is None:
+        raise DataError(
+            f"The lattice found does not fit {known.name} and the cell given.",
+            "It did before it was fitted to all spots, so that it is probably not the right one.",
+            "Leave out space group and cell to see what is there.",
+        )
+    axes = symmetrised(setting.change @ basis, known.system)
+    return Crystal.from_A(np.linalg.inv(axes), known.hall)
+
+
+def _primitive_basis(crystal: Crystal, known: KnownLattice) -> Array:
+    return primitive(np.array(crystal.real_space), known.centring)
+
+
+def _finished(
+    experiments: Experiments,
+    sweeps: list[Experiment],
+    crystal: Crystal,
+    spots: Reflections,
+    number: Index,
+    flags: NDArray[np.uint64] | None,
+    options: IndexOptions,
+) -> tuple[Experiments, Reflections]:
+    """Assign all spots with the final models, predict them, and put the crystal into the experiments."""
+    mapped = map_spots(sweeps, spots, number)
+    found, entering = assign_all(sweeps, crystal.A, mapped, options.tolerance)
+    beyond = np.ones(spots.n_rows, dtype=bool)
+    beyond[_usable(mapped, options)] = False
+    found = found.without(beyond)
+    final = replace(experiments, items=tuple(replace(item, crystal=crystal) for item in sweeps))
+    table = indexed_table(spots, mapped, found, entering)
+    if flags is not None:
+        kept = np.uint64(int(Flag.USED_IN_REFINEMENT | Flag.CENTROID_OUTLIER)) & flags
+        table = table.with_columns({"flags": np.where(found.indexed, table["flags"] | kept, table["flags"])})
+    identifiers = {k: item.identifier for k, item in enumerate(final) if item.identifier}
+    return final, predict_indexed(final, table.with_columns(identifiers=identifiers))

@@ -1,0 +1,127 @@
+"""The search for a lattice: candidates from the indexer, each tried, with a longer reach if none will do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.errors import DataError
+from smalti.models import Experiment
+from smalti.progress import Progress
+from smalti.roles import Indexer
+from smalti.solution import PointCloud
+from smalti.steps.indexing.known import KnownLattice
+from smalti.steps.indexing.mapping import MappedSpots, map_spots
+from smalti.steps.indexing.max_cell import estimate_max_cell
+from smalti.steps.indexing.options import IndexOptions
+from smalti.steps.indexing.trials import Trial, ranked, sample, try_candidate
+from smalti.tables import Reflections
+
+__all__ = ["find_lattice", "first_max_cell"]
+
+log = logging.getLogger(__name__)
+
+Index = NDArray[np.intp]
+
+LEAST_SPOTS = 15
+"""With fewer, a lattice found by chance cannot be told from the crystal's."""
+
+ENOUGH = 0.6
+"""A lattice that explains this fraction of the spots ends the search."""
+
+NEIGHBOURHOOD = float(np.radians(12.0))
+"""Width of the wedges in which neighbours are looked for."""
+
+
+def first_max_cell(cloud: PointCloud, known: KnownLattice, options: IndexOptions) -> float:
+    """The longest axis to look for: as told, from the known cell, or estimated, Angstrom."""
+    if options.max_cell > 0:
+        return options.max_cell
+    cell = known.primitive_cell()
+    if cell is not None:
+        return 1.3 * max(cell[:3])
+    return estimate_max_cell(cloud, NEIGHBOURHOOD)
+
+
+def find_lattice(
+    experiments: Sequence[Experiment],
+    spots: Reflections,
+    mapped: MappedSpots,
+    rows: Index,
+    indexer: Indexer,
+    known: KnownLattice,
+    options: IndexOptions,
+    progress: Progress,
+) -> tuple[tuple[Trial, ...], float]:
+    """Find the lattice that explains the spots best.
+
+    Parameters
+    ----------
+    rows : (M,) intp
+        The spots to search with.
+
+    Returns
+    -------
+    trials : tuple of Trial
+        Every lattice tried, best first; the first one is not refused.
+    max_cell : float
+        The reach that found it, Angstrom.
+
+    Raises
+    ------
+    DataError
+        Too few spots, or nothing found; says what was seen and what to try.
+    """
+    if rows.size < LEAST_SPOTS:
+        raise DataError(
+            f"{rows.size} spots are too few to find a lattice.",
+            f"At least {LEAST_SPOTS} are needed"
+            + (f" (d_min is {options.d_min:g} Angstrom)." if options.d_min else "."),
+            "Find spots with a lower threshold or --min-spot-size, or use more images.",
+        )
+    cloud = mapped.cloud(experiments, rows)
+    reach = first_max_cell(cloud, known, options)
+    few = rows[sample(mapped.rlp[rows])]
+    part = Reflections({name: spots[name][few] for name in ("xyzobs.px.value", "panel")})
+    part_mapped = map_spots(experiments, part, mapped.sweep[few])
+    trials: tuple[Trial, ...] = ()
+    attempts = 1 if options.max_cell > 0 or known.cell else 3
+    for attempt in range(attempts):
+        max_cell = reach * 2.0**attempt
+        progress("searching for lattices", attempt, attempts)
+        candidates = indexer.candidates(cloud, max_cell, known.primitive_cell())
+        log.info("%s proposes %d lattices up to %.1f Angstrom", indexer.name, len(candidates), max_cell)
+        tried = tuple(
+            try_candidate(candidate, experiments, part, part_mapped, known, options)
+            for candidate in candidates
+        )
+        trials = ranked((*trials, *tried))
+        if trials and not trials[0].refused and trials[0].indexed >= ENOUGH:
+            break
+    if not trials or trials[0].refused:
+        raise _nothing(trials, rows.size, max_cell, indexer.name, known)
+    return trials, max_cell
+
+
+def _nothing(
+    trials: Sequence[Trial], n_spots: int, max_cell: float, indexer: str, known: KnownLattice
+) -> DataError:
+    if not trials:
+        return DataError(
+            "No lattice was found.",
+            f"{n_spots:,} spots show no three periodic directions up to {max_cell:.0f} Angstrom.",
+            "Check distance, wavelength and rotation axis, --set index.max_cell, or give the cell and use "
+            "--indexer known-cell; ice rings and several crystals also look like this.",
+        )
+    best = max(trials, key=lambda trial: trial.indexed)
+    cell = " ".join(f"{value:.2f}" for value in best.cell)
+    given = "the given lattice" if known.cell or known.space_group else "any lattice"
+    return DataError(
+        f"No lattice was found that fits {given}.",
+        f"{len(trials)} tried with {n_spots:,} spots; the best, {cell}, {best.refused}.",
+        "Leave out space group and cell to see what is there, check the rotation axis and its sense, "
+        f"or try another indexer than {indexer}.",
+    )

@@ -1,0 +1,188 @@
+"""Trying candidate lattices: where the beam must be, what they explain, whether they are primitive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.geometry.lattice import cell_of, finer_lattice, niggli, odd_fraction, residue_classes
+from smalti.models import Experiment
+from smalti.solution import Candidate
+from smalti.steps.indexing.assigning import assign, fit_growing
+from smalti.steps.indexing.centre import CentreShift, centre_shifts, moved_detectors
+from smalti.steps.indexing.known import KnownLattice
+from smalti.steps.indexing.mapping import MappedSpots, map_spots
+from smalti.steps.indexing.options import IndexOptions
+from smalti.tables import Reflections
+
+__all__ = ["Reduction", "Trial", "primitive_lattice", "ranked", "sample", "try_candidate"]
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """A cell that was made smaller because hardly any spot needed the larger one.
+
+    Attributes
+    ----------
+    factor : int
+        By which the volume was divided.
+    odd : float
+        Measured fraction of spots that only the larger cell explains.
+    """
+
+    factor: int
+    odd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A candidate after it was tried.
+
+    Attributes
+    ----------
+    A : (3, 3) 1/Angstrom
+        Reduced, primitive; at the shifted beam.
+    power : float
+        The indexer's own score.
+    indexed : float
+        Fraction of the spots tried.
+    rmsd : float
+        RMS distance of the indexed spots from their lattice points, 1/Angstrom.
+    shifts : tuple of CentreShift
+        One per distinct detector.
+    reductions : tuple of Reduction
+    least_odd : float
+        Smallest fraction of spots that a smaller cell would leave unexplained.
+    score : float
+        Lower is better; 0 is best in everything.
+    refused : str
+        Why it cannot be the lattice; "" if it can.
+    """
+
+    A: Array
+    power: float
+    indexed: float
+    rmsd: float
+    shifts: tuple[CentreShift, ...]
+    reductions: tuple[Reduction, ...]
+    least_odd: float
+    score: float = np.inf
+    refused: str = ""
+
+    @property
+    def basis(self) -> Array:
+        """Rows a, b, c, (3, 3) Angstrom."""
+        return np.asarray(np.linalg.inv(self.A))
+
+    @property
+    def cell(self) -> tuple[float, float, float, float, float, float]:
+        """Reduced primitive cell."""
+        return cell_of(self.basis)
+
+    @property
+    def volume(self) -> float:
+        """Of the primitive cell, cubic Angstrom."""
+        return abs(float(np.linalg.det(self.basis)))
+
+
+def sample(points: Array, low: int = 3000, spread: int = 3000) -> Index:
+    """Choose rows to try candidates on: those of lowest resolution, and some from everywhere."""
+    order = np.argsort(np.linalg.norm(points, axis=1), kind="stable")
+    far = order[low:]
+    stride = max(1, int(np.ceil(len(far) / spread)))
+    return np.sort(np.concatenate([order[:low], far[::stride]]))
+
+
+def try_candidate(
+    candidate: Candidate,
+    experiments: Sequence[Experiment],
+    spots: Reflections,
+    mapped: MappedSpots,
+    known: KnownLattice,
+    options: IndexOptions,
+) -> Trial:
+    """Fit beam and lattice of one candidate to a sample of spots, and measure what it explains."""
+    basis, _ = niggli(np.linalg.inv(candidate.A))
+    shifts: tuple[CentreShift, ...] = ()
+    if options.search_beam:
+        low = np.argsort(np.linalg.norm(mapped.rlp, axis=1), kind="stable")[:1500]
+        shifts = centre_shifts(experiments, spots, mapped, basis, low, options.search_range)
+        if any(np.any(shift.shift) for shift in shifts):
+            mapped = map_spots(moved_detectors(experiments, shifts), spots, mapped.sweep)
+    A = fit_growing(np.asarray(np.linalg.inv(basis)), mapped.rlp)
+    A, reductions, least = primitive_lattice(A, mapped.rlp, options)
+    found = assign(A, mapped.rlp, options.tolerance)
+    misfit = mapped.rlp[found.indexed] - found.h[found.indexed] @ A.T
+    rmsd = float(np.sqrt(np.mean(np.sum(misfit**2, axis=1)))) if len(misfit) else np.inf
+    trial = Trial(A, candidate.score, float(found.indexed.mean()), rmsd, shifts, reductions, least)
+    return replace(trial, refused=_refusal(trial, int(found.indexed.sum()), known, options))
+
+
+def primitive_lattice(
+    A: Array, points: Array, options: IndexOptions
+) -> tuple[Array, tuple[Reduction, ...], float]:
+    """Make the cell smaller as long as hardly any spot needs the larger one.
+
+    Returns
+    -------
+    A : (3, 3) 1/Angstrom, reduced
+    reductions : tuple of Reduction
+    least : float
+        Of the cells of half and a third of the volume, the smallest fraction of spots left unexplained.
+    """
+    reductions: list[Reduction] = []
+    while True:
+        basis, _ = niggli(np.linalg.inv(A))
+        A = np.asarray(np.linalg.inv(basis))
+        found = assign(A, points, 0.2)
+        good = points[found.indexed]
+        if len(good) < 10:
+            return A, tuple(reductions), 1.0
+        classes = [(n, h) for n in (2, 3) for h in residue_classes(n)]
+        odd = [odd_fraction(h, basis, good, n) for n, h in classes]
+        k = int(np.argmin(odd))
+        if odd[k] >= options.odd_fraction:
+            return A, tuple(reductions), odd[k]
+        n, h = classes[k]
+        reductions.append(Reduction(n, odd[k]))
+        A = fit_growing(np.asarray(np.linalg.inv(finer_lattice(h, basis, n))), points)
+
+
+def _refusal(trial: Trial, count: int, known: KnownLattice, options: IndexOptions) -> str:
+    if count < 10:
+        return "fewer than ten spots indexed"
+    if trial.indexed < options.min_indexed:
+        return f"explains only {100 * trial.indexed:.0f} % of the spots"
+    if known.space_group or known.cell:
+        if known.fitting(trial.basis, options.lattice_tolerance, options.cell_tolerance) is None:
+            return "does not fit the given " + ("cell" if known.cell else "space group")
+    return ""
+
+
+def ranked(trials: Sequence[Trial]) -> tuple[Trial, ...]:
+    """Score trials against one another, best first; those refused come last.
+
+    score = log2(f_max/f) + log2(V/V_min) + log2(rmsd/rmsd_min): a doubled cell has to index twice as
+    many spots, or fit twice as well. The best of each term is taken among those not refused.
+    """
+    fit = [trial for trial in trials if not trial.refused] or list(trials)
+    if not fit:
+        return ()
+    f = max(max(trial.indexed for trial in fit), 1e-6)
+    V, rmsd = min(trial.volume for trial in fit), max(min(trial.rmsd for trial in fit), 1e-9)
+    scored = [
+        replace(
+            trial,
+            score=float(
+                np.log2(f / max(trial.indexed, 1e-6)) + np.log2(trial.volume / V) + np.log2(trial.rmsd / rmsd)
+            ),
+        )
+        for trial in trials
+    ]
+    return tuple(sorted(scored, key=lambda trial: (bool(trial.refused), trial.score)))

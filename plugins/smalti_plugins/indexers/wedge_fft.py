@@ -1,0 +1,233 @@
+"""Lattices from the Fourier transform of difference vectors within wedges of rotation.
+
+The squared transform of the spots of one narrow wedge is the transform of the differences between
+them, and those do not change when the beam centre is wrong. Summed over wedges it shows the lattice
+where the transform of the whole sweep is smeared out (attenuated by J0(2 pi |v_perp| D_b / (lambda D))
+for a beam off by D_b), so that a cell edge cannot lose against its double.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from smalti.geometry.lattice import shortest_vectors
+from smalti.geometry.transform import Wedges, refine_vectors, wedge_numbers
+from smalti.hookspecs import API, hookimpl
+from smalti.options import option
+from smalti.solution import Candidate, PointCloud
+
+SMALTI_API = API
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class WedgeFFT:
+    """Find lattices blind to the beam centre, from differences of spots within wedges of rotation."""
+
+    name: ClassVar[str] = "wedge-fft"
+
+    wedge: float = option(
+        12.0, "Widest wedge whose spots are compared with one another.", unit="deg", gt=0, le=90
+    )
+    grid: int = option(256, "Points of the transform along each axis.", ge=64, le=512)
+    pairs: int = option(1_500_000, "About how many pairs of spots to use.", ge=1000)
+    min_cell: float = option(3.0, "Shortest cell axis to look for.", unit="Angstrom", gt=0)
+    min_power: float = option(0.15, "Least power of a vector, relative to the strongest.", gt=0, lt=1)
+    vectors: int = option(60, "How many of the strongest vectors to look at.", ge=3, le=300)
+    max_candidates: int = option(6, "How many lattices to propose.", ge=1)
+
+    def candidates(
+        self, cloud: PointCloud, max_cell: float, known_cell: tuple[float, ...] | None = None
+    ) -> Sequence[Candidate]:
+        """Propose lattices, best first; the known cell is not needed and not used."""
+        if len(cloud.points) < 4:
+            return []
+        wedge = wedge_numbers(cloud.angles, cloud.sweeps, float(np.radians(self.wedge)))
+        rows = lowest_resolution(cloud.points, wedge, self.pairs)
+        wedges = Wedges.of(cloud.points[rows], wedge[rows])
+        if wedges.pairs == 0:
+            return []
+        peaks = self._peaks(wedges, max_cell)
+        if len(peaks) < 3:
+            return []
+        vectors, power = refine_vectors(peaks, wedges)
+        vectors, power = distinct(vectors, power, self.min_cell)
+        strong = power > self.min_power * power.max()
+        return lattices(vectors[strong], power[strong], self.max_candidates)
+
+    def _peaks(self, wedges: Wedges, max_cell: float) -> Array:
+        """Vectors (K, 3) Angstrom of the strongest maxima of the transform on its grid."""
+        # A reach of n/(4 R) in real space leaves room for max_cell and some interpolation.
+        extent = 2.0 * float(np.linalg.norm(wedges.points, axis=1).max())
+        R = min(self.grid / (4.4 * max_cell), extent)
+        histogram = difference_histogram(wedges, R, self.grid)
+        power = fft.rfftn(histogram, workers=1).real
+        return grid_maxima(power, 1.0 / (2.0 * R), self.min_cell, max_cell, 2 * self.vectors)[: self.vectors]
+
+
+def lowest_resolution(points: Array, wedge: Index, pairs: int) -> Index:
+    """Choose the rows of lowest resolution, equally many in each wedge, for about this many pairs."""
+    length = np.linalg.norm(points, axis=1)
+    order = np.lexsort((length, wedge))
+    starts = np.searchsorted(wedge[order], np.arange(wedge.max() + 1))
+    rank = np.arange(len(order)) - starts[wedge[order]]
+    counts = np.bincount(wedge)
+    limit = counts.max()
+    while limit > 2 and np.sum(np.minimum(counts, limit).astype(float) ** 2) / 2 > pairs:
+        limit = int(limit * 0.9)
+    return np.asarray(order[rank < limit])
+
+
+def difference_histogram(wedges: Wedges, R: float, n: int) -> NDArray[np.float32]:
+    """Histogram (n, n, n) of differences within wedges of length up to R, with a Gaussian taper.
+
+    Voxel 0 is the zero difference; the spacing is 2 R/n, wrapped around. Both signs are entered.
+    """
+    flat = np.zeros(n**3, dtype=np.float32)
+    for start, count in zip(wedges.starts, wedges.counts, strict=True):
+        points = wedges.points[start : start + count]
+        for first in range(0, count - 1, 256):
+            block = points[first : first + 256]
+            difference = points[None, first + 1 :] - block[:, None]
+            later = np.arange(count - first - 1)[None, :] >= np.arange(len(block))[:, None]
+            d = difference[later]
+            square = np.einsum("ni,ni->n", d, d)
+            near = square < R * R
+            weight = np.exp(-2.0 * square[near] / (R * R))
+            voxel = np.rint(d[near] * (n / (2.0 * R))).astype(np.int64)
+            for sign in (1, -1):
+                i, j, k = ((sign * voxel) % n).T
+                flat += np.bincount((i * n + j) * n + k, weight, n**3).astype(np.float32)
+    return flat.reshape(n, n, n)
+
+
+def grid_maxima(
+    power: NDArray[np.float32], step: float, shortest: float, longest: float, count: int
+) -> Array:
+    """Find the strongest local maxima of a half-spectrum (n, n, n//2+1), interpolated.
+
+    Returns
+    -------
+    (K, 3) Angstrom, strongest first, in the half space of the spectrum.
+    """
+    n = power.shape[0]
+    axis = np.fft.fftfreq(n, 1.0 / n) * step
+    square = (
+        axis[:, None, None] ** 2
+        + axis[None, :, None] ** 2
+        + (np.arange(power.shape[2]) * step)[None, None] ** 2
+    )
+    inside = (square > shortest**2) & (square < longest**2)
+    if not inside.any():
+        return np.zeros((0, 3))
+    sigma = float(np.std(power[inside]))
+    rows = np.argwhere(inside & (power > 3.0 * sigma))
+    height = power[tuple(rows.T)]
+    keep = np.ones(len(rows), dtype=bool)
+    for offset in np.ndindex(3, 3, 3):
+        shift = np.array(offset) - 1
+        if np.any(shift):
+            keep[keep] &= height[keep] >= _at(power, rows[keep] + shift)
+    order = np.argsort(-height[keep], kind="stable")[:count]
+    return _interpolated(power, rows[keep][order]) * step
+
+
+def _at(power: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Read a half-spectrum of a real, even function at wrapped or mirrored places (K, 3)."""
+    n, half = power.shape[0], power.shape[2]
+    mirror = (rows[:, 2] < 0) | (rows[:, 2] >= half)
+    place = np.where(mirror[:, None], -rows, rows) % n
+    return np.asarray(power[place[:, 0], place[:, 1], place[:, 2]])
+
+
+def _interpolated(power: NDArray[np.float32], rows: NDArray[np.int64]) -> Array:
+    """Places of maxima in grid steps, signed, (K, 3), by a parabola along each axis."""
+    n = power.shape[0]
+    middle = _at(power, rows).astype(float)
+    place = np.where(rows > n // 2, rows - n, rows).astype(float)
+    for k in range(3):
+        shift = np.eye(3, dtype=np.int64)[k]
+        before, after = _at(power, rows - shift).astype(float), _at(power, rows + shift).astype(float)
+        bend = before - 2.0 * middle + after
+        place[:, k] += np.where(bend < 0, 0.5 * (before - after) / np.where(bend < 0, bend, 1.0), 0.0)
+    return place
+
+
+def distinct(vectors: Array, power: Array, shortest: float) -> tuple[Array, Array]:
+    """Drop vectors that climbed to the same maximum (or to the origin), strongest first."""
+    kept: list[int] = []
+    for k in np.argsort(-power, kind="stable"):
+        v = vectors[k]
+        if np.linalg.norm(v) < shortest:
+            continue
+        tolerance = 0.02 * np.linalg.norm(v) + 0.1
+        if all(min(np.linalg.norm(v - u), np.linalg.norm(v + u)) > tolerance for u in vectors[kept]):
+            kept.append(int(k))
+    return vectors[kept], power[kept]
+
+
+def lattices(vectors: Array, power: Array, count: int, tolerance: float = 0.12) -> list[Candidate]:
+    """Propose bases: triples of vectors of which the others are integer combinations.
+
+    The score of a basis is the power of the vectors that have integer coordinates in it, as a fraction of
+    all power; between equal scores the smaller cell wins. A sublattice leaves vectors at halves, a
+    superlattice that is not there would need a vector without power.
+    """
+    order = np.argsort(np.linalg.norm(vectors, axis=1), kind="stable")
+    v, p = vectors[order], power[order]
+    found: list[tuple[float, float, Array]] = []
+    for i, j, k in combinations(range(min(len(v), 30)), 3):
+        basis = v[[i, j, k]]
+        volume = abs(float(np.linalg.det(basis)))
+        if volume < 0.1 * float(np.prod(np.linalg.norm(basis, axis=1))):
+            continue
+        fractional = v @ np.linalg.inv(basis)
+        integer = np.all(np.abs(fractional - np.rint(fractional)) < tolerance, axis=1)
+        explained = float(p[integer].sum() / p.sum())
+        found.append(
+            (explained, volume, _polished(np.rint(fractional[integer]), v[integer], p[integer], basis))
+        )
+    found.sort(key=lambda item: (-round(item[0], 2), item[1]))
+    return _different(found, count)
+
+
+def _polished(coordinates: Array, vectors: Array, power: Array, basis: Array) -> Array:
+    """Fit the basis (3, 3) to all vectors (K, 3) with these integer coordinates, weighted by power."""
+    weight = np.sqrt(power)[:, None]
+    fitted = np.linalg.lstsq(coordinates * weight, vectors * weight, rcond=None)
+    return np.asarray(fitted[0]) if fitted[2] == 3 else basis
+
+
+def _different(found: list[tuple[float, float, Array]], count: int) -> list[Candidate]:
+    """Keep one basis of each lattice, reduced, the best ``count``."""
+    chosen: list[Candidate] = []
+    bases: list[Array] = []
+    for explained, _, basis in found:
+        if len(chosen) == count:
+            break
+        reduced, _ = shortest_vectors(basis)
+        if not any(_same_lattice(reduced, other) for other in bases):
+            bases.append(reduced)
+            chosen.append(Candidate(np.asarray(np.linalg.inv(reduced)), explained))
+    return chosen
+
+
+def _same_lattice(one: Array, other: Array) -> bool:
+    change = one @ np.linalg.inv(other)
+    near = np.rint(change)
+    return bool(np.max(np.abs(change - near)) < 0.1 and abs(round(float(np.linalg.det(near)))) == 1)
+
+
+@hookimpl
+def smalti_indexers() -> Sequence[type[WedgeFFT]]:
+    """Bring the wedge-wise Fourier indexer."""
+    return [WedgeFFT]
