@@ -12,7 +12,7 @@ from smalti.progress import Progress, silent
 from smalti.steps.simulating.backgrounds import make_scene
 from smalti.steps.simulating.crystals import make_crystal
 from smalti.steps.simulating.instrument import find_layout, nominal, true
-from smalti.steps.simulating.options import FULL_DEMO, QUICK_DEMO, SimulateOptions
+from smalti.steps.simulating.options import FULL_DEMO, QUICK_DEMO, SimulateOptions, check_options
 from smalti.steps.simulating.rendering import spot_list, template, write_images
 from smalti.steps.simulating.sightings import indexed_table, strong_table
 from smalti.steps.simulating.spots import expose, predict_spots
@@ -100,6 +100,7 @@ def simulate(
     jobs : int
         Images drawn at a time; 0: one for each processor. The bytes do not depend on it.
     """
+    check_options(options)
     _check_format(options)
     options = replace(options, layout=find_layout(options.layout).name)
     _make_directory(directory)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+import os
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from smalti.errors import UsageError
 from smalti.options import option
 
-__all__ = ["FULL_DEMO", "QUICK_DEMO", "SimulateOptions"]
+__all__ = ["FULL_DEMO", "QUICK_DEMO", "SimulateOptions", "check_options"]
 
 Triple = tuple[float, float, float]
 
@@ -78,8 +81,44 @@ class SimulateOptions:
     )
 
 
-QUICK_DEMO = SimulateOptions(prefix="demo", n_images=60, width=1.0, mosaicity=0.3)
-"""The demonstration that ends within a minute on two cores."""
+QUICK_DEMO = SimulateOptions(
+    prefix="demo",
+    n_images=45,
+    width=1.0,
+    mosaicity=0.3,
+    counts=200.0,
+    header_beam_error=(1.3, -0.8),
+    header_distance_error=0.4,
+    hot_pixels=5,
+)
+"""The demonstration that ends within a minute on two cores: few, wide images."""
 
-FULL_DEMO = SimulateOptions(prefix="demo", n_images=360, width=0.5)
+FULL_DEMO = replace(QUICK_DEMO, n_images=240, width=0.5, mosaicity=0.15)
 """The demonstration that ends within five minutes on two cores."""
+
+
+def check_options(options: SimulateOptions) -> None:
+    """Check what the range of a single number cannot say.
+
+    Raises
+    ------
+    UsageError
+        A misplacement is negative, a number is not finite, or the prefix is no file name.
+    """
+    for name in ("shift", "turn"):
+        if min(getattr(options, name)) < 0.0:
+            raise UsageError(
+                f"Negative {name} {','.join(f'{value:g}' for value in getattr(options, name))}.",
+                "The three values are root mean squares.",
+                "Give 0 or more for each direction.",
+            )
+    numbers = (*options.shift, *options.turn, *(options.orientation or ()), *(options.beam_centre or ()))
+    numbers += (*options.header_beam_error, options.header_distance_error, options.start)
+    if not all(math.isfinite(value) for value in numbers):
+        raise UsageError("Not a number among the options.", "Infinite or undefined.", "Give plain numbers.")
+    if os.path.basename(options.prefix) != options.prefix or set("#*?[]") & set(options.prefix):
+        raise UsageError(
+            f"'{options.prefix}' cannot start the names of images.",
+            "It holds a folder or a character that stands for others in templates.",
+            "Give the folder with -o and a plain name here.",
+        )

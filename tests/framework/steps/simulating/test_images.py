@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from smalti.errors import UsageError
+from smalti.errors import DataError, UsageError
 from smalti.steps.simulating import Simulated, SimulateOptions, simulate
 from smalti.steps.simulating.backgrounds import make_scene
 from smalti.steps.simulating.instrument import nominal, true
@@ -184,10 +184,15 @@ def test_text_and_summary_name_the_files(made: Simulated) -> None:
     [
         ({"layout": "PILATUS 7M"}, "Unknown detector layout 'PILATUS 7M'"),
         ({"layout": "EIGER 4M"}, "cannot be written"),
+        ({"shift": (0.1, -0.1, 0.1)}, "Negative shift 0.1,-0.1,0.1"),
+        ({"turn": (0.1, float("nan"), 0.1)}, "Not a number"),
+        ({"prefix": "../away"}, "cannot start the names"),
+        ({"prefix": "image_##"}, "cannot start the names"),
+        ({"beam_centre": (1e7, 1e7)}, "No reflection is predicted"),
     ],
 )
-def test_impossible_images_are_refused(change: dict[str, str], message: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=message):
+def test_impossible_images_are_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:
+    with pytest.raises((UsageError, DataError), match=message):
         simulate(replace(OPTIONS, **change), tmp_path)
 
 
