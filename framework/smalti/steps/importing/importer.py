@@ -120,7 +120,7 @@ def import_images(
         )
         found, notes = divide(series, headers, starts, widths, options.stills)
         warnings += notes
-        warnings += [f"{series.template}: {note}" for note in dict.fromkeys(headers[0].notes)]
+        warnings += [f"{series.name}: {note}" for note in dict.fromkeys(headers[0].notes)]
         sweeps += [(sweep, reader) for sweep in found]
     experiments = _experiments(sweeps, options)
     used = tuple(dict.fromkeys(reader.name for _, reader in chosen))
@@ -174,7 +174,7 @@ def _headers(
     if len(images) != len(series.paths):
         raise PluginError(
             f"The reader '{reader.name}' found {len(images)} frames in {len(series.paths)} files.",
-            f"{series.template} should hold one image a file.",
+            f"{series.name} should hold one image a file.",
             "Use a reader made for this container.",
         )
     jobs = options.jobs or os.cpu_count() or 1

@@ -12,7 +12,8 @@ from smalti.files import COMPRESSED
 
 __all__ = ["Numbered", "group_by_template", "ranges", "split_name"]
 
-_LAST = re.compile(r"^(.*?)(\d+)(\.[^.]*)?$")  # digits before the last suffix: a_0001.cbf
+_LAST = re.compile(r"^(.*?)(\d+)(\.[^.]*)$")  # digits before the last suffix: a_0001.cbf
+_BARE = re.compile(r"^([^.]*?)(\d+)()$")  # no suffix: a0001
 _SUFFIX = re.compile(r"^(.*\.)(\d+)()$")  # digits as the last suffix: a.0001
 _MOST_DIGITS = 9  # more are a time stamp
 
@@ -35,6 +36,11 @@ class Numbered:
     paths: tuple[Path, ...]
     numbers: tuple[int, ...]
 
+    @property
+    def name(self) -> str:
+        """The template without its folder, for people."""
+        return Path(self.template).name
+
 
 def split_name(name: str) -> tuple[str, str, str]:
     """Split a file name into what stands before, in and after the number; "" where there is none."""
@@ -43,10 +49,10 @@ def split_name(name: str) -> tuple[str, str, str]:
         if name.lower().endswith(suffix):
             name, tail = name[: -len(suffix)], name[-len(suffix) :]
             break
-    found = _SUFFIX.match(name) or _LAST.match(name)
+    found = _SUFFIX.match(name) or _LAST.match(name) or _BARE.match(name)
     if not found or len(found.group(2)) > _MOST_DIGITS:
         return name + tail, "", ""
-    return found.group(1), found.group(2), (found.group(3) or "") + tail
+    return found.group(1), found.group(2), found.group(3) + tail
 
 
 def group_by_template(paths: Iterable[Path]) -> tuple[Numbered, ...]:

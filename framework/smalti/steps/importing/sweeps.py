@@ -78,7 +78,7 @@ def divide(
     warnings: list[str] = []
     missing = sorted(set(range(series.numbers[0], series.numbers[-1] + 1)) - set(series.numbers))
     if missing:
-        warnings.append(f"{series.template}: image {ranges(missing)} missing")
+        warnings.append(f"{series.name}: image {ranges(missing)} missing")
     if stills or all(width == 0.0 for width in widths):
         if not stills:
             warnings.append(_stills_told(series, starts))
@@ -92,7 +92,7 @@ def divide(
         if why:
             cuts.append(k)
             if why != "missing":
-                warnings.append(f"{series.template}: a new sweep begins at image {series.numbers[k]}: {why}")
+                warnings.append(f"{series.name}: a new sweep begins at image {series.numbers[k]}: {why}")
     sweeps = [
         _sweep(series, headers, starts, widths, a, b)
         for a, b in zip(cuts, [*cuts[1:], len(headers)], strict=True)
@@ -194,7 +194,7 @@ def _words(header: FrameHeader) -> str:
 def _stills_told(series: Numbered, starts: Sequence[float]) -> str:
     count = plural(len(starts), "image")
     steps = np.diff(starts)
-    told = f"{series.template}: {count} of zero rotation taken as stills"
+    told = f"{series.name}: {count} of zero rotation taken as stills"
     if len(steps) and np.all(np.abs(steps - steps[0]) < _LEAST) and abs(steps[0]) > _LEAST:
         told += f", though they start {degrees(steps[0]):g} deg apart"
     return told + "; tell the rotation with --set import.width=..., if they are a sweep"
