@@ -9,10 +9,10 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.errors import UsageError
 from smalti.hookspecs import API, hookimpl
 from smalti.options import option
-from smalti_ext.dispersion import LARGEST_WINDOW, dispersion_extended
+from smalti_ext.dispersion import dispersion_extended
+from smalti_plugins.spots._window import check_window
 
 SMALTI_API = API
 
@@ -46,13 +46,7 @@ class DispersionExtended:
 
     def __post_init__(self) -> None:
         """Refuse a window that the kernel cannot take."""
-        kx, ky = self.kernel_size
-        if min(kx, ky) < 1 or (2 * kx + 1) * (2 * ky + 1) > LARGEST_WINDOW:
-            raise UsageError(
-                f"Bad value for {self.name}.kernel_size: {kx},{ky}.",
-                f"The half-widths must be at least 1 and the window at most {LARGEST_WINDOW} pixels.",
-                "Try 3,3; for large spots 5,5.",
-            )
+        check_window(self.name, self.kernel_size)
 
     def find(self, counts: NDArray[np.int32], mask: NDArray[np.bool_]) -> NDArray[np.intp]:
         """Give the flat indices of the strong pixels of a frame (slow, fast), ascending."""

@@ -1,0 +1,85 @@
+"""Work on a pool: order, bounds, errors, and how many cores there are."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from smalti.steps import executing
+from smalti.steps.executing import available_cores, ordered
+
+
+def slow_square(x: int) -> int:
+    time.sleep(0.002 * (x % 3))
+    return x * x
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 5])
+def test_results_come_in_order(jobs: int) -> None:
+    assert list(ordered(slow_square, range(40), jobs)) == [x * x for x in range(40)]
+
+
+def test_processes_do_as_well_as_threads() -> None:
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        assert list(ordered(abs, range(-9, 0), executor=pool)) == list(range(9, 0, -1))
+
+
+def test_items_are_drawn_only_as_results_are_taken() -> None:
+    drawn: list[int] = []
+
+    def items() -> Iterator[int]:
+        for k in range(100):
+            drawn.append(k)
+            yield k
+
+    results = ordered(slow_square, items(), 3)
+    assert [next(results) for _ in range(4)] == [0, 1, 4, 9]
+    assert len(drawn) <= 4 + 2 * 3
+    results.close()
+
+
+def test_an_error_stops_the_rest() -> None:
+    done: list[int] = []
+    lock = threading.Lock()
+
+    def work(x: int) -> int:
+        if x == 5:
+            raise ValueError("five")
+        with lock:
+            done.append(x)
+        return x
+
+    with pytest.raises(ValueError, match="five"):
+        list(ordered(work, range(1000), 2))
+    assert len(done) < 20
+
+
+def test_cores_respect_the_batch_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
+    assert available_cores() == 1
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1000000")
+    few = available_cores()
+    monkeypatch.delenv("SLURM_CPUS_PER_TASK")
+    assert 1 <= available_cores() == few <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "cores"), [("max 100000", None), ("150000 100000", 1), ("400000 100000", 4), ("50000 100000", 1)]
+)
+def test_cores_respect_the_container(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, cores: int | None
+) -> None:
+    monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
+    path = tmp_path / "cpu.max"
+    path.write_text(text + "\n")
+    monkeypatch.setattr(executing, "_CGROUP", tmp_path / "missing")
+    free = available_cores()
+    monkeypatch.setattr(executing, "_CGROUP", path)
+    assert available_cores() == min(free, cores or free)
