@@ -20,7 +20,7 @@ def run(request: Request) -> Outcome:
     if not request.files:
         raise UsageError(
             "smalti import needs images, and none was given.",
-            "It takes files, folders, patterns such as 'images/*.cbf' and templates such as images/a_####.cbf.",
+            "It takes files, folders, patterns such as 'images/*.cbf' and templates such as a_####.cbf.",
             f"Example: {COMMAND.example}",
         )
     settings = request.settings

@@ -1,0 +1,63 @@
+"""``smalti index``: the lattice, and an index for every spot."""
+
+from __future__ import annotations
+
+from smalti.cli.command import Choice, Command, Daily, Outcome, Request, Stage
+from smalti.cli.work import Outputs, read_pair, reserve, write
+from smalti.steps.indexing import IndexOptions, index
+
+__all__ = ["COMMAND", "STAGE"]
+
+STAGE = Stage(
+    "index",
+    IndexOptions,
+    (
+        Choice("indexer", "indexer", "wedge-fft", "What proposes lattices."),
+        Choice("minimiser", "minimiser", "levenberg_marquardt", "What finds the minimum."),
+        Choice("outliers", "outlier_rejector", "mcd", "What judges the residuals."),
+    ),
+)
+
+
+def run(request: Request) -> Outcome:
+    """Index the spots of one crystal."""
+    inputs, experiments, reflections = read_pair(request, COMMAND.example)
+    reserve(request, inputs.paths, experiments=True, reflections=True)
+    settings = request.settings
+    indexed = index(
+        experiments,
+        reflections,
+        settings.component(STAGE, "indexer"),
+        # While indices are still being assigned the detector moves as one block, whatever comes later.
+        settings.registry.make("detector_parameterisation", "hierarchical"),
+        settings.component(STAGE, "minimiser"),
+        settings.component(STAGE, "outliers"),
+        settings.options(STAGE),
+        request.progress,
+    )
+    outputs = write(request, inputs, Outputs(indexed.experiments, indexed.reflections))
+    return Outcome(indexed.summary(), indexed.text(), outputs, indexed.warnings)
+
+
+COMMAND = Command(
+    "index",
+    run,
+    usage="EXPT REFL",
+    details=(
+        "One crystal, in one sweep or several together. Give space group and cell where they are known; "
+        "without them the lattice is searched for, and the symmetric lattices it is close to are listed. "
+        "The models are refined in cycles of growing resolution while spots are assigned."
+    ),
+    example="smalti index imported.expt strong.refl --space-group P4 --unit-cell 58.7,58.7,151.6,90,90,90",
+    stages=(STAGE,),
+    daily=(
+        Daily("--space-group", "index.space_group"),
+        Daily("--unit-cell", "index.unit_cell"),
+        Daily("--indexer", "index.indexer"),
+        Daily("--max-cell", "index.max_cell"),
+        Daily("--d-min", "index.d_min"),
+        Daily("--outliers", "index.outliers"),
+        Daily("--minimiser", "index.minimiser"),
+    ),
+    output="indexed",
+)
