@@ -91,7 +91,8 @@ def accumulate(
     _check("weights", weights, (n, 3))
     matrix, gradient, sums = np.zeros((c, N_LOCAL, N_LOCAL)), np.zeros((c, N_LOCAL)), np.zeros((c, 6))
     _normal.accumulate(
-        h, entering.view(np.uint8), observed, weights, chunks, experiment, panel, *models, matrix, gradient, sums, max(1, n_threads)
+        h, entering.view(np.uint8), observed, weights, chunks, experiment, panel, *models,
+        matrix, gradient, sums, max(1, n_threads),
     )  # fmt: skip
     return Sums(matrix, gradient, sums[:, 0], sums[:, 1:4], sums[:, 4], sums[:, 5])
 
@@ -147,5 +148,6 @@ def _check_data(
 def _check(name: str, array: NDArray[np.generic], shape: tuple[int, ...], dtype: type = np.float64) -> None:
     if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
         raise TypeError(
-            f"{name} must be C-contiguous {np.dtype(dtype).name} of shape {shape}, not {array.dtype} {array.shape}"
+            f"{name} must be C-contiguous {np.dtype(dtype).name} of shape {shape}, "
+            f"not {array.dtype} of shape {array.shape}"
         )

@@ -123,7 +123,8 @@ def _rotations(hall: str) -> Array:
 
 def _reduced_echelon(rows: Array) -> tuple[Array, list[int]]:
     """Reduced row echelon form without its zero rows, and the columns of its pivots."""
-    work, pivots = rows.copy(), []
+    work = rows.copy()
+    pivots: list[int] = []
     for column in range(work.shape[1]):
         top = len(pivots)
         if top == len(work):

@@ -201,8 +201,9 @@ class Detector:
 
 
 def _axes(item: Group | Panel) -> NDArray[np.float64]:
-    fast, slow = np.array(item.fast), np.array(item.slow)
-    return np.column_stack([fast, slow, np.cross(fast, slow)])
+    """Columns fast, slow, fast x slow; written out, as a tree is walked at every step of a refinement."""
+    (a, b, c), (d, e, f) = item.fast, item.slow
+    return np.array([[a, d, b * f - c * e], [b, e, c * d - a * f], [c, f, a * e - b * d]])
 
 
 def _leaves(group: Group) -> tuple[int, ...]:

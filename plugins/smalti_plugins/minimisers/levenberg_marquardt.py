@@ -65,7 +65,7 @@ class LevenbergMarquardt:
             if rmsd_change(before.rmsd, now.rmsd) < self.rmsd_tolerance and left < 0.01:
                 ended = Ended.RMSD_CONVERGED
                 break
-            damping, growth = damping * max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3), 2.0
+            damping, growth = damping * max(1.0 / 3.0, 1.0 - float(2.0 * gain - 1.0) ** 3), 2.0
         return Solution(now.parameters, now.objective, tuple(steps), ended)
 
 

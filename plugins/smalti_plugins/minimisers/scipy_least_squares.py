@@ -20,7 +20,7 @@ SMALTI_API = API
 
 @dataclass(frozen=True)
 class ScipyLeastSquares:
-    """Any method of ``scipy.optimize.least_squares``; slow and memory-hungry, but not ours: a second opinion."""
+    """Any method of ``scipy.optimize.least_squares``: slow and greedy, but a second opinion."""
 
     name: ClassVar[str] = "scipy_least_squares"
 

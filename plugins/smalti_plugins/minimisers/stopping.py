@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
@@ -36,9 +38,10 @@ def solve(matrix: Array, vector: Array, damping: float = 0.0) -> Array:
 
 def scaled(matrix: Array, step: Array) -> float:
     """Size of a step against the ESDs: root mean square over the parameters, for weights that are right."""
-    return float(np.sqrt(max(step @ matrix @ step, 0.0) / max(len(step), 1)))
+    square = float(step @ matrix @ step)
+    return math.sqrt(max(square, 0.0) / max(len(step), 1))
 
 
 def rmsd_change(before: tuple[float, ...], after: tuple[float, ...]) -> float:
     """Largest relative change of any RMSD."""
-    return max(abs(a - b) / a if a > 0.0 else 0.0 for a, b in zip(before, after, strict=True))
+    return max((abs(a - b) / a for a, b in zip(before, after, strict=True) if a > 0.0), default=0.0)

@@ -43,6 +43,9 @@ class Block(Protocol):
     def compose(self, p: Array) -> Any:
         """Give the model at p (n,)."""
 
+    def derivatives(self, p: Array) -> Any:
+        """Give what the local coordinates of derivatives.py do at p: s0, A, a rotation vector or panels."""
+
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """Names and units of the n parameters."""

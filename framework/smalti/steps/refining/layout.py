@@ -21,6 +21,8 @@ __all__ = ["Layout"]
 
 Array = NDArray[np.float64]
 
+Entries = tuple[Array, NDArray[Any], NDArray[Any]]
+
 N_SHARED = N_LOCAL - PANEL.stop
 """Local coordinates of an experiment: beam, crystal, setting."""
 
@@ -151,7 +153,7 @@ class Layout:
         parts = self.split(p)
         column = np.full(sum(map(len, parts)), -1)
         column[self.free] = np.arange(self.n)
-        entries: list[tuple[Array, NDArray[np.intp], NDArray[np.intp]]] = []  # value, row, full parameter
+        entries: list[Entries] = []  # value, row, full parameter
         for number, first in self.panel_offset.items():
             slopes = self.detector_block(number).derivatives(parts[number])
             panel, place = np.nonzero(slopes.columns >= 0)
@@ -166,9 +168,7 @@ class Layout:
         shape = (PANEL.stop * self.n_panels + N_SHARED * len(self.uses), self.n)
         return sparse.csr_array((value[used], (row[used], column[full[used]])), shape=shape)
 
-    def _experiment_tangent(
-        self, number: int, parts: tuple[Array, ...]
-    ) -> list[tuple[Array, NDArray[np.intp], NDArray[np.intp]]]:
+    def _experiment_tangent(self, number: int, parts: tuple[Array, ...]) -> list[Entries]:
         first = PANEL.stop * self.n_panels + N_SHARED * number - PANEL.stop
         _, goniometer = _rotation_models(self.experiments[number])
         found = []

@@ -9,9 +9,14 @@ from smalti.options import option, suggest
 
 __all__ = ["RefineOptions", "is_fixed"]
 
-_BEAM = {"in_spindle_plane": ("Mu1",), "out_spindle_plane": ("Mu2",), "wavelength": ("nu",), "all": ("",)}
-_CRYSTAL = {"orientation": ("Phi",), "cell": ("g_param",), "all": ("",)}
-_DETECTOR = {
+_BEAM: dict[str, tuple[str, ...]] = {
+    "in_spindle_plane": ("Mu1",),
+    "out_spindle_plane": ("Mu2",),
+    "wavelength": ("nu",),
+    "all": ("",),
+}
+_CRYSTAL: dict[str, tuple[str, ...]] = {"orientation": ("Phi",), "cell": ("g_param",), "all": ("",)}
+_DETECTOR: dict[str, tuple[str, ...]] = {
     "position": ("Dist", "Shift"),
     "orientation": ("Tau",),
     "distance": ("Dist", "Tau2", "Tau3"),

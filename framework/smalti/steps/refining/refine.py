@@ -14,15 +14,16 @@ from smalti.errors import DataError
 from smalti.models import Experiments
 from smalti.progress import Progress, silent
 from smalti.roles import DetectorParameterisation, Minimiser, OutlierRejector
+from smalti.solution import Prior
 from smalti.steps.predicting import predict_indexed
 from smalti.steps.refining.judging import judge, strata
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.result import Refined, Round, gather
-from smalti.steps.refining.selection import Selection, select
+from smalti.steps.refining.selection import Selection, observed_and_indexed, select
 from smalti.steps.refining.source import RotationSource
-from smalti.steps.refining.uncertainty import assess, reduced_chi_squared
+from smalti.steps.refining.uncertainty import assess, effective_parameters, reduced_chi_squared
 from smalti.tables import Flag, Reflections
 
 __all__ = ["refine"]
@@ -70,7 +71,7 @@ def refine(
     source, rounds = _rounds(layout, selection.observations, minimiser, rejector, options, progress)
     clock["solution"] = time.perf_counter()
     p = rounds[-1].solution.parameters
-    uncertainty = assess(source.normal_equations(p), source.prior)
+    uncertainty = assess(rounds[-1].equations, source.prior)
     clock["uncertainty"] = time.perf_counter()
     refined = layout.compose(p)
     table = _finish(reflections, refined, selection, source.weights[:, 0] > 0.0)
@@ -105,10 +106,11 @@ def _rounds(
         source = replace(source, weights=weights[:, None] / (scale * data.variance))
         solution = minimiser.minimise(source, p)
         p = solution.parameters
-        rounds.append(Round(weights, scale, residuals, solution))
-        log.info("round %d: %d used, %s", number + 1, (weights > 0).sum(), solution.ended.value)
+        equations = source.normal_equations(p)
+        rounds.append(Round(weights, scale, residuals, solution, equations))
+        log.info("round %d: %d used, %s", number + 1, equations.n_reflections, solution.ended.value)
         residuals = source.calc_minus_obs(p)
-        scale = _fitted_scale(source, weights, residuals / sigmas, p)
+        scale = _fitted_scale(rounds[-1], source.prior, p)
     progress("refining", options.rounds, options.rounds)
     return source, tuple(rounds)
 
@@ -134,17 +136,18 @@ def _robust_scale(normalised: Array, groups: NDArray[np.intp]) -> float:
     return reduced_chi_squared(squares, 3 * len(values), 0.0)
 
 
-def _fitted_scale(source: RotationSource, weights: Array, normalised: Array, p: Array) -> float:
-    used = weights > 0.0
-    chi_squared = float(np.sum(weights[used, None] * normalised[used] ** 2))
-    effective = assess(source.normal_equations(p), source.prior).effective
-    return reduced_chi_squared(chi_squared, 3 * int(used.sum()), effective)
+def _fitted_scale(last: Round, prior: Prior, p: Array) -> float:
+    """Variance of the centroids against what the table says, from chi-squared at the minimum."""
+    energy = 0.5 * float(np.sum(prior.precision * (p - prior.mean) ** 2))
+    chi_squared = 2.0 * (last.equations.objective - energy) * last.scale
+    n = 3 * last.equations.n_reflections
+    return reduced_chi_squared(chi_squared, n, effective_parameters(last.equations, prior))
 
 
 def _all_rejected(weights: Array, rejector: OutlierRejector) -> DataError:
     return DataError(
-        f"Outlier rejection '{rejector.name}' leaves {int((weights > 0.0).sum())} of {len(weights)} reflections.",
-        "Either the models are far off, or the judge is too strict for so few.",
+        f"Outlier rejection leaves {int((weights > 0.0).sum())} of {len(weights)} reflections.",
+        f"Either the models are far off, or '{rejector.name}' is too strict for so few.",
         "Refine with --outliers none first, or look at the indexing.",
     )
 
@@ -157,7 +160,7 @@ def _finish(
     flags = np.array(table["flags"]) if "flags" in table else np.zeros(table.n_rows, dtype=np.uint64)
     for flag in (Flag.USED_IN_REFINEMENT, Flag.CENTROID_OUTLIER, Flag.EXCLUDED_FOR_REFINEMENT):
         flags &= ~np.uint64(int(flag))
-    left_out = (table["id"] >= 0) & (table["miller_index"] != 0).any(axis=1)
+    left_out = observed_and_indexed(table)
     left_out[rows] = False
     flags[rows[used]] |= np.uint64(int(Flag.USED_IN_REFINEMENT))
     flags[rows[~used]] |= np.uint64(int(Flag.CENTROID_OUTLIER))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.models import Experiments
-from smalti.solution import Solution
+from smalti.solution import NormalEquations, Solution
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.rows import (
     crystal_rows,
@@ -46,12 +46,15 @@ class Round:
     residuals : (N, 3)
         Before this round's minimisation.
     solution : Solution
+    equations : NormalEquations
+        At the solution.
     """
 
     weights: Array
     scale: float
     residuals: Array
     solution: Solution
+    equations: NormalEquations
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,8 @@ class Refined:
     covariance : (n, n)
         Of the free parameters, in the order and units of ``results["parameters"]``.
     panel_covariance : tuple of (P, 6, 6)
-        For each detector and panel: covariance of the displacement of its centre (fast, slow, normal, mm) and of
-        its rotation vector (rad), after the motion of the detector as a whole.
+        For each detector and panel: covariance of the displacement of its centre (fast, slow, normal,
+        mm) and of its rotation vector (rad), after the motion of the detector as a whole.
     results : Mapping
         The rows of all tables.
     """

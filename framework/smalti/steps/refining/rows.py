@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -131,9 +132,10 @@ def _motion_row(motion: Array, covariance: Array) -> Row:
     esd = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     size = float(np.hypot(motion[0], motion[1]))
     along = motion[:2] / size if size > 0.0 else np.array([1.0, 0.0])
+    square = float(along @ covariance[:2, :2] @ along)
     return {
         "shift_um": size / UM,
-        "esd_um": float(np.sqrt(max(along @ covariance[:2, :2] @ along, 0.0))) / UM,
+        "esd_um": math.sqrt(max(square, 0.0)) / UM,
         "shift_fast_um": float(motion[0]) / UM,
         "esd_fast_um": float(esd[0]) / UM,
         "shift_slow_um": float(motion[1]) / UM,

@@ -17,7 +17,7 @@ from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.options import RefineOptions
 from smalti.tables import Flag, Reflections
 
-__all__ = ["Selection", "select"]
+__all__ = ["Selection", "observed_and_indexed", "select"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -52,7 +52,7 @@ def select(table: Reflections, layout: Layout, options: RefineOptions) -> Select
     """
     experiments = layout.experiments
     table.require("id", "miller_index", "panel", "xyzobs.mm.value", "xyzobs.mm.variance")
-    indexed = (table["id"] >= 0) & (table["miller_index"] != 0).any(axis=1)
+    indexed = observed_and_indexed(table)
     check(experiments, table, indexed)
     left_out: dict[str, int] = {}
     keep = indexed.copy()
@@ -91,6 +91,18 @@ def select(table: Reflections, layout: Layout, options: RefineOptions) -> Select
         rows, _rows(spots, keep), table["xyzobs.mm.value"][rows], table["xyzobs.mm.variance"][rows]
     )
     return Selection(observations, entering, left_out)
+
+
+def observed_and_indexed(table: Reflections) -> Mask:
+    """Tell which rows are spots that were found and have an index, (N,).
+
+    Integrated tables hold rows that were only predicted, with made-up positions; where any row is
+    flagged as indexed, the others are not used.
+    """
+    indexed = (table["id"] >= 0) & (table["miller_index"] != 0).any(axis=1)
+    if "flags" in table and (indexed & table.flagged(Flag.INDEXED)).any():
+        indexed = indexed & table.flagged(Flag.INDEXED)
+    return np.asarray(indexed)
 
 
 def check(experiments: Experiments, table: Reflections, indexed: Mask) -> None:
@@ -145,7 +157,7 @@ def _inside_scan(experiment: Experiment, angle: Array) -> Array:
     """How far angles are inside the scan, rad; negative outside."""
     assert experiment.scan is not None
     begin, end = sorted(experiment.scan.angle_range)
-    return np.minimum(angle - begin, end - angle)
+    return np.asarray(np.minimum(angle - begin, end - angle))
 
 
 def _spots(table: Reflections, layout: Layout, entering: Mask) -> Spots:
@@ -169,7 +181,7 @@ def _spindle_volume(experiments: Experiments, number: NDArray[np.int32], s1: Arr
     """
     axes = np.array([e.goniometer.laboratory_axis for e in experiments if e.goniometer is not None])
     s0 = np.array([e.beam.s0 for e in experiments])
-    return np.abs(np.einsum("ni,ni->n", np.cross(s1, s0[number]), axes[number]))
+    return np.asarray(np.abs(np.einsum("ni,ni->n", np.cross(s1, s0[number]), axes[number])))
 
 
 def _drawn(table: Reflections, keep: Mask, experiments: Experiments, options: RefineOptions) -> Mask:

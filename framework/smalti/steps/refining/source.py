@@ -141,4 +141,6 @@ class RotationSource:
 
 
 def _models(state: RotationState) -> normal.Models:
-    return normal.Models(state.FA, state.S, state.axis, state.s0, np.linalg.inv(state.d))
+    return normal.Models(
+        state.FA, state.S, state.axis, state.s0, np.asarray(np.linalg.inv(state.d), dtype=float)
+    )

@@ -10,7 +10,7 @@ from scipy import linalg
 
 from smalti.solution import NormalEquations, Prior
 
-__all__ = ["Uncertainty", "assess", "reduced_chi_squared"]
+__all__ = ["Uncertainty", "assess", "effective_parameters", "reduced_chi_squared"]
 
 Array = NDArray[np.float64]
 
@@ -54,11 +54,10 @@ def assess(equations: NormalEquations, prior: Prior) -> Uncertainty:
     n = len(equations.parameters)
     if n == 0:
         return Uncertainty(np.zeros((0, 0)), np.zeros(0), 0.0, 1.0, np.zeros((0, 0)))
-    data = equations.matrix - np.diag(prior.precision)
     covariance = _inverse(equations.matrix)
     share = np.clip(np.diag(covariance) * prior.precision, 0.0, 1.0)
-    diagonal = np.maximum(np.diag(data), 0.0)
-    scale = np.where(diagonal > 0.0, 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0)), 0.0)
+    data = equations.matrix - np.diag(prior.precision)
+    scale = _unit_scale(np.diag(data))
     values, vectors = linalg.eigh(data * np.outer(scale, scale))
     null = values < NULL
     return Uncertainty(
@@ -66,16 +65,33 @@ def assess(equations: NormalEquations, prior: Prior) -> Uncertainty:
         share,
         float(n - share.sum()),
         float(values[0]),
-        np.asarray((vectors[:, null] * np.where(scale > 0.0, scale, 1.0)[:, None]).T),
+        np.asarray((vectors[:, null] * scale[:, None]).T),
     )
 
 
+def effective_parameters(equations: NormalEquations, prior: Prior) -> float:
+    """How many parameters the data determine: n less the shares of the priors."""
+    share = np.diag(_inverse(equations.matrix)) * prior.precision
+    return float(len(share) - np.clip(share, 0.0, 1.0).sum())
+
+
+def _unit_scale(diagonal: Array) -> Array:
+    """What brings a matrix to a unit diagonal; 1 for rows of zeros."""
+    return np.asarray(1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0)))
+
+
 def _inverse(matrix: Array) -> Array:
-    """Inverse of a symmetric matrix, scaled to a unit diagonal; what nothing determines is infinitely unsure."""
-    diagonal = np.diag(matrix)
-    scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
-    values, vectors = linalg.eigh(matrix * np.outer(scale, scale))
-    # A direction that nothing determines gets a variance so large that nobody will believe it.
+    """Inverse of a symmetric matrix; what nothing determines gets an enormous variance."""
+    scale = _unit_scale(np.diag(matrix))
+    unit = matrix * np.outer(scale, scale)
+    try:
+        factor = linalg.cholesky(unit)
+        if factor.diagonal().min(initial=1.0) > 1e-6:  # a singular matrix may pass by rounding
+            half = linalg.solve_triangular(factor, np.eye(len(unit)))
+            return np.asarray((half @ half.T) * np.outer(scale, scale))
+    except linalg.LinAlgError:
+        pass
+    values, vectors = linalg.eigh(unit)
     inverse = (vectors / np.maximum(values, 1e-14 * max(float(values[-1]), 1e-300))) @ vectors.T
     return np.asarray(inverse * np.outer(scale, scale))
 

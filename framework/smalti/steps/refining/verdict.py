@@ -52,12 +52,12 @@ def _determination(results: Mapping[str, Any], null: Sequence[str]) -> list[str]
     if held:
         found.append(
             "The data cannot tell " + ", ".join(held) + ": held near the start by weak priors. "
-            "More reflections or a wider scan determine them; fix_detector=all or fix_beam=all leaves them out."
+            "More reflections or a wider scan determine them; fix_detector and fix_beam leave them out."
         )
     if shared and results["n_used"] < PER_PARAMETER * len(shared):
         found.append(
-            f"{plural(results['n_used'], 'reflection')} for {plural(len(shared), 'parameter')} of beam, crystal "
-            "and detector as a whole are too few; use more images or hold the detector."
+            f"{plural(results['n_used'], 'reflection')} are too few for {plural(len(shared), 'parameter')} "
+            "of beam, crystal and detector as a whole; use more images or hold the detector."
         )
     undetermined = [name for name in null if not _of_a_panel(name)]
     if undetermined:
@@ -74,7 +74,8 @@ def _fit(results: Mapping[str, Any]) -> list[str]:
     total = results["n_used"] + results["n_rejected"]
     if results["n_rejected"] > 0.3 * total:
         found.append(
-            f"{results['n_rejected']:,} of {total:,} reflections were rejected as outliers; look at the indexing."
+            f"{results['n_rejected']:,} of {total:,} reflections were rejected as outliers; "
+            "look at the indexing."
         )
     for row in results["experiments"]:
         if row["n_used"] and max(row["rmsd_x_px"], row["rmsd_y_px"]) > 3.0:
