@@ -48,13 +48,26 @@ def read_detector(place: Place) -> Detector:
         raise fields.at("panels").fail("a detector has at least one panel")
     tree = fields.maybe("hierarchy")
     if tree is None:
-        return Detector(tuple(panels), Group("", children=tuple(range(len(panels)))), fields.rest())
+        root = Group("", children=tuple(range(len(panels))))
+        return _standing_off(Detector(tuple(panels), root, fields.rest()), place)
     seen: set[int] = set()
     root = _read_group(tree, panels, seen, 0)
     if len(seen) < len(panels):
         missing = min(set(range(len(panels))) - seen)
         raise tree.fail(f"panel {missing} of {len(panels)} does not hang anywhere in the tree")
-    return Detector(tuple(panels), root, fields.rest())
+    return _standing_off(Detector(tuple(panels), root, fields.rest()), place)
+
+
+def _standing_off(detector: Detector, place: Place) -> Detector:
+    """Check that no panel's plane goes through the crystal: no ray would have a position on it."""
+    d = detector.stacked()
+    distances = np.abs(np.einsum("pi,pi->p", np.cross(d[:, :, 0], d[:, :, 1]), d[:, :, 2]))
+    if not np.all(distances > 1e-6):
+        worst = int(np.argmin(distances))
+        raise Place(None, f"{place.path}.panels[{worst}]", place.file).fail(
+            "its plane goes through the crystal"
+        )
+    return detector
 
 
 def _read_group(place: Place, panels: list[Panel], seen: set[int], level: int) -> Group:

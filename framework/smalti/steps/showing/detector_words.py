@@ -1,0 +1,141 @@
+"""Detectors in words: the tree, where it stands, and a table of panels that stays short."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from smalti.steps.showing.model_words import Kind, spread, vector_words
+from smalti.text import plural, table
+
+__all__ = ["DETECTOR"]
+
+_MOST_PANELS = 12
+"""Panels that are listed one by one; of more the first few are, and the spread of all."""
+_FIRST = 4
+
+Facts = Mapping[str, Any]
+
+
+def _detector(detector: Facts) -> list[str]:
+    panels = detector["panels"]
+    lines = [*_build(detector), *_standing(detector)]
+    lines += _centre(detector)
+    if len(panels) > 1:
+        lines += ["", *_panel_table(panels)]
+    else:
+        lines.append(
+            f"fast {vector_words(panels[0]['fast'])}, slow {vector_words(panels[0]['slow'])}, "
+            f"origin {_position(panels[0])} mm"
+        )
+    return lines
+
+
+def _build(detector: Facts) -> list[str]:
+    """Tell size, pixels, sensor and tree; what not all panels share is told as the commonest and a count."""
+    panels = detector["panels"]
+    size = _common([f"{p['image_size'][0]} x {p['image_size'][1]} px" for p in panels])
+    pixel = _common([f"{p['pixel_size'][0]:g} x {p['pixel_size'][1]:g} mm" for p in panels])
+    sensor = _common([_sensor(p) for p in panels])
+    trusted = _common([f"{p['trusted_range'][0]:g} to {p['trusted_range'][1]:g}" for p in panels])
+    name = f" '{panels[0]['name']}'" if len(panels) == 1 and panels[0]["name"] else ""
+    lines = [
+        f"{plural(len(panels), 'panel')}{name} of {size}, pixels of {pixel}",
+        f"{sensor}, counts trusted from {trusted}",
+    ]
+    masked = sum(p["n_mask"] for p in panels)
+    if masked:
+        lines.append(f"{plural(masked, 'untrusted rectangle')}")
+    if len(panels) > 1:
+        lines.append("tree: " + " > ".join(_level(level) for level in detector["tree"]))
+    return lines
+
+
+def _sensor(panel: Facts) -> str:
+    if not panel["thickness"]:
+        return "sensor unknown, no parallax correction"
+    parallax = "parallax corrected" if panel["parallax"] else "no parallax correction"
+    return f"{panel['thickness']:g} mm {panel['material'] or 'sensor'}, mu {panel['mu']:.4g} /mm, {parallax}"
+
+
+def _common(values: Sequence[str]) -> str:
+    (most, count), *others = Counter(values).most_common()
+    return f"{most} ({len(values) - count} differ)" if others else most
+
+
+def _level(level: Facts) -> str:
+    names, parts = level["groups"], []
+    if names:
+        shown = names[0] if len(names) == 1 else f"{names[0]} ... {names[-1]}"
+        count = "root" if level["level"] == 0 else plural(len(names), "group")
+        parts.append(count + (f" {shown}" if shown.strip(" .") else ""))
+    if level["n_panels"]:
+        parts.append(plural(level["n_panels"], "panel"))
+    return " and ".join(parts)
+
+
+def _standing(detector: Facts) -> list[str]:
+    near, far = detector["resolution"]
+    start = f"from {near:.1f} A " if near else ""
+    return [
+        f"distance {detector['distance_mm']:.3f} mm (perpendicular from the crystal), "
+        f"two-theta {detector['two_theta_deg']:.3f} deg",
+        f"resolution {start}to {far:.2f} A at the corners",
+    ]
+
+
+def _centre(detector: Facts) -> list[str]:
+    centre = detector["beam_centre"]
+    if centre is None:
+        return ["the beam does not meet the plane of any panel"]
+    where = ""
+    if detector["n_panels"] > 1:
+        where = f" of panel {centre['panel']} '{detector['panels'][centre['panel']]['name']}'"
+    outside = "" if centre["inside"] else ", beyond its edge"
+    return [
+        "beam centre {:.3f}, {:.3f} mm = {:.2f}, {:.2f} px (fast, slow)".format(*centre["mm"], *centre["px"])
+        + where
+        + outside
+    ]
+
+
+def _panel_table(panels: Sequence[Facts]) -> list[str]:
+    shown = panels if len(panels) <= _MOST_PANELS else panels[:_FIRST]
+    rows: list[tuple[str, ...]] = [
+        (
+            str(k),
+            panel["name"],
+            f"{panel['distance_mm']:.3f}",
+            f"{panel['two_theta_deg']:.3f}",
+            _position(panel),
+            vector_words(panel["fast"]),
+            vector_words(panel["slow"]),
+        )
+        for k, panel in enumerate(shown)
+    ]
+    heads = ["panel", "name", "distance\nmm", "two-theta\ndeg", "origin (laboratory)\nmm", "fast", "slow"]
+    lines = table(heads, rows).splitlines()
+    if len(shown) < len(panels):
+        distances = spread([panel["distance_mm"] for panel in panels], ".3f")
+        angles = spread([panel["two_theta_deg"] for panel in panels], ".3f")
+        lines.append(f"... and {len(panels) - len(shown)} more, all of them with --json")
+        lines.append(f"of all panels: distance {distances} mm, two-theta {angles} deg")
+    return lines
+
+
+def _position(panel: Facts) -> str:
+    return "(" + ", ".join(f"{round(x, 3) + 0.0:.3f}" for x in panel["origin"]) + ")"
+
+
+def _detectors(detectors: Sequence[Facts]) -> list[str]:
+    return [
+        f"{spread([d['n_panels'] for d in detectors], 'd')} panels each",
+        f"distance {spread([d['distance_mm'] for d in detectors], '.3f')} mm, "
+        f"two-theta {spread([d['two_theta_deg'] for d in detectors], '.3f')} deg",
+        "the first:",
+        *(f"  {line}" for line in _detector(detectors[0])),
+    ]
+
+
+DETECTOR = Kind("detector", _detector, _detectors)
