@@ -74,7 +74,8 @@ class GenericSeries:
         _, _, counts = _image(self.paths[index])
         # Counts beyond 32 bits are saturated anyway; they must not wrap to small ones.
         limit = np.iinfo(np.int32).max
-        return np.ascontiguousarray(np.minimum(counts, limit), dtype=np.int32)
+        narrow = counts.dtype.kind in "iu" and counts.dtype.itemsize < 4
+        return np.ascontiguousarray(counts if narrow else np.minimum(counts, limit), dtype=np.int32)
 
     def mask(self) -> None:
         """Give no mask: these formats do not tell their bad pixels."""
