@@ -229,7 +229,7 @@ class Reflections(Mapping[str, NDArray[Any]]):
             if values.ndim == 1:
                 flat[name] = values
             else:
-                parts = values.reshape(self._n, -1)
+                parts = values.reshape(self._n, int(np.prod(values.shape[1:])))
                 flat.update({f"{name}.{k}": parts[:, k] for k in range(parts.shape[1])})
         return pandas.DataFrame(flat)
 

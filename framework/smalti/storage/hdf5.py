@@ -13,7 +13,7 @@ from smalti.errors import DataError, InputError
 from smalti.storage.atomic import atomic_path
 from smalti.storage.columns import SHOEBOX
 from smalti.storage.opaque import FixedRows, Shoeboxes
-from smalti.storage.places import read_bytes
+from smalti.storage.places import open_binary
 from smalti.storage.records import HISTORY_KEY, read_records
 from smalti.tables import SCHEMA, Opaque, Reflections
 
@@ -56,8 +56,7 @@ def write_hdf5(path: Path, reflections: Reflections) -> None:
 
 def read_hdf5(path: Path) -> Reflections:
     """Read a reflection table from HDF5."""
-    if not path.is_file():
-        read_bytes(path)
+    open_binary(path).close()
     try:
         with h5py.File(path, "r") as file:
             return _read(file, path)

@@ -11,13 +11,14 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, Final
 
 from smalti.errors import InputError
 from smalti.options import suggest
 
-__all__ = ["REQUIRED", "Fields", "Place", "load_json", "read_bytes"]
+__all__ = ["REQUIRED", "Fields", "Place", "load_json", "open_binary", "read_bytes"]
 
 REQUIRED: Final = object()
 """Default of a key that must be there."""
@@ -25,8 +26,14 @@ REQUIRED: Final = object()
 
 def read_bytes(path: Path) -> bytes:
     """Read a whole file, or say in words why not."""
+    with open_binary(path) as file:
+        return file.read()
+
+
+def open_binary(path: Path) -> BufferedReader:
+    """Open a file for reading bytes, or say in words why not."""
     try:
-        return path.read_bytes()
+        return path.open("rb")
     except FileNotFoundError:
         raise InputError(f"There is no file '{path}'.", *_near(path)) from None
     except OSError as error:

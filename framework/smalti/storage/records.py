@@ -16,6 +16,7 @@ from typing import Any
 
 from smalti.errors import InputError
 from smalti.storage.json_files import finite
+from smalti.storage.places import open_binary
 
 __all__ = [
     "HISTORY_KEY",
@@ -39,11 +40,8 @@ Record = Mapping[str, Any]
 
 def hash_file(path: str | os.PathLike[str]) -> str:
     """Give the SHA-256 of a file's bytes, in hexadecimal."""
-    try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"Cannot read '{path}'.", f"{error.strerror or error}.", "Check the file.") from None
+    with open_binary(Path(path)) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def make_record(

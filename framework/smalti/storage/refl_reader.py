@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 from smalti.errors import InputError
 from smalti.storage.columns import SHOEBOX, STRING, TYPES
 from smalti.storage.opaque import FixedRows, OpaqueColumn, Shoeboxes
-from smalti.storage.places import read_bytes
+from smalti.storage.places import open_binary
 from smalti.storage.records import HISTORY_KEY, HISTORY_MARK, Record, read_records
 from smalti.tables import SCHEMA, Reflections
 
@@ -29,6 +31,10 @@ MAGIC = "dials::af::reflection_table"
 VERSIONS = (1, 2)
 """Versions of the format: 2 differs from 1 in the masks of shoeboxes only."""
 
+_PICKLE = b"\x80"
+"""How pickles of protocol 2 and later begin; a reflection table begins with 0x93."""
+
+_CHUNK = 1 << 20
 _KEYS = {"identifiers", "nrows", "data"}
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -42,12 +48,15 @@ def read_refl(path: Path) -> Reflections:
     InputError
         Names the file, and the column and byte where it breaks off or makes no sense.
     """
-    data = read_bytes(path)
-    if not data:
-        raise InputError(f"'{path}' is empty.", "", "Make it again with the step that wrote it.")
-    if data[:1] == b"\x80":
-        refuse_pickle(path)
-    return _Reader(path, data).table()
+    with open_binary(path) as file:
+        first = file.read(1)
+        if not first:
+            raise InputError(f"'{path}' is empty.", "", "Make it again with the step that wrote it.")
+        if first == _PICKLE:
+            refuse_pickle(path)
+        file.seek(0)
+        # From the file and not from its bytes, so that memory holds the columns and little besides.
+        return _Reader(path, file).table()
 
 
 def refuse_pickle(path: Path) -> NoReturn:
@@ -63,14 +72,15 @@ def refuse_pickle(path: Path) -> NoReturn:
 class _Reader:
     """One pass through the bytes of one file."""
 
-    def __init__(self, path: Path, data: bytes) -> None:
+    def __init__(self, path: Path, file: BufferedReader) -> None:
         self.path = path
-        self.size = len(data)
+        self.size = os.fstat(file.fileno()).st_size
         self.version = VERSIONS[0]
         self.place = "the beginning of the file"
         # Without a limit of its own the unpacker refuses columns of more than 100 MB.
-        self.unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=max(len(data), 1))
-        self.unpacker.feed(data)
+        self.unpacker = msgpack.Unpacker(
+            file, read_size=min(self.size, _CHUNK), strict_map_key=False, max_buffer_size=self.size
+        )
 
     def fail(self, why: str) -> InputError:
         return InputError(
@@ -85,7 +95,7 @@ class _Reader:
             return take()
         except msgpack.OutOfData:
             raise self.fail("the file is cut off") from None
-        except (ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
+        except (ValueError, TypeError, OverflowError, MemoryError, RecursionError, OSError) as error:
             # ValueError is the parent of all complaints of msgpack and of bad UTF-8.
             reason = str(error)[:120] or type(error).__name__
             raise self.fail(f"this is not what a reflection table holds ({reason})") from None

@@ -61,7 +61,7 @@ def _identifiers(
     anything after the table. But of two values for one key every reader keeps the last, so a first
     one is seen by nobody who does not look for it.
     """
-    entries = sorted(identifiers.items())
+    entries = sorted((int(key), str(name)) for key, name in identifiers.items())
     if history:
         entries = entries or [(0, "")]
         text = json.dumps({HISTORY_KEY: history}, separators=(",", ":"))

@@ -18,8 +18,9 @@ from smalti.storage import (
     write_experiments,
     write_reflections,
 )
+from smalti.testing import synthetic
 
-pytestmark = [pytest.mark.data, pytest.mark.dials]
+pytestmark = pytest.mark.dials
 
 
 def run(program: str, *words: str, folder: Path) -> str:
@@ -39,6 +40,7 @@ def rewritten(data: Path, folder: Path) -> tuple[Experiments, int]:
     return experiments, table.n_rows
 
 
+@pytest.mark.data
 def test_dials_show_reads_our_files(data: Path, dials: str, tmp_path: Path) -> None:
     experiments, rows = rewritten(data, tmp_path)
     text = run(f"{dials}/dials.show", "ours.expt", "ours.refl", folder=tmp_path)
@@ -46,6 +48,7 @@ def test_dials_show_reads_our_files(data: Path, dials: str, tmp_path: Path) -> N
     assert f"Reflection list contains {rows} reflections" in text
 
 
+@pytest.mark.data
 def test_dials_refine_reads_our_files_and_we_read_its(data: Path, dials: str, tmp_path: Path) -> None:
     """The refined models are those that DIALS makes of its own files, to the last printed digit."""
     rewritten(data, tmp_path)
@@ -68,6 +71,7 @@ def test_dials_refine_reads_our_files_and_we_read_its(data: Path, dials: str, tm
     assert rmsds[0] == rmsds[1] != []
 
 
+@pytest.mark.data
 def test_dials_reads_a_table_without_rows_and_one_without_identifiers(
     data: Path, dials: str, tmp_path: Path
 ) -> None:
@@ -79,3 +83,14 @@ def test_dials_reads_a_table_without_rows_and_one_without_identifiers(
     multi = replace(experiments[0], identifier="")
     write_experiments(tmp_path / "two.expt", Experiments((multi, multi)))
     assert "Experiment 1:" in run(f"{dials}/dials.show", "two.expt", folder=tmp_path)
+
+
+def test_dials_reads_models_that_smalti_made(dials: str, tmp_path: Path) -> None:
+    """Sixty panels below a group that has only the keys smalti knows, and a scan without exposures."""
+    item = replace(synthetic.experiment(synthetic.detector("PILATUS 6M")), crystal=synthetic.crystal())
+    assert item.scan is not None
+    item = replace(item, scan=replace(item.scan, exposure_times=(), epochs=()))
+    write_experiments(tmp_path / "made.expt", Experiments((item,)))
+    text = run(f"{dials}/dials.show", "made.expt", folder=tmp_path)
+    assert text.count("Panel:") == 60
+    assert "Unit cell: 57.83" in text
