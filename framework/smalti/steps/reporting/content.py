@@ -52,7 +52,8 @@ def content(
             "after": systematic(after, len(detector)),
             "before": systematic(before[1], len(before[0][0].detector)) if before is not None else None,
         },
-        "whole": _whole(moved),
+        "whole": refinement.whole or _whole(moved),
+        "refinement_reasons": list(refinement.reasons),
         "map": _map(detector, face, after, earlier if comparable else None, rows),
         "panels": rows,
         **_most_moved(rows),
@@ -87,7 +88,12 @@ def _totals(experiments: Experiments, after: Residuals, rows: list[dict[str, Any
 def _whole(moved: Moved | None) -> dict[str, Any] | None:
     if moved is None:
         return None
-    return {"shift_um": listed(moved.whole_shift), "turn_mrad": listed(moved.whole_turn)}
+    return {
+        "shift_um": listed(moved.whole_shift),
+        "shift_esd_um": None,
+        "turn_mrad": listed(moved.whole_turn),
+        "turn_esd_mrad": None,
+    }
 
 
 def _map(
@@ -133,7 +139,8 @@ def _panel_layers(rows: list[dict[str, Any]], panel_of_cell: list[int], both: bo
             values = [by_panel[p] for p in panel_of_cell]
             unit = "" if key == "share" else "µm"
             layer: dict[str, Any] = {"key": key, "label": label, "unit": unit, "kind": kind, "per": "panel"}
-            layer |= {"limit": nice(max(known)) if max(known) > 0 else 1.0, "after": values}
+            # Panels that only a prior holds have ESDs so large that they would hide all others.
+            layer |= {"limit": nice(float(np.quantile(known, 0.9))), "after": values}
             layers.append(layer | ({"before": values} if both else {}))
     return layers
 
@@ -151,10 +158,11 @@ def _part(vector: list[float | None] | None, k: int) -> float | None:
 
 def _most_moved(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Give the panels with the largest displacements in their plane, and the median of all."""
-    known = [row for row in rows if _length(row["displacement_um"]) is not None]
+    known = [row for row in rows if row["used"] and _length(row["displacement_um"]) is not None]
     lengths = {row["panel"]: _length(row["displacement_um"]) or 0.0 for row in known}
     most = sorted(known, key=lambda row: -lengths[row["panel"]])[:MOST_LISTED]
     return {
+        "sure": _sure(known),
         "median_moved_um": significant(float(np.median(list(lengths.values())))) if lengths else None,
         "most_moved": [
             {
@@ -167,6 +175,22 @@ def _most_moved(rows: list[dict[str, Any]]) -> dict[str, Any]:
             for row in most
         ],
     }
+
+
+def _sure(known: list[dict[str, Any]]) -> dict[str, int] | None:
+    """Count the panels that moved in their plane by more than three ESDs, where those are known."""
+    pairs = [
+        (value, esd)
+        for row in known
+        if row["displacement_esd_um"] is not None
+        for value, esd in [(row["displacement_um"][:2], row["displacement_esd_um"][:2])]
+    ]
+    if not pairs:
+        return None
+    beyond = sum(
+        any(abs(v or 0.0) > 3.0 * (e or math.inf) for v, e in zip(*pair, strict=True)) for pair in pairs
+    )
+    return {"moved": beyond, "of": len(pairs)}
 
 
 def _displacements(face: Face, cells: Cells, rows: list[dict[str, Any]]) -> dict[str, Any] | None:

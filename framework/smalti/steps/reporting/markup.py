@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
-__all__ = ["ELEMENT", "Cell", "element", "figure", "number", "symbol", "table"]
+__all__ = ["ELEMENT", "Cell", "element", "estimate", "figure", "number", "symbol", "table"]
 
 ELEMENT = str
 """Markup that is safe to put into a page."""
@@ -42,6 +43,14 @@ def number(value: float | int | None, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
+def estimate(value: float | None, esd: float | None) -> str:
+    """Write a number with its ESD, as many digits as that leaves."""
+    if value is None or esd is None:
+        return number(value)
+    places = max(0, 1 - math.floor(math.log10(esd))) if esd > 0.0 else 3
+    return f"{value:.{places}f} ± {number(esd, 2)}".replace("-", "−")
+
+
 def symbol(third: str) -> str:
     """Write the name of the third residual: φ, or ΔΨ for stills."""
     return {"phi": "φ", "DeltaPsi": "ΔΨ"}[third]
@@ -68,8 +77,9 @@ def _cell(value: Cell) -> ELEMENT:
     if isinstance(value, str):
         return element("td", escape(value))
     if isinstance(value, tuple):
-        text = number(value[0]) + (f" ± {number(value[1], 2)}" if value[1] is not None else "")
-        return element("td", text, class_="n", data_v="" if value[0] is None else f"{value[0]:.6g}")
+        return element(
+            "td", estimate(*value), class_="n", data_v="" if value[0] is None else f"{value[0]:.6g}"
+        )
     return element("td", number(value), class_="n", data_v="" if value is None else f"{value:.6g}")
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from smalti.steps.reporting.numbers import listed, significant
-from smalti.steps.reporting.residuals import TO_SHOWN
+from smalti.steps.reporting.numbers import significant
 
 __all__ = ["MOST_PARAMETERS", "Refinement"]
 
 MOST_PARAMETERS = 3000
 """More parameters than this (many crystals) are not listed one by one."""
+
+SHIFTS = ("fast", "slow", "normal")
+TURNS = ("tilt_fast", "tilt_slow", "rotation")
+"""Keys of a panel's rotation about its fast axis, slow axis and normal."""
+
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +27,18 @@ class Refinement:
     Attributes
     ----------
     steps : list of dict
-        ``number``, ``n_reflections``, ``objective``, ``shown`` (RMSDs in um, um, mdeg).
+        ``round``, ``step``, ``n``, ``rmsd`` (um, um, mdeg), ``objective``.
     ended : str
         Why it ended.
     parameters : list of dict
-        ``name``, ``label``, ``value``, ``esd``, ``unit``.
+        ``name``, ``label``, ``value``, ``shift``, ``esd``, ``unit``, ``prior_share``.
     panels : dict
-        Flat number of a panel to what is known of its motion.
+        Flat number of a panel to its ``displacement_um``, ``displacement_esd_um``, ``turn_mrad``,
+        ``turn_esd_mrad`` (three numbers each: fast, slow, normal) and ``prior_share``.
+    whole : dict or None
+        ``shift_um``, ``shift_esd_um``, ``turn_mrad``, ``turn_esd_mrad`` of the detector, laboratory axes.
+    reasons : tuple of str
+        Why the refinement itself says that its result should not be believed.
     free : dict or None
         RMSDs over reflections that took no part.
     cell_esd : list or None
@@ -40,30 +48,86 @@ class Refinement:
     ended: str = ""
     parameters: list[dict[str, Any]] = field(default_factory=list)
     panels: dict[int, dict[str, Any]] = field(default_factory=dict)
+    whole: dict[str, Any] | None = None
+    reasons: tuple[str, ...] = ()
     free: dict[str, Any] | None = None
-    cell_esd: list[float] | None = None
+    cell_esd: list[float | None] | None = None
 
     @classmethod
-    def of(cls, details: Mapping[str, Any] | None) -> Refinement:
+    def of(cls, details: Row | None) -> Refinement:
         """Read the summary of a refinement, as it stands in the ``.json`` beside the refined files."""
         if not details:
             return cls()
         summary = details.get("result", details)
-        parameters = list(summary.get("parameters") or [])
+        parameters = [_parameter(row) for row in summary.get("parameters") or ()]
+        detectors: Sequence[Row] = summary.get("detectors") or []
+        crystals: Sequence[Row] = summary.get("crystals") or []
+        first = [row for row in summary.get("panels") or () if row.get("detector", 1) == 1]
         return cls(
-            steps=[_step(step) for step in summary.get("steps") or []],
+            steps=[_step(row) for row in summary.get("steps") or ()],
             ended=str(summary.get("ended") or ""),
             parameters=parameters if len(parameters) <= MOST_PARAMETERS else [],
-            panels={int(row["panel"]): dict(row) for row in summary.get("panels") or []},
+            panels={int(row["panel"]): _motion(row) for row in first if "panel" in row},
+            whole=next((_whole(row) for row in detectors), None),
+            reasons=tuple((summary.get("verdict") or {}).get("reasons") or ()),
             free=summary.get("free"),
-            cell_esd=summary.get("cell_esd"),
+            cell_esd=_round(crystals[0].get("cell_esd"), 2) if len(crystals) == 1 else None,
         )
 
 
-def _step(step: Mapping[str, Any]) -> dict[str, Any]:
+def _round(
+    values: Sequence[float | None] | None, digits: int = 4, scale: float = 1.0
+) -> list[float | None] | None:
+    if values is None:
+        return None
+    return [None if value is None else significant(float(value) * scale, digits) for value in values]
+
+
+def _step(row: Row) -> dict[str, Any]:
+    rmsd = (row.get("rmsd_x_mm"), row.get("rmsd_y_mm"), row.get("rmsd_phi_deg"))
+    objective = row.get("objective")
     return {
-        "number": int(step["number"]),
-        "n_reflections": int(step["n_reflections"]),
-        "shown": listed(np.asarray(step["rmsd"], dtype=float) * TO_SHOWN),
-        "objective": significant(float(step["objective"]), 7),
+        "round": row.get("round"),
+        "step": row.get("step"),
+        "n": row.get("n"),
+        "rmsd": _round(rmsd, scale=1e3),
+        "objective": None if objective is None else significant(float(objective), 7),
+    }
+
+
+def _parameter(row: Row) -> dict[str, Any]:
+    numbers = {
+        key: _round([row.get(key)], digits) for key, digits in (("value", 7), ("shift", 4), ("esd", 3))
+    }
+    share = _round([row.get("prior_share")], 2)
+    return {
+        "name": str(row.get("name", "")),
+        "label": str(row.get("label") or row.get("name", "")),
+        "unit": str(row.get("unit", "")),
+        **{key: found[0] if found else None for key, found in numbers.items()},
+        "prior_share": share[0] if share else None,
+    }
+
+
+def _motion(row: Row) -> dict[str, Any]:
+    share = _round([row.get("prior_share")], 2)
+    found: dict[str, Any] = {"prior_share": share[0] if share else None}
+    if "shift_fast_um" in row:
+        found["displacement_um"] = _round([row.get(_shift_key(axis)) for axis in SHIFTS])
+        found["displacement_esd_um"] = _round([row.get(f"esd_{axis}_um") for axis in SHIFTS], 3)
+        found["turn_mrad"] = _round([row.get(f"{axis}_mrad") for axis in TURNS])
+        found["turn_esd_mrad"] = _round([row.get(f"esd_{axis}_mrad") for axis in TURNS], 3)
+    return found
+
+
+def _shift_key(axis: str) -> str:
+    return "normal_um" if axis == "normal" else f"shift_{axis}_um"
+
+
+def _whole(row: Row) -> dict[str, Any]:
+    return {
+        "shift_um": _round(row.get("shift_mm"), scale=1e3),
+        "shift_esd_um": _round(row.get("esd_shift_mm"), 2, scale=1e3),
+        "turn_mrad": _round(row.get("rotation_mrad")),
+        "turn_esd_mrad": _round(row.get("esd_rotation_mrad"), 2),
     }

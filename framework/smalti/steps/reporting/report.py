@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -115,10 +116,15 @@ def _records(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Keep of each record when it was made, by which program, and its command line."""
     return [
         {
-            "when": str(record.get("time") or record.get("when") or ""),
-            "program": str(record.get("program") or record.get("smalti") or ""),
-            "command": " ".join(str(word) for word in record.get("argv") or ())
-            or str(record.get("command", "")),
+            "when": str(record.get("time", ""))[:19].replace("T", " "),
+            "program": f"{record.get('program', '')} {record.get('version', '')}".strip(),
+            "command": _command(record),
         }
         for record in records
     ]
+
+
+def _command(record: Mapping[str, Any]) -> str:
+    """Give the command line as it would be typed; a line left by another program as it is."""
+    words = [str(word) for word in record.get("argv") or ()]
+    return shlex.join(words) if words else str(record.get("command") or record.get("line") or "")

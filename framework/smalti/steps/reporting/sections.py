@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from smalti.steps.reporting.markup import element, figure, number, symbol, table
+from smalti.steps.reporting.markup import element, estimate, figure, number, symbol, table
 from smalti.steps.reporting.plots import Line, lines, stacked, stairs
 
 __all__ = ["sections"]
@@ -57,7 +57,9 @@ def _panels(data: dict[str, Any]) -> str:
     body = []
     for row in rows:
         cells: list[Any] = [row["panel"], row["name"], row["spots"], row["used"], row["rejected"]]
-        cells += [*row["mean"], row["rmsd"][0], row["rmsd"][1], *row["rmsd_px"][:2], row["rmsd"][2]]
+        # Means of a fit can be as small as rounding errors: a hundredth of a micrometre is enough.
+        cells += [None if v is None else round(v, 2) for v in row["mean"]]
+        cells += [row["rmsd"][0], row["rmsd"][1], *row["rmsd_px"][:2], row["rmsd"][2]]
         cells += (row["rmsd_before"] or [None] * 3)[:2] if before else []
         cells += _with_esd(row["displacement_um"], row["displacement_esd_um"]) if moved else []
         cells += _with_esd(row["turn_mrad"], row["turn_esd_mrad"]) if moved else []
@@ -69,12 +71,12 @@ def _panels(data: dict[str, Any]) -> str:
     return _motion_note(data, moved, esd) + text
 
 
-def _with_esd(values: list[float | None] | None, esds: list[float | None] | None) -> list[Any]:
+def _with_esd(
+    values: list[float | None] | None, esds: list[float | None] | None
+) -> list[tuple[float | None, float | None]]:
     if values is None:
-        return [None] * 3
-    if esds is None:
-        return list(values)
-    return [(value, esd) for value, esd in zip(values, esds, strict=True)]
+        return [(None, None)] * 3
+    return list(zip(values, esds or [None] * len(values), strict=True))
 
 
 def _motion_note(data: dict[str, Any], moved: bool, esd: bool) -> str:
@@ -84,8 +86,9 @@ def _motion_note(data: dict[str, Any], moved: bool, esd: bool) -> str:
         "Moved and turned: in each panel's own frame, after the motion that all panels share is taken away."
     )
     if data["whole"] is not None:
-        shift = ", ".join(number(v) for v in data["whole"]["shift_um"])
-        turn = ", ".join(number(v) for v in data["whole"]["turn_mrad"])
+        whole = data["whole"]
+        shift = ", ".join(estimate(*pair) for pair in _with_esd(whole["shift_um"], whole["shift_esd_um"]))
+        turn = ", ".join(estimate(*pair) for pair in _with_esd(whole["turn_mrad"], whole["turn_esd_mrad"]))
         text += (
             f" The detector as a whole moved by ({shift}) µm and turned by ({turn}) mrad in the laboratory."
         )
@@ -179,9 +182,17 @@ def _steps(data: dict[str, Any]) -> str:
     if not data["steps"]:
         return ""
     third = symbol(data["third"])
-    heads = ["step", "reflections", "RMSD X (µm)", "RMSD Y (µm)", f"RMSD {third} (mdeg)", "objective"]
+    heads = [
+        "round",
+        "step",
+        "reflections",
+        "RMSD X (µm)",
+        "RMSD Y (µm)",
+        f"RMSD {third} (mdeg)",
+        "objective",
+    ]
     rows = [
-        [step["number"], step["n_reflections"], *step["shown"], step["objective"]] for step in data["steps"]
+        [step["round"], step["step"], step["n"], *step["rmsd"], step["objective"]] for step in data["steps"]
     ]
     return table(heads, rows) + element("p", escape(data["ended"]), class_="quiet")
 
@@ -221,10 +232,10 @@ def _parameters(data: dict[str, Any]) -> str:
     if not data["parameters"]:
         return ""
     rows = [
-        [p.get("label") or p["name"], p["name"], p["value"], p.get("esd"), p.get("unit", "")]
+        [p["label"], p["name"], p["value"], p["shift"], p["esd"], p["unit"], p["prior_share"]]
         for p in data["parameters"]
     ]
-    inner = table(["parameter", "name", "value", "ESD", "unit"], rows, sort=True)
+    inner = table(["parameter", "name", "value", "shift", "ESD", "unit", "prior\nshare"], rows, sort=True)
     return element("details", element("summary", f"{len(rows)} parameters"), inner)
 
 

@@ -39,7 +39,7 @@ def judge(data: dict[str, Any], names: tuple[str, str]) -> dict[str, Any]:
         ``level`` ("good", "doubtful", "bad"), ``sentence``, ``reasons`` (list), ``next`` (list of
         {"text", "command"}).
     """
-    findings = [*_fit(data), *_coverage(data)]
+    findings = [*((BAD, reason) for reason in data["refinement_reasons"]), *_fit(data), *_coverage(data)]
     level = next((level for level in (BAD, DOUBTFUL) if any(f[0] == level for f in findings)), GOOD)
     return {
         "level": level,
@@ -104,44 +104,21 @@ def _sentence(data: dict[str, Any], level: str) -> str:
     }[level]
     if before is not None and before["um"][0] is not None:
         was = f"{before['um'][0]:.3g} / {before['um'][1]:.3g}"
-        return f"{opening}: the RMSD in X / Y went from {was} to {size}."
-    return f"{opening}: the RMSD in X / Y is {size} over {plural(after['n'], 'reflection')}."
+        fit = f"the RMSD in X / Y went from {was} to {size}"
+    else:
+        fit = f"the RMSD in X / Y is {size} over {plural(after['n'], 'reflection')}"
+    sure = data["sure"]
+    if sure is None or sure["of"] < 2:
+        return f"{opening}: {fit}."
+    return (
+        f"{opening}: {fit}, and {sure['moved']} of {sure['of']} panels moved by more than three ESDs, "
+        f"in the median by {data['median_moved_um']:.2g} µm."
+    )
 
 
 def _next(data: dict[str, Any], level: str, names: tuple[str, str]) -> list[dict[str, str]]:
     totals = data["totals"]
-    experiments, reflections = names
-    steps = []
-    spread = data["systematic"]["after"]["px"]
-    if level == BAD:
-        steps.append(
-            _step(
-                "Look at the map: if all panels disagree alike, the beam centre, distance or lattice is "
-                "wrong. Refine the detector as one block first, or index again.",
-                f"smalti refine {experiments} {reflections} --level 0 -o block",
-            )
-        )
-    elif spread is not None and spread > SYSTEMATIC_PX and totals["panels"] > 1:
-        steps.append(
-            _step(
-                "Refine every panel by itself.",
-                f"smalti refine {experiments} {reflections} --level 1 --outliers tukey -o panels",
-            )
-        )
-    elif max(data["rmsd"]["after"]["core_px"][:2]) > HIGH_RMSD_PX:
-        steps.append(
-            _step(
-                "Refine the geometry, the detector as one block, without the outliers.",
-                f"smalti refine {experiments} {reflections} --level 0 --outliers tukey -o block",
-            )
-        )
-    else:
-        steps.append(
-            _step(
-                "Use this geometry for other data of the same detector.",
-                f"dials.import reference_geometry={experiments} ...",
-            )
-        )
+    steps = [_main_step(data, level, *names)]
     if totals["panels_without"]:
         empty = ", ".join(str(row["panel"]) for row in data["panels"] if row["used"] == 0)
         placed = (
@@ -158,6 +135,26 @@ def _next(data: dict[str, Any], level: str, names: tuple[str, str]) -> list[dict
             _step("See where the rejected spots lie (map, layer 'rejected'): a second lattice or ice?")
         )
     return steps
+
+
+def _main_step(data: dict[str, Any], level: str, experiments: str, reflections: str) -> dict[str, str]:
+    spread = data["systematic"]["after"]["px"]
+    refine = f"smalti refine {experiments} {reflections}"
+    if level == BAD:
+        return _step(
+            "Look at the map: if all panels disagree alike, the beam centre, distance or lattice is wrong. "
+            "Refine the detector as one block first, or index again.",
+            f"{refine} --level 0 -o block",
+        )
+    if spread is not None and spread > SYSTEMATIC_PX and data["totals"]["panels"] > 1:
+        return _step("Refine every panel by itself.", f"{refine} --level 1 --outliers tukey -o panels")
+    if max(data["rmsd"]["after"]["core_px"][:2]) > HIGH_RMSD_PX:
+        text = "Refine the geometry, the detector as one block, without the outliers."
+        return _step(text, f"{refine} --level 0 --outliers tukey -o block")
+    return _step(
+        "Use this geometry for other data of the same detector.",
+        f"dials.import reference_geometry={experiments} ...",
+    )
 
 
 def _step(text: str, command: str = "") -> dict[str, str]:

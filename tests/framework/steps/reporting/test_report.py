@@ -1,0 +1,360 @@
+"""The report: its numbers against independent ones, and the page as a browser and a mail need it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from smalti.errors import DataError
+from smalti.geometry.rotation import rotation
+from smalti.models import Experiments
+from smalti.steps.predicting import predict_indexed
+from smalti.steps.reporting import make_report
+from smalti.tables import Flag
+from smalti.testing import synthetic
+
+UM, MDEG = 1e3, 1e3 * 180.0 / np.pi
+
+
+@functools.cache
+def stages(name="PILATUS 6M", n=8000, modules=True, empty=(), seed=3, **options):
+    """A displaced detector before (nominal) and after (true) refinement, both predicted."""
+    rng = np.random.default_rng(seed)
+    detector = synthetic.detector(name, 250.0, modules=modules)
+    nominal = synthetic.experiment(detector, synthetic.crystal(), n_images=200)
+    truth = replace(nominal, detector=synthetic.displaced(nominal.detector, rng))
+    before, observed = synthetic.observations(truth, nominal, rng, n=n, **options)
+    observed = observed.where(~np.isin(observed["panel"], empty))
+    after = Experiments((replace(truth, crystal=before[0].crystal),))
+    return (before, predict_indexed(before, observed)), (after, predict_indexed(after, observed))
+
+
+def flagged(table, rejected):
+    flags = np.array(table["flags"])
+    flags[rejected] |= np.uint64(int(Flag.CENTROID_OUTLIER))
+    flags[~rejected] |= np.uint64(int(Flag.USED_IN_REFINEMENT))
+    return table.with_columns({"flags": flags})
+
+
+@pytest.fixture(scope="module")
+def compared():
+    before, (experiments, table) = stages(empty=(17,), outliers=0.03)
+    difference = np.abs(table["xyzcal.mm"] - table["xyzobs.mm.value"])
+    table = flagged(table, (difference > [0.1, 0.1, 0.01]).any(axis=1))
+    return before, (experiments, table), make_report(experiments, table, before=before, title="a < b & c")
+
+
+def residuals(table):
+    difference = table["xyzcal.mm"] - table["xyzobs.mm.value"]
+    difference[:, 2] = (difference[:, 2] + np.pi) % (2 * np.pi) - np.pi
+    return difference * (UM, UM, MDEG)
+
+
+def test_overall_rmsds_are_those_of_the_reflections_used(compared):
+    before, (_, table), report = compared
+    used = table.flagged(Flag.USED_IN_REFINEMENT)
+    expected = np.sqrt((residuals(table)[used] ** 2).mean(axis=0))
+    assert report.data["rmsd"]["after"]["um"] == pytest.approx(expected, rel=1e-3)
+    assert report.data["rmsd"]["after"]["px"][:2] == pytest.approx(expected[:2] / 172.0, rel=1e-3)
+    assert report.data["rmsd"]["after"]["px"][2] == pytest.approx(expected[2] / 350.0, rel=1e-3)
+    # Before is judged on the same reflections.
+    earlier = np.sqrt((residuals(before[1])[used] ** 2).mean(axis=0))
+    assert report.data["rmsd"]["before"]["um"] == pytest.approx(earlier, rel=1e-3)
+    assert report.data["rmsd"]["before"]["n"] == used.sum()
+
+
+def test_every_panel_has_its_row_with_its_own_figures(compared):
+    _, (_, table), report = compared
+    used, values = table.flagged(Flag.USED_IN_REFINEMENT), residuals(table)
+    assert [row["panel"] for row in report.data["panels"]] == list(range(60))
+    for row in report.data["panels"]:
+        mine = table["panel"] == row["panel"]
+        assert row["used"] == (mine & used).sum()
+        assert row["rejected"] == (mine & ~used).sum()
+        if row["used"]:
+            assert row["mean"] == pytest.approx(values[mine & used].mean(axis=0), rel=1e-3, abs=1e-6)
+            assert row["rmsd"] == pytest.approx(np.sqrt((values[mine & used] ** 2).mean(axis=0)), rel=1e-3)
+    assert report.data["panels"][17]["note"] == "no reflections"
+    assert report.data["panels"][17]["rmsd"] == [None, None, None]
+    assert report.data["totals"]["panels_without"] == sum(r["used"] == 0 for r in report.data["panels"])
+
+
+def test_cells_add_up_and_lie_on_their_panels(compared):
+    _, _, report = compared
+    face = report.data["map"]
+    counts = next(layer for layer in face["layers"] if layer["key"] == "count")["after"]
+    by_panel = np.bincount(face["panel_of_cell"], counts, minlength=60)
+    assert by_panel.tolist() == [row["used"] for row in report.data["panels"]]
+    assert len(counts) == sum(p["grid"][0] * p["grid"][1] for p in face["panels"]) <= 1400
+    left, top, right, bottom = face["bounds"]
+    # The frame of a Pilatus 6M, in millimetres, as its images show it: panel 4 is at the upper right.
+    assert (right - left, bottom - top) == pytest.approx((2463 * 0.172, 2527 * 0.172), abs=0.5)
+    assert face["panels"][0]["matrix"][0][2] == pytest.approx(left, abs=0.5)
+    assert face["panels"][4]["matrix"][0][2] > face["panels"][0]["matrix"][0][2] + 300
+    assert face["panels"][55]["matrix"][1][2] > face["panels"][0]["matrix"][1][2] + 300
+
+
+def test_vectors_on_the_map_point_where_the_panel_is_wrong():
+    before, _ = stages(n=20_000)
+    report = make_report(*before)
+    values, panel = residuals(before[1]), before[1]["panel"]
+    mean = values[panel == 32].mean(axis=0)
+    cells = np.flatnonzero(np.array(report.data["map"]["panel_of_cell"]) == 32)
+    vectors = np.array([report.data["map"]["vectors"]["after"][k] for k in cells], dtype=float)
+    # fast is to the right and slow downwards in the image, hence also on the map.
+    assert np.nanmean(vectors, axis=0) == pytest.approx(mean[:2], abs=3.0)
+
+
+def test_displacements_are_those_made_beyond_a_common_motion(compared):
+    nominal = synthetic.detector("PILATUS 6M", 250.0)
+    moved = synthetic.displaced(nominal, np.random.default_rng(5))
+    centre = np.array([0.0, 0.0, -250.0])
+    R = rotation((0.2, 1.0, 0.4), 2e-3)
+    whole = moved.moved({(): (R, centre - R @ centre + np.array([0.3, -0.2, 1.5]))})
+    from smalti.steps.reporting.moved import compare
+
+    alone, together = compare(nominal, moved), compare(nominal, whole)
+    assert together.shift == pytest.approx(alone.shift, abs=1e-6)
+    assert together.turn == pytest.approx(alone.turn, abs=1e-8)
+    assert np.linalg.norm(together.whole_shift - alone.whole_shift) == pytest.approx(
+        UM * np.linalg.norm([0.3, -0.2, 1.5]), rel=0.05
+    )
+    assert np.abs(compare(nominal, nominal).shift).max() < 1e-9
+    assert compare(nominal, synthetic.detector("PILATUS 2M")) is None
+    data = compared[2].data
+    assert data["median_moved_um"] == pytest.approx(60.0, rel=0.4)
+
+
+def test_histograms_and_images_count_every_reflection_once(compared):
+    _, (_, table), report = compared
+    images = report.data["images"]
+    assert sum(images["used"]) == report.data["totals"]["used"]
+    assert sum(images["rejected"]) == report.data["totals"]["rejected"]
+    assert sum(images["unindexed"]) == 0
+    for histogram in report.data["histograms"]:
+        assert 0.99 * report.data["totals"]["used"] <= sum(histogram["used"]) <= report.data["totals"]["used"]
+    assert (
+        sum(report.data["angle"]["n"]) == sum(report.data["resolution"]["n"]) == report.data["totals"]["used"]
+    )
+    d = report.data["resolution"]["d"]
+    assert d == sorted(d, reverse=True)
+    assert 1.5 < d[-1] < d[0] < 30
+
+
+def test_the_verdict_before_and_after(compared):
+    before, _, report = compared
+    assert report.data["verdict"]["level"] == "good"
+    assert "dials.import reference_geometry" in report.text()
+    assert report.data["systematic"]["after"]["um"] < 3.0
+    first = make_report(*before, names=("a.expt", "a.refl"))
+    assert first.data["systematic"]["after"]["um"] == pytest.approx(50.0, rel=0.5)
+    assert first.data["verdict"]["level"] == "doubtful"
+    assert "smalti refine a.expt a.refl --level 1" in first.text()
+
+
+def test_a_wrong_distance_is_called_wrong():
+    before, _ = stages(n=300)
+    experiment = before[0][0]
+    wrong = replace(experiment, detector=experiment.detector.moved({(): (np.eye(3), np.array([0, 0, -8.0]))}))
+    report = make_report(Experiments((wrong,)), before[1].without("xyzcal.mm", "xyzcal.px"))
+    assert report.data["verdict"]["level"] == "bad"
+    assert "--level 0" in report.data["verdict"]["next"][0]["command"]
+    assert "predictions" in report.warnings[0]
+
+
+class Page(HTMLParser):
+    """Collects what a page would load, and checks that its elements are closed in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.loads, self.ids, self.tags = [], [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        found = dict(attributes)
+        self.ids += [found["id"]] if "id" in found else []
+        self.loads += [found[k] for k in ("src", "href", "action", "data") if k in found]
+        if tag not in ("meta", "rect", "path", "line", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in ("meta", "rect", "path", "line", "br"):
+            assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_asks_for_nothing(compared):
+    html = compared[2].html
+    page = Page()
+    page.feed(html)
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    assert all(target.startswith("#") for target in page.loads)
+    assert {target[1:] for target in page.loads} <= set(page.ids)
+    assert not re.search(r"\b[a-z]+:" + "//", html)
+    assert "@import" not in html
+    assert "default-src 'none'" in html
+    assert "a &lt; b &amp; c" in html
+    assert "a < b" not in html
+    assert page.ids.count("panel-59") == 1
+
+
+def test_the_page_is_readable_without_its_script(compared):
+    html = re.sub(r"<script.*?</script>", "", compared[2].html, flags=re.S)
+    assert compared[2].data["verdict"]["sentence"] in html
+    assert html.count('class="outline"') == 60
+    assert (
+        len(re.findall(r'<rect x="[^"]*" y="[^"]*" width="[^"]*" height="[^"]*" class="s[0-6]"/>', html))
+        > 100
+    )
+
+
+def test_numbers_of_the_script_are_those_of_the_report(compared):
+    report = compared[2]
+    block = re.search(r'<script type="application/json" id="data">(.*?)</script>', report.html, re.S)
+    data = json.loads(block.group(1))
+    assert data["panels"] == report.data["panels"]
+    assert data["map"] == report.data["map"]
+    json.dumps(report.data, allow_nan=False)
+
+
+@pytest.mark.parametrize("n", [300, 20_000])
+def test_the_size_does_not_follow_the_number_of_reflections(n):
+    before, after = stages(n=n)
+    report = make_report(*after, before=before)
+    assert len(report.html.encode()) < 700_000
+
+
+def test_many_experiments_are_summarised():
+    _, (experiments, table) = stages(n=20_000)
+    many = Experiments(tuple(replace(experiments[0], identifier=str(k)) for k in range(300)))
+    ids = np.arange(table.n_rows, dtype=np.int32) % 300
+    report = make_report(many, table.with_columns({"id": ids}))
+    assert len(report.data["experiments"]) <= 24
+    assert report.data["totals"]["experiments"] == 300
+    assert "Of 300 experiments" in report.html
+    assert len(report.html.encode()) < 700_000
+
+
+@pytest.mark.parametrize(("name", "modules", "panels"), [("PILATUS 2M", True, 24), ("PILATUS 2M", False, 1)])
+def test_other_detectors(name, modules, panels):
+    before, after = stages(name, n=1500, modules=modules)
+    report = make_report(*after, before=before)
+    assert len(report.data["panels"]) == panels
+    assert report.data["map"]["kind"] == "flat"
+
+
+def test_a_single_panel_can_be_compared_with_modules():
+    before, _ = stages("PILATUS 2M", n=1500, modules=False)
+    _, after = stages("PILATUS 2M", n=1500)
+    report = make_report(*after, before=before)
+    assert report.data["rmsd"]["before"] is not None
+    assert "before" not in report.data["map"]["vectors"]
+    assert any("number of panels" in warning for warning in report.warnings)
+
+
+def test_details_of_a_refinement_are_shown(compared):
+    _, (experiments, table), _ = compared
+    step = {"round": 1, "step": 0, "n": 7, "objective": 12.0}
+    parameter = {
+        "name": "Detector1Group33Dist",
+        "label": "p32 Dist",
+        "unit": "mm",
+        "value": 0.5,
+        "shift": 0.5,
+    }
+    shift = {"shift_fast_um": 42.0, "esd_fast_um": 1.5, "shift_slow_um": -7.0, "esd_slow_um": 1.25}
+    normal = {"normal_um": 3.0, "esd_normal_um": 9.0, "rotation_mrad": 0.5, "esd_rotation_mrad": 0.05}
+    tilt = {
+        "tilt_fast_mrad": 0.1,
+        "esd_tilt_fast_mrad": 0.2,
+        "tilt_slow_mrad": 0.3,
+        "esd_tilt_slow_mrad": 0.4,
+    }
+    details = {
+        "steps": [step | {"rmsd_x_mm": 0.1234, "rmsd_y_mm": 0.05, "rmsd_phi_deg": 0.034}],
+        "ended": "RMSD no longer decreasing",
+        "parameters": [parameter | {"esd": 0.0123, "prior_share": 0.25}],
+        "panels": [{"detector": 1, "panel": 32, "prior_share": 0.1} | shift | normal | tilt],
+        "verdict": {"reasons": ["Beam Mu2 is held by a weak prior."]},
+    }
+    report = make_report(experiments, table, details=details)
+    row = report.data["panels"][32]
+    assert row["displacement_um"] == [42.0, -7.0, 3.0]
+    assert row["turn_esd_mrad"] == [0.2, 0.4, 0.05]
+    assert report.data["steps"][0]["rmsd"] == [123.4, 50.0, 34.0]
+    for text in ("42.0 ± 1.5", "RMSD no longer decreasing", "p32 Dist", "0.0123", "Beam Mu2 is held"):
+        assert text in report.html
+    assert report.data["verdict"]["level"] == "bad"
+    assert report.data["sure"] == {"moved": 1, "of": 1}
+
+
+def test_history_is_told(compared):
+    _, (experiments, table), _ = compared
+    record = {"time": "2026-05-01T10:11:12.345+00:00", "program": "smalti", "version": "0.1"}
+    record |= {"command": "index", "argv": ["smalti", "index", "a b.expt"]}
+    report = make_report(experiments, table, history=[record])
+    assert report.data["history"] == [
+        {"when": "2026-05-01 10:11:12", "program": "smalti 0.1", "command": "smalti index 'a b.expt'"}
+    ]
+
+
+def test_what_cannot_be_reported_is_refused():
+    (experiments, table), _ = stages(n=300)
+    with pytest.raises(DataError, match="no reflection is indexed"):
+        make_report(experiments, table.without("miller_index"))
+    with pytest.raises(DataError, match="no reflection is indexed"):
+        make_report(experiments, table.with_columns({"id": np.full(table.n_rows, -1, dtype=np.int32)}))
+    with pytest.raises(DataError, match="do not belong together"):
+        make_report(experiments, table.with_columns({"id": np.full(table.n_rows, 3, dtype=np.int32)}))
+    with pytest.raises(DataError, match="do not belong together"):
+        make_report(experiments, table.with_columns({"panel": np.full(table.n_rows, 99, dtype=np.uint64)}))
+    with pytest.raises(DataError, match="no experiment"):
+        make_report(Experiments(), table)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("folder", "kind", "panels"),
+    [("i23_24_panels", "unrolled", 24), ("cspad_300", "flat", 64), ("narrow_wedges", "flat", 1),
+     ("centroid_indexed", "flat", 1), ("i04_weak", "flat", 1), ("four_sweeps_indexed", "flat", 1)],
+)  # fmt: skip
+def test_real_tables(data, folder, kind, panels):
+    from smalti.storage.experiments import read_experiments
+    from smalti.storage.reflections import read_reflections
+
+    place = data / "tables" / folder
+    report = make_report(read_experiments(place / "data.expt"), read_reflections(place / "data.refl"))
+    assert report.data["map"]["kind"] == kind
+    assert len(report.data["panels"]) == panels
+    assert len(report.html.encode()) < 1_000_000
+
+
+def test_a_browser_runs_the_page_without_complaint(compared, tmp_path):
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium here")
+    page = tmp_path / "report.html"
+    # The script ends by painting: the page notes any error, and the layer that the address asks for.
+    watch = "<script>window.onerror = m => document.documentElement.dataset.error = m;</script>"
+    page.write_text(compared[2].html.replace("<head>", "<head>" + watch, 1), encoding="utf-8")
+    done = subprocess.run(
+        [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile",
+         "--virtual-time-budget=2000", "--dump-dom", f"file://{page}#layer=count&when=before"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    if "<html" not in done.stdout:
+        pytest.skip(f"Chromium does not run here: {done.stderr[-200:]}")
+    assert "data-error" not in done.stdout[:2000]
+    assert "spots used" in re.search(r'id="what">([^<]*)', done.stdout).group(1)
+    assert 'data-set="when=before" aria-pressed="true"' in done.stdout
