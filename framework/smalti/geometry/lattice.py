@@ -17,10 +17,12 @@ __all__ = [
     "enumerate_sublattices",
     "fit_A",
     "finer_lattice",
+    "multiple",
     "niggli",
     "odd_fraction",
     "primitive",
     "residue_classes",
+    "same_lattice",
     "shortest_vectors",
 ]
 
@@ -172,3 +174,15 @@ def finer_lattice(h: Integers, basis: ArrayLike, n: int) -> Array:
     inverse = pow(int(h[k]), -1, n)
     axes[k] = ((h * inverse) % n) @ axes / n
     return np.asarray(shortest_vectors(axes)[0])
+
+
+def same_lattice(one: ArrayLike, other: ArrayLike, tolerance: float = 0.1) -> bool:
+    """Tell whether two primitive bases (rows a b c) span one lattice, within a fraction of a vector."""
+    return multiple(one, other, tolerance) == 1
+
+
+def multiple(one: ArrayLike, other: ArrayLike, tolerance: float = 0.1) -> int:
+    """How many cells of ``other`` make one of ``one``, if ``one`` spans a sublattice of it; else 0."""
+    change = np.asarray(one, dtype=float) @ np.linalg.inv(np.asarray(other, dtype=float))
+    near = np.rint(change)
+    return abs(round(float(np.linalg.det(near)))) if np.max(np.abs(change - near)) < tolerance else 0

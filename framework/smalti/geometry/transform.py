@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Wedges", "coherence", "refine_vectors", "wedge_numbers", "wedge_power"]
+__all__ = ["Wedges", "distinct", "lowest_resolution", "refine_vectors", "wedge_numbers", "wedge_power"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -155,7 +155,45 @@ def _ascent(gradient: Array, hessian: Array, reach: float) -> Array:
     return np.asarray(step * np.minimum(1.0, reach / np.maximum(length, 1e-300)))
 
 
-def coherence(vectors: ArrayLike, points: Array) -> Array:
-    """Mean of cos(2 pi v.r) over points (N, 3), for vectors (K, 3): 1 where all points obey v, (K,)."""
-    phase = TWO_PI * (np.atleast_2d(np.asarray(vectors, dtype=float)) @ np.asarray(points, dtype=float).T)
-    return np.asarray(np.cos(phase).mean(axis=1))
+def lowest_resolution(points: Array, wedge: Index, pairs: int) -> Index:
+    """Choose the rows of lowest resolution, equally many in each wedge, for about this many pairs."""
+    length = np.linalg.norm(points, axis=1)
+    order = np.lexsort((length, wedge))
+    starts = np.searchsorted(wedge[order], np.arange(wedge.max() + 1))
+    rank = np.arange(len(order)) - starts[wedge[order]]
+    counts = np.bincount(wedge)
+    limit = counts.max()
+    while limit > 2 and np.sum(np.minimum(counts, limit).astype(float) ** 2) / 2 > pairs:
+        limit = int(limit * 0.9)
+    return np.asarray(order[rank < limit])
+
+
+def distinct(vectors: Array, power: Array, shortest: float, tolerance: float = 0.02) -> tuple[Array, Array]:
+    """Drop vectors that are the same as a stronger one, or its opposite, or near the origin.
+
+    Parameters
+    ----------
+    vectors : (K, 3) Angstrom
+    power : (K,)
+    shortest : float
+        Least length, Angstrom.
+    tolerance : float
+        Largest difference of two that are the same, relative to their length (0.1 Angstrom more are allowed).
+
+    Returns
+    -------
+    vectors, power
+        Of those that remain, strongest first.
+    """
+    length = np.linalg.norm(vectors, axis=1)
+    kept: list[int] = []
+    for k in np.argsort(-power, kind="stable"):
+        if length[k] < shortest:
+            continue
+        others = vectors[kept]
+        apart = np.minimum(
+            np.linalg.norm(others - vectors[k], axis=1), np.linalg.norm(others + vectors[k], axis=1)
+        )
+        if np.all(apart > tolerance * length[k] + 0.1):
+            kept.append(int(k))
+    return vectors[kept], power[kept]

@@ -17,8 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from smalti.geometry.lattice import shortest_vectors
-from smalti.geometry.transform import Wedges, refine_vectors, wedge_numbers
+from smalti.geometry.lattice import same_lattice, shortest_vectors
+from smalti.geometry.transform import (
+    Wedges,
+    distinct,
+    lowest_resolution,
+    refine_vectors,
+    wedge_numbers,
+)
 from smalti.hookspecs import API, hookimpl
 from smalti.options import option
 from smalti.solution import Candidate, PointCloud
@@ -26,7 +32,6 @@ from smalti.solution import Candidate, PointCloud
 SMALTI_API = API
 
 Array = NDArray[np.float64]
-Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class WedgeFFT:
     wedge: float = option(
         12.0, "Widest wedge whose spots are compared with one another.", unit="deg", gt=0, le=90
     )
-    grid: int = option(256, "Points of the transform along each axis.", ge=64, le=512)
+    grid: int = option(256, "Most points of the transform along each axis.", ge=64, le=512)
     pairs: int = option(1_500_000, "About how many pairs of spots to use.", ge=1000)
     min_cell: float = option(3.0, "Shortest cell axis to look for.", unit="Angstrom", gt=0)
     min_power: float = option(0.15, "Least power of a vector, relative to the strongest.", gt=0, lt=1)
@@ -69,22 +74,11 @@ class WedgeFFT:
         # A reach of n/(4 R) in real space leaves room for max_cell and some interpolation.
         extent = 2.0 * float(np.linalg.norm(wedges.points, axis=1).max())
         R = min(self.grid / (4.4 * max_cell), extent)
-        histogram = difference_histogram(wedges, R, self.grid)
+        # Spots that end before the transform does need fewer points (an even number, for its symmetry).
+        n = min(self.grid, 2 * fft.next_fast_len(int(np.ceil(2.2 * max_cell * R)), real=True))
+        histogram = difference_histogram(wedges, R, n)
         power = fft.rfftn(histogram, workers=1).real
         return grid_maxima(power, 1.0 / (2.0 * R), self.min_cell, max_cell, 2 * self.vectors)[: self.vectors]
-
-
-def lowest_resolution(points: Array, wedge: Index, pairs: int) -> Index:
-    """Choose the rows of lowest resolution, equally many in each wedge, for about this many pairs."""
-    length = np.linalg.norm(points, axis=1)
-    order = np.lexsort((length, wedge))
-    starts = np.searchsorted(wedge[order], np.arange(wedge.max() + 1))
-    rank = np.arange(len(order)) - starts[wedge[order]]
-    counts = np.bincount(wedge)
-    limit = counts.max()
-    while limit > 2 and np.sum(np.minimum(counts, limit).astype(float) ** 2) / 2 > pairs:
-        limit = int(limit * 0.9)
-    return np.asarray(order[rank < limit])
 
 
 def difference_histogram(wedges: Wedges, R: float, n: int) -> NDArray[np.float32]:
@@ -92,22 +86,20 @@ def difference_histogram(wedges: Wedges, R: float, n: int) -> NDArray[np.float32
 
     Voxel 0 is the zero difference; the spacing is 2 R/n, wrapped around. Both signs are entered.
     """
-    flat = np.zeros(n**3, dtype=np.float32)
+    places, weights = [], []
     for start, count in zip(wedges.starts, wedges.counts, strict=True):
         points = wedges.points[start : start + count]
         for first in range(0, count - 1, 256):
             block = points[first : first + 256]
             difference = points[None, first + 1 :] - block[:, None]
-            later = np.arange(count - first - 1)[None, :] >= np.arange(len(block))[:, None]
-            d = difference[later]
-            square = np.einsum("ni,ni->n", d, d)
-            near = square < R * R
-            weight = np.exp(-2.0 * square[near] / (R * R))
-            voxel = np.rint(d[near] * (n / (2.0 * R))).astype(np.int64)
-            for sign in (1, -1):
-                i, j, k = ((sign * voxel) % n).T
-                flat += np.bincount((i * n + j) * n + k, weight, n**3).astype(np.float32)
-    return flat.reshape(n, n, n)
+            square = np.einsum("ijk,ijk->ij", difference, difference)
+            # column c of row r is the pair (first + r, first + 1 + c): each pair once
+            near = np.triu(np.ones(square.shape, dtype=bool)) & (square < R * R)
+            i, j, k = (np.rint(difference[near] * (n / (2.0 * R))).astype(np.int64)).T
+            places += [((sign * i) % n * n + (sign * j) % n) * n + (sign * k) % n for sign in (1, -1)]
+            weights += 2 * [np.exp(-2.0 * square[near] / (R * R))]
+    flat = np.bincount(np.concatenate(places), np.concatenate(weights), n**3)
+    return flat.astype(np.float32).reshape(n, n, n)
 
 
 def grid_maxima(
@@ -162,19 +154,6 @@ def _interpolated(power: NDArray[np.float32], rows: NDArray[np.int64]) -> Array:
     return place
 
 
-def distinct(vectors: Array, power: Array, shortest: float) -> tuple[Array, Array]:
-    """Drop vectors that climbed to the same maximum (or to the origin), strongest first."""
-    kept: list[int] = []
-    for k in np.argsort(-power, kind="stable"):
-        v = vectors[k]
-        if np.linalg.norm(v) < shortest:
-            continue
-        tolerance = 0.02 * np.linalg.norm(v) + 0.1
-        if all(min(np.linalg.norm(v - u), np.linalg.norm(v + u)) > tolerance for u in vectors[kept]):
-            kept.append(int(k))
-    return vectors[kept], power[kept]
-
-
 def lattices(vectors: Array, power: Array, count: int, tolerance: float = 0.12) -> list[Candidate]:
     """Propose bases: triples of vectors of which the others are integer combinations.
 
@@ -215,16 +194,10 @@ def _different(found: list[tuple[float, float, Array]], count: int) -> list[Cand
         if len(chosen) == count:
             break
         reduced, _ = shortest_vectors(basis)
-        if not any(_same_lattice(reduced, other) for other in bases):
+        if not any(same_lattice(reduced, other) for other in bases):
             bases.append(reduced)
             chosen.append(Candidate(np.asarray(np.linalg.inv(reduced)), explained))
     return chosen
-
-
-def _same_lattice(one: Array, other: Array) -> bool:
-    change = one @ np.linalg.inv(other)
-    near = np.rint(change)
-    return bool(np.max(np.abs(change - near)) < 0.1 and abs(round(float(np.linalg.det(near)))) == 1)
 
 
 @hookimpl

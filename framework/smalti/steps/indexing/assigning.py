@@ -71,17 +71,27 @@ def _duplicates(
 ) -> NDArray[np.bool_]:
     """Spots that fit worse than another with the same index nearby, (N,)."""
     rows = np.flatnonzero(indexed)
-    key = np.column_stack([groups[rows], h[rows]])
-    order = np.lexsort((angles[rows], key[:, 3], key[:, 2], key[:, 1], key[:, 0]))
+    if rows.size == 0:
+        return np.zeros(len(h), dtype=bool)
+    key = _packed(h[rows], groups[rows])
+    order = np.lexsort((angles[rows], key))
     rows, key = rows[order], key[order]
-    apart = np.any(key[1:] != key[:-1], axis=1) | (np.diff(angles[rows]) > np.pi / 4)
-    run = np.concatenate([[0], np.cumsum(apart)]) if rows.size else np.zeros(0, dtype=np.intp)
-    best = rows[np.lexsort((misfit[rows], run))]
-    first = np.unique(run[np.lexsort((misfit[rows], run))], return_index=True)[1]
+    apart = (key[1:] != key[:-1]) | (np.diff(angles[rows]) > np.pi / 4)
+    starts = np.concatenate([[0], np.flatnonzero(apart) + 1])
+    run = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(rows))))
     worse = np.zeros(len(h), dtype=bool)
-    worse[rows] = True
-    worse[best[first]] = False
+    worse[rows] = misfit[rows] > np.minimum.reduceat(misfit[rows], starts)[run]
     return worse
+
+
+def _packed(h: Array, groups: NDArray[np.intp]) -> NDArray[np.int64]:
+    """One number for each group and index: equal exactly where both are."""
+    whole = np.column_stack([groups, h]).astype(np.int64)
+    whole -= whole.min(axis=0)
+    packed = whole[:, 0]
+    for column, size in zip(whole[:, 1:].T, whole[:, 1:].max(axis=0) + 1, strict=True):
+        packed = packed * size + column
+    return packed
 
 
 def fit_growing(A: Array, points: Array, tolerance: float = 0.25, steps: int = 6) -> Array:

@@ -151,7 +151,7 @@ def macrocycles(
                 refinery.parameterisation,
                 refinery.minimiser,
                 refinery.rejector,
-                refine_options(count, options),
+                refine_options(count, number == options.cycles, options),
             )
         except DataError as error:
             warnings.append(f"Refinement ended at macrocycle {number}: {error.what} {error.why}".strip())
@@ -178,14 +178,17 @@ def resolution_steps(length: Array, cycles: int, least: int = 300) -> Array:
     return np.linspace(first, ordered[-1], cycles) if cycles > 1 else ordered[-1:]
 
 
-def refine_options(count: int, options: IndexOptions) -> RefineOptions:
-    """Free only what so many reflections can tell; the detector only if there are plenty."""
+def refine_options(count: int, last: bool, options: IndexOptions) -> RefineOptions:
+    """Free only what so many reflections can tell; the detector only if there are plenty.
+
+    Before the last cycle a quarter of the reflections does: the next cycle needs no more than indices.
+    """
     few = count < options.min_to_refine_detector
     return RefineOptions(
         fix_beam=("all",) if few else RefineOptions().fix_beam,
         fix_detector=("all",) if few else (),
         use_all=False,
-        reflections_per_degree=options.reflections_per_degree,
+        reflections_per_degree=max(1, options.reflections_per_degree // (1 if last else 4)),
         rounds=2,
     )
 

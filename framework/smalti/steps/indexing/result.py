@@ -115,9 +115,7 @@ def candidate_table(trials: Sequence[Trial], count: int = 8) -> str:
         (
             *(f"{value:.2f}" for value in trial.cell),
             f"{trial.volume:.0f}",
-            f"{100 * trial.indexed:.1f}",
-            f"{1e3 * trial.rmsd:.3f}",
-            f"{trial.score:.2f}",
+            *_figures(trial),
             _remark(trial),
         )
         for trial in trials[:count]
@@ -138,6 +136,12 @@ def candidate_table(trials: Sequence[Trial], count: int = 8) -> str:
     return table(
         heads, rows, title=f"Candidate lattices (reduced; {len(trials)} tried, lowest score is best):"
     )
+
+
+def _figures(trial: Trial) -> tuple[str, str, str]:
+    if not np.isfinite(trial.rmsd):
+        return "", "", ""
+    return f"{100 * trial.indexed:.1f}", f"{1e3 * trial.rmsd:.3f}", f"{trial.score:.2f}"
 
 
 def _remark(trial: Trial) -> str:

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import DataError
+from smalti.geometry.lattice import multiple
 from smalti.models import Experiment
+from smalti.models.frames import vector
 from smalti.progress import Progress
 from smalti.roles import Indexer
-from smalti.solution import PointCloud
+from smalti.solution import Candidate, PointCloud
 from smalti.steps.indexing.known import KnownLattice
-from smalti.steps.indexing.mapping import MappedSpots, map_spots
+from smalti.steps.indexing.mapping import MappedSpots, map_spots, rotation_models
 from smalti.steps.indexing.max_cell import estimate_max_cell
 from smalti.steps.indexing.options import IndexOptions
-from smalti.steps.indexing.trials import Trial, ranked, sample, try_candidate
+from smalti.steps.indexing.trials import Trial, ranked, sample, try_candidate, unneeded
 from smalti.tables import Reflections
 
 __all__ = ["find_lattice", "first_max_cell"]
 
 log = logging.getLogger(__name__)
 
+Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 LEAST_SPOTS = 15
@@ -83,37 +87,97 @@ def find_lattice(
             "Find spots with a lower threshold or --min-spot-size, or use more images.",
         )
     cloud = mapped.cloud(experiments, rows)
-    reach = first_max_cell(cloud, known, options)
     few = rows[sample(mapped.rlp[rows])]
     part = Reflections({name: spots[name][few] for name in ("xyzobs.px.value", "panel")})
-    part_mapped = map_spots(experiments, part, mapped.sweep[few])
-    trials: tuple[Trial, ...] = ()
+    trial = Attempt(experiments, part, map_spots(experiments, part, mapped.sweep[few]), known, options)
+    reach = first_max_cell(cloud, known, options)
     attempts = 1 if options.max_cell > 0 or known.cell else 3
-    for attempt in range(attempts):
-        max_cell = reach * 2.0**attempt
-        progress("searching for lattices", attempt, attempts)
-        candidates = indexer.candidates(cloud, max_cell, known.primitive_cell())
-        log.info("%s proposes %d lattices up to %.1f Angstrom", indexer.name, len(candidates), max_cell)
-        tried = tuple(
-            try_candidate(candidate, experiments, part, part_mapped, known, options)
-            for candidate in candidates
-        )
-        trials = ranked((*trials, *tried))
+    trials: tuple[Trial, ...] = ()
+    for number in range(attempts):
+        progress("searching for lattices", number, attempts)
+        max_cell = reach * 2.0**number
+        trials = ranked((*trials, *_tried(indexer, cloud, max_cell, trial)))
         if trials and not trials[0].refused and trials[0].indexed >= ENOUGH:
             break
     if not trials or trials[0].refused:
-        raise _nothing(trials, rows.size, max_cell, indexer.name, known)
+        turned = _reversed(experiments, part, mapped.sweep[few], trial, indexer, max_cell)
+        raise _nothing(trials, rows.size, max_cell, indexer.name, known, turned)
     return trials, max_cell
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """Everything with which candidates are tried."""
+
+    experiments: Sequence[Experiment]
+    spots: Reflections
+    mapped: MappedSpots
+    known: KnownLattice
+    options: IndexOptions
+
+    def __call__(self, candidate: Candidate) -> Trial:
+        """Try one candidate."""
+        return try_candidate(candidate, self.experiments, self.spots, self.mapped, self.known, self.options)
+
+
+def _tried(indexer: Indexer, cloud: PointCloud, max_cell: float, attempt: Attempt) -> list[Trial]:
+    """Try the candidates of an indexer, but for mere multiples of a lattice that already does."""
+    candidates = indexer.candidates(cloud, max_cell, attempt.known.primitive_cell())
+    log.info("%s proposes %d lattices up to %.1f Angstrom", indexer.name, len(candidates), max_cell)
+    trials: list[Trial] = []
+    good: list[Array] = []
+    for candidate in candidates:
+        basis = np.asarray(np.linalg.inv(candidate.A))
+        factor = next((f for f in (multiple(basis, other) for other in good) if f > 1), 0)
+        if factor:
+            trials.append(unneeded(candidate, factor))
+            continue
+        trial = attempt(candidate)
+        trials.append(trial)
+        if not trial.refused and trial.indexed >= ENOUGH and not trial.reductions:
+            good.append(basis)
+    return trials
+
+
+def _reversed(
+    experiments: Sequence[Experiment],
+    part: Reflections,
+    sweep: Index,
+    attempt: Attempt,
+    indexer: Indexer,
+    max_cell: float,
+) -> Trial | None:
+    """What a crystal turning the other way would make of the spots; None if that does not help either."""
+    turned = [
+        replace(item, goniometer=replace(goniometer, rotation_axis=vector(-goniometer.axis)))
+        for item, (goniometer, _) in ((item, rotation_models(item)) for item in experiments)
+    ]
+    mapped = map_spots(turned, part, sweep)
+    cloud = mapped.cloud(turned, np.arange(part.n_rows))
+    trials = ranked(_tried(indexer, cloud, max_cell, replace(attempt, experiments=turned, mapped=mapped)))
+    return trials[0] if trials and not trials[0].refused and trials[0].indexed >= ENOUGH else None
+
+
 def _nothing(
-    trials: Sequence[Trial], n_spots: int, max_cell: float, indexer: str, known: KnownLattice
+    trials: Sequence[Trial],
+    n_spots: int,
+    max_cell: float,
+    indexer: str,
+    known: KnownLattice,
+    turned: Trial | None,
 ) -> DataError:
+    if turned:
+        cell = " ".join(f"{value:.2f}" for value in turned.cell)
+        return DataError(
+            "No lattice was found, but one would be if the crystal turned the other way.",
+            f"With the axis reversed, the cell {cell} explains {100 * turned.indexed:.0f} % of the spots.",
+            "Import again with the rotation axis reversed (import.axis).",
+        )
     if not trials:
         return DataError(
             "No lattice was found.",
             f"{n_spots:,} spots show no three periodic directions up to {max_cell:.0f} Angstrom.",
-            "Check distance, wavelength and rotation axis, --set index.max_cell, or give the cell and use "
+            "Check distance, wavelength and rotation axis, --max-cell, or give the cell and use "
             "--indexer known-cell; ice rings and several crystals also look like this.",
         )
     best = max(trials, key=lambda trial: trial.indexed)

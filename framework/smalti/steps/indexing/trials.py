@@ -18,7 +18,7 @@ from smalti.steps.indexing.mapping import MappedSpots, map_spots
 from smalti.steps.indexing.options import IndexOptions
 from smalti.tables import Reflections
 
-__all__ = ["Reduction", "Trial", "primitive_lattice", "ranked", "sample", "try_candidate"]
+__all__ = ["Reduction", "Trial", "primitive_lattice", "ranked", "sample", "try_candidate", "unneeded"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -91,7 +91,7 @@ class Trial:
         return abs(float(np.linalg.det(self.basis)))
 
 
-def sample(points: Array, low: int = 3000, spread: int = 3000) -> Index:
+def sample(points: Array, low: int = 3000, spread: int = 2000) -> Index:
     """Choose rows to try candidates on: those of lowest resolution, and some from everywhere."""
     order = np.argsort(np.linalg.norm(points, axis=1), kind="stable")
     far = order[low:]
@@ -111,7 +111,7 @@ def try_candidate(
     basis, _ = niggli(np.linalg.inv(candidate.A))
     shifts: tuple[CentreShift, ...] = ()
     if options.search_beam:
-        low = np.argsort(np.linalg.norm(mapped.rlp, axis=1), kind="stable")[:1500]
+        low = np.argsort(np.linalg.norm(mapped.rlp, axis=1), kind="stable")[:800]
         shifts = centre_shifts(experiments, spots, mapped, basis, low, options.search_range)
         if any(np.any(shift.shift) for shift in shifts):
             mapped = map_spots(moved_detectors(experiments, shifts), spots, mapped.sweep)
@@ -122,6 +122,21 @@ def try_candidate(
     rmsd = float(np.sqrt(np.mean(np.sum(misfit**2, axis=1)))) if len(misfit) else np.inf
     trial = Trial(A, candidate.score, float(found.indexed.mean()), rmsd, shifts, reductions, least)
     return replace(trial, refused=_refusal(trial, int(found.indexed.sum()), known, options))
+
+
+def unneeded(candidate: Candidate, factor: int) -> Trial:
+    """Record a candidate that need not be tried: a multiple of a lattice that explains the spots."""
+    basis, _ = niggli(np.linalg.inv(candidate.A))
+    return Trial(
+        np.asarray(np.linalg.inv(basis)),
+        candidate.score,
+        0.0,
+        np.inf,
+        (),
+        (),
+        0.0,
+        refused=f"not needed: {factor} times a lattice that explains the spots",
+    )
 
 
 def primitive_lattice(
