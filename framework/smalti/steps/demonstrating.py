@@ -150,8 +150,9 @@ def compare_detectors(
     """Measure how far recovered and nominal panels are from the true ones.
 
     The best common rigid motion is taken away first: rotations of everything about the sample cannot be
-    seen at all, and where the detector as a whole stands is no matter of its metrology. No scale is taken
-    away: with the wavelength and the size of pixels known, it is determined.
+    seen at all, and where the detector as a whole stands is no matter of its metrology. It is the one that
+    fits best across the rays from the sample, where spots tell. No scale is taken away: with the
+    wavelength and the size of pixels known, it is determined.
 
     Parameters
     ----------
