@@ -2,14 +2,14 @@
 
 The definitions are those of DIALS [Winter et al. 2018, Acta Cryst. D74, 85; dials#752, dials#2790]; see
 the wrapper. The frame is walked once, row by row. Each column keeps the sums of the last 2 ky + 1 rows;
-a prefix sum along the row turns them into sums over boxes. All sums are integers modulo 2^32 of counts
-clipped so far that no box can overflow. A test in single precision, loose by more than its error, picks
+a prefix sum along the row turns them into sums over windows. These are integers modulo 2^32 of counts
+clipped so far that no window can overflow. A test in single precision, loose by more than its error, picks
 candidates, and only these are judged exactly: from the same sums, or, where a count was clipped, from
 64-bit sums over the counts themselves.
 """
 
 from libc.math cimport sqrt, sqrtf
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memchr
 
 ctypedef const int32_t[:, ::1] Counts
@@ -17,10 +17,11 @@ ctypedef const uint8_t[:, ::1] Mask
 
 # Counts of this size or more are no counts; below it every sum of squares fits 64 bits.
 cdef int32_t TOO_LARGE = 1 << 24
-# Bits of a pixel's kind.
+# Bits of a pixel's kind. A window holds fewer than 256 pixels, so that one 16-bit sum of kinds counts
+# the valid pixels in its low half and the clipped ones in its high half.
 cdef enum:
     VALID = 1
-    CLIPPED = 16
+    CLIPPED = 256
 # Bits of the map of pixels.
 cdef enum:
     FLAGGED = 1
@@ -81,89 +82,87 @@ cdef void look(
     window.column = column
 
 
-cdef void enter_row(
-    Counts counts, Mask mask, Py_ssize_t row, int32_t limit, int16_t[::1] value, uint8_t[::1] kind,
-    uint32_t[::1] n, uint32_t[::1] x, uint32_t[::1] y,
+cdef void take_in(
+    Counts counts, Mask mask, Py_ssize_t row, int32_t limit, int16_t[::1] value, uint16_t[::1] kind
 ) noexcept nogil:
-    """Put a row in the place of the oldest one, in the store of rows and in the sums of the columns.
-
-    The low half of ``n`` counts valid pixels, the high half clipped ones.
-    """
+    """Turn a row of counts into clipped counts, 0 where not valid, and the kind of each pixel."""
     cdef Py_ssize_t c
-    cdef int32_t count, clipped, old, new
-    cdef uint8_t was, ok, large
+    cdef int32_t count, clipped, ok
     for c in range(counts.shape[1]):
         count = counts[row, c]
         clipped = min(max(count, -limit), limit)
-        ok = (mask[row, c] != 0) & (count < TOO_LARGE) & (count > -TOO_LARGE)
-        large = clipped != count
-        new = clipped & -<int32_t>ok
-        old = value[c]
-        was = kind[c]
-        value[c] = <int16_t>new
-        kind[c] = ok | ((large & ok) << 4)
-        n[c] += (ok + (<uint32_t>(large & ok) << 16)) - ((was & 1) + (<uint32_t>(was >> 4) << 16))
-        x[c] += <uint32_t>(new - old)
-        y[c] += <uint32_t>(new * new - old * old)
+        ok = -<int32_t>((mask[row, c] != 0) & (count < TOO_LARGE) & (count > -TOO_LARGE))
+        value[c] = <int16_t>(clipped & ok)
+        kind[c] = <uint16_t>((VALID | (CLIPPED & -<int32_t>(clipped != count))) & ok)
 
 
-cdef void leave_row(
-    int16_t[::1] value, uint8_t[::1] kind, uint32_t[::1] n, uint32_t[::1] x, uint32_t[::1] y
-) noexcept nogil:
-    """Take the oldest row away where there is no new one."""
+cdef void count_on(const uint16_t[::1] new, const uint16_t[::1] old, uint16_t[::1] n) noexcept nogil:
+    """Replace the oldest row by a new one in the number of valid and of clipped pixels of each column."""
     cdef Py_ssize_t c
-    cdef int32_t old
-    for c in range(value.shape[0]):
-        old = value[c]
-        n[c] -= (kind[c] & 1) + (<uint32_t>(kind[c] >> 4) << 16)
-        x[c] -= <uint32_t>old
-        y[c] -= <uint32_t>(old * old)
-        value[c] = 0
-        kind[c] = 0
+    for c in range(new.shape[0]):
+        n[c] += new[c] - old[c]
+
+
+cdef void sum_on(
+    const int16_t[::1] new, const int16_t[::1] old, uint32_t[::1] x, uint32_t[::1] y
+) noexcept nogil:
+    """Replace the oldest row by a new one in the sums of each column."""
+    cdef Py_ssize_t c
+    cdef int32_t a, b
+    for c in range(new.shape[0]):
+        a = new[c]
+        b = old[c]
+        x[c] += <uint32_t>(a - b)
+        y[c] += <uint32_t>(a * a - b * b)
 
 
 cdef void add_up(
-    const uint32_t[:, ::1] columns, uint32_t[:, ::1] prefix
+    const uint16_t[::1] column_n, const uint32_t[:, ::1] columns, uint16_t[::1] n, uint32_t[:, ::1] prefix
 ) noexcept nogil:
-    """Prefix sums of the three column sums; differences of them are exact although they may wrap."""
+    """Prefix sums of the sums of columns; differences of them are exact although they may wrap."""
     cdef Py_ssize_t c
-    cdef uint32_t n = 0, x = 0, y = 0
-    for c in range(columns.shape[1]):
-        n += columns[0, c]
-        x += columns[1, c]
-        y += columns[2, c]
-        prefix[0, c + 1] = n
-        prefix[1, c + 1] = x
-        prefix[2, c + 1] = y
+    cdef uint16_t here = 0
+    cdef uint32_t x = 0, y = 0
+    for c in range(column_n.shape[0]):
+        here += column_n[c]
+        x += columns[0, c]
+        y += columns[1, c]
+        n[c + 1] = here
+        prefix[0, c + 1] = x
+        prefix[1, c + 1] = y
 
 
 cdef void pick(
-    const uint32_t[::1] n, const uint32_t[::1] x, const uint32_t[::1] y, Py_ssize_t width,
+    const uint16_t[::1] n, const uint32_t[::1] x, const uint32_t[::1] y, Py_ssize_t width,
     float gain, float sigma, uint8_t[::1] candidate,
 ) noexcept nogil:
-    """Mark every pixel that may be dispersed: n y - x^2 > G x (n - 1 + sigma sqrt(2 (n - 1)))."""
+    """Mark every pixel that may be dispersed: n y - x^2 > G x (n - 1 + sigma sqrt(2 (n - 1))).
+
+    The left side is in error by less than 4e-7 n y, the right side by less than 1e-6 of itself; the test
+    is loose by more than both.
+    """
     cdef Py_ssize_t c
-    cdef uint32_t both
-    cdef int32_t here, total, squares, excess
-    cdef float degrees
+    cdef uint16_t both
+    cdef float here, total, squares, degrees
     for c in range(candidate.shape[0]):
         both = n[c + width] - n[c]
-        here = both & 0xFFFF
-        total = <int32_t>(x[c + width] - x[c])
-        squares = <int32_t>(y[c + width] - y[c])
-        excess = here * squares - total * total
-        degrees = <float>(here - 1)
+        here = <float>(both & (CLIPPED - 1))
+        total = <float><int32_t>(x[c + width] - x[c])
+        squares = here * <float><int32_t>(y[c + width] - y[c])
+        degrees = here - 1.0
         candidate[c] = (
-            (<float>excess > gain * <float>total * (degrees + sigma * sqrtf(degrees + degrees)))
-            & (total >= 0)
-        ) | (both > 0xFFFF)
+            (squares * <float>(1.0 + 1e-6) - total * total
+             > gain * total * (degrees + sigma * sqrtf(degrees + degrees)))
+            & (total >= 0.0)
+        ) | (both >= CLIPPED)
 
 
 def scan(
     Counts counts, Mask mask, Py_ssize_t kx, Py_ssize_t ky, double gain, double sigma_background,
     double sigma_strong, Py_ssize_t min_local, double threshold, bint extended, int32_t limit,
-    int16_t[:, ::1] values, uint8_t[:, ::1] kinds, uint32_t[:, ::1] columns, uint32_t[:, ::1] prefix,
-    uint8_t[::1] candidate, const double[::1] needed, uint8_t[:, ::1] pixels, Py_ssize_t[::1] found,
+    int16_t[:, ::1] values, uint16_t[:, ::1] kinds, uint16_t[::1] column_n, uint32_t[:, ::1] columns,
+    uint16_t[::1] prefix_n, uint32_t[:, ::1] prefix, uint8_t[::1] candidate, const double[::1] needed,
+    uint8_t[:, ::1] pixels, Py_ssize_t[::1] found,
 ):
     """Find dispersed pixels (extended) or strong pixels (not extended); gives how many.
 
@@ -171,29 +170,31 @@ def scan(
     start at zero; ``needed`` holds G (n - 1 + sigma sqrt(2 (n - 1))) for each n.
     """
     cdef Py_ssize_t n_slow = counts.shape[0], n_fast = counts.shape[1]
-    cdef Py_ssize_t rows = 2 * ky + 1, width = 2 * kx + 1
-    cdef Py_ssize_t entering, row, c, slot, n_found = 0
+    # One row more than the window has: the one that enters must not overwrite the one that leaves.
+    cdef Py_ssize_t rows = 2 * ky + 2, width = 2 * kx + 1
+    cdef Py_ssize_t entering, row, new, old, c, n_found = 0
     cdef float loose = <float>(gain * (1.0 - 1e-5))
     cdef float sigma = <float>sigma_background
     cdef Window window = Window(kx, ky, -1, -1, Sums(0, 0, 0))
     cdef Sums sums
-    cdef uint32_t both
+    cdef uint16_t both
     cdef const void* hit
     with nogil:
         for entering in range(n_slow + ky):
-            slot = entering % rows
+            new = entering % rows
+            old = (entering + 1) % rows
             if entering < n_slow:
-                enter_row(counts, mask, entering, limit, values[slot], kinds[slot],
-                          columns[0, kx:kx + n_fast],
-                          columns[1, kx:kx + n_fast], columns[2, kx:kx + n_fast])
+                take_in(counts, mask, entering, limit, values[new], kinds[new])
             else:
-                leave_row(values[slot], kinds[slot], columns[0, kx:kx + n_fast],
-                          columns[1, kx:kx + n_fast], columns[2, kx:kx + n_fast])
+                values[new, :] = 0
+                kinds[new, :] = 0
+            count_on(kinds[new], kinds[old], column_n[kx:kx + n_fast])
+            sum_on(values[new], values[old], columns[0, kx:kx + n_fast], columns[1, kx:kx + n_fast])
             row = entering - ky
             if row < 0:
                 continue
-            add_up(columns, prefix)
-            pick(prefix[0], prefix[1], prefix[2], width, loose, sigma, candidate)
+            add_up(column_n, columns, prefix_n, prefix)
+            pick(prefix_n, prefix[0], prefix[1], width, loose, sigma, candidate)
             c = 0
             while c < n_fast:
                 hit = memchr(&candidate[c], 1, n_fast - c)
@@ -201,14 +202,14 @@ def scan(
                     break
                 c = <const uint8_t*>hit - &candidate[0]
                 if kinds[row % rows, c] & VALID:
-                    both = prefix[0, c + width] - prefix[0, c]
-                    if both > 0xFFFF:
+                    both = prefix_n[c + width] - prefix_n[c]
+                    if both >= CLIPPED:
                         look(&window, counts, mask, pixels, 0, row, c)
                         sums = window.sums
                     else:
                         sums.n = both
-                        sums.x = <int32_t>(prefix[1, c + width] - prefix[1, c])
-                        sums.y = <int32_t>(prefix[2, c + width] - prefix[2, c])
+                        sums.x = <int32_t>(prefix[0, c + width] - prefix[0, c])
+                        sums.y = <int32_t>(prefix[1, c + width] - prefix[1, c])
                     if dispersed(&sums, min_local, needed) and (
                         extended or bright(&sums, counts[row, c], gain, sigma_strong, threshold)
                     ):

@@ -12,6 +12,7 @@ rounding is that of the right-hand sides, in double precision.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -134,7 +135,7 @@ def _scan(
 ) -> tuple[NDArray[np.intp], int, NDArray[np.uint8]]:
     counts, mask, kx, ky = frame
     n_slow, n_fast = counts.shape
-    rows, area = 2 * ky + 1, (2 * kx + 1) * (2 * ky + 1)
+    rows, area = 2 * ky + 2, (2 * kx + 1) * (2 * ky + 1)
     n = np.arange(area + 1.0)
     degrees = np.maximum(n - 1.0, 0.0)
     # Pages of these that nobody writes to are never given out by the system: both are sparse.
@@ -151,11 +152,13 @@ def _scan(
         min_local if min_local > 0 else area,
         global_threshold,
         extended,
-        46340 // area,  # area^2 limit^2 < 2^31: no sum over a window of clipped counts overflows
+        math.isqrt((2**31 - 1) // area),  # no sum of squares over a window of clipped counts overflows
         np.zeros((rows, n_fast), dtype=np.int16),
-        np.zeros((rows, n_fast), dtype=np.uint8),
-        np.zeros((3, n_fast + 2 * kx), dtype=np.uint32),
-        np.zeros((3, n_fast + 2 * kx + 1), dtype=np.uint32),
+        np.zeros((rows, n_fast), dtype=np.uint16),
+        np.zeros(n_fast + 2 * kx, dtype=np.uint16),
+        np.zeros((2, n_fast + 2 * kx), dtype=np.uint32),
+        np.zeros(n_fast + 2 * kx + 1, dtype=np.uint16),
+        np.zeros((2, n_fast + 2 * kx + 1), dtype=np.uint32),
         np.zeros(n_fast, dtype=np.uint8),
         gain * (degrees + sigma_background * np.sqrt(2.0 * degrees)),
         pixels,

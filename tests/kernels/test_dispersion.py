@@ -126,3 +126,25 @@ def test_wrong_arguments_are_errors(find) -> None:
     for kernel_size in ((0, 3), (7, 7)):
         with pytest.raises(ValueError, match="kernel_size"):
             find(counts, mask, kernel_size=kernel_size)
+
+
+def test_the_threshold_is_exact() -> None:
+    """With nine pixels G (n - 1 + 6 sqrt(2 (n - 1))) is 32: windows with 9 y - x^2 = 32 x are on the edge."""
+    on_edge = np.array([[1, 0, 0], [0, 6, 2], [0, 0, 0]], dtype=np.int32)  # x = 9, y = 41
+    above = np.array([[0, 0, 0], [0, 6, 3], [0, 0, 0]], dtype=np.int32)  # x = 9, y = 45
+    mask = np.ones((3, 3), dtype=bool)
+    for scale in (1, 1000, 100_000):
+        # Scaling counts and gain alike keeps a window on the edge, beyond any clipping too.
+        options = {"kernel_size": (1, 1), "sigma_strong": 0.0, "gain": float(scale)}
+        assert 4 not in dispersion(on_edge * scale, mask, **options)
+        assert 4 in dispersion(above * scale, mask, **options)
+
+
+def test_windows_beyond_any_clipping(rng: np.random.Generator) -> None:
+    """A bright background, all of it above what the quick sums can hold."""
+    counts = rng.normal(200_000.0, 450.0, (25, 40)).round().astype(np.int32)
+    counts[10:14, 20:25] += 40_000
+    mask = rng.random(counts.shape) > 0.03
+    expected = oracle.dispersion_extended(counts, mask)
+    assert 10 < expected.size < 60
+    np.testing.assert_array_equal(dispersion_extended(counts, mask), expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -62,16 +63,23 @@ def valid(counts: NDArray[Any], mask: Mask, experiment: Experiment) -> Mask:
     experiment : Experiment
     """
     panels = experiment.detector.panels
-    low, high = panels[0].trusted_range
-    if all(panel.trusted_range == (low, high) for panel in panels):
+    low, high = _limits(counts, panels[0].trusted_range)
+    if all(panel.trusted_range == panels[0].trusted_range for panel in panels):
         return np.asarray(mask & (counts >= low) & (counts <= high))
     good = np.zeros_like(mask)
     for panel in panels:
         (x, y), (width, height) = panel.window, panel.image_size
         part = np.s_[y : y + height, x : x + width]
-        low, high = panel.trusted_range
+        low, high = _limits(counts, panel.trusted_range)
         good[part] = mask[part] & (counts[part] >= low) & (counts[part] <= high)
     return good
+
+
+def _limits(counts: NDArray[Any], trusted: tuple[float, float]) -> tuple[float, float]:
+    """Give whole limits for whole counts: comparing with a float would convert the whole frame first."""
+    if counts.dtype.kind not in "iu" or not all(map(math.isfinite, trusted)):
+        return trusted
+    return math.ceil(trusted[0]), math.floor(trusted[1])
 
 
 def _fitting(mask: Mask, frame: Mask, name: str) -> Mask:

@@ -138,7 +138,7 @@ def _refuse(result: FrameResult, diary: _Diary, options: FindOptions) -> None:
     raise kind(
         f"Spots cannot be found on {name}.",
         result.problem[0].upper() + result.problem[1:],
-        "Mend it or leave it out; find_spots.on_bad_image=skip goes on without such images.",
+        "Mend it or leave it out; find-spots.on_bad_image=skip goes on without such images.",
     )
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from smalti.errors import SmaltiError
 from smalti.models import Detector, Experiment
 from smalti.roles import Series, SpotFinder
-from smalti.steps import masking
 from smalti.steps.finding.pixels import Pixels
+from smalti.steps.masking import valid
 from smalti_ext.components import surroundings
 
 __all__ = ["FrameResult", "FrameTask", "find_in_frame", "panel_map"]
@@ -84,7 +84,7 @@ def find_in_frame(task: FrameTask) -> FrameResult:
         fast_slow = " x ".join(str(n) for n in reversed(raw.shape))
         expected = " x ".join(str(n) for n in reversed(task.static.shape))
         return FrameResult(task, Pixels.none(), f"it has {fast_slow} pixels where {expected} are expected.")
-    usable = masking.valid(raw, task.static, task.experiment)
+    usable = valid(raw, task.static, task.experiment)
     counts = as_int32(raw)
     strong = task.finder.find(counts, usable)
     n_usable = int(np.count_nonzero(usable))

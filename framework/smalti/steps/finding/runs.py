@@ -9,9 +9,10 @@ from pathlib import Path
 from smalti.errors import InputError
 from smalti.models import Detector, Experiment, Experiments, ImageSet
 from smalti.roles import Reader, SpotFinder
-from smalti.steps import importing, masking
 from smalti.steps.finding.frames import FrameTask, panel_map
 from smalti.steps.finding.options import FindOptions
+from smalti.steps.importing import open_series
+from smalti.steps.masking import frame_mask
 
 __all__ = ["Run", "n_frames", "runs_of", "tasks_of"]
 
@@ -71,8 +72,8 @@ def tasks_of(
     """Give the work of a run frame by frame; images are opened only when their turn comes."""
     panels = None
     for number, experiment, images in run.members:
-        series = importing.open_series(images, readers, experiment.scan)
-        static = masking.frame_mask(experiment, series)
+        series = open_series(images, readers, experiment.scan)
+        static = frame_mask(experiment, series)
         if panels is None or panels.shape != static.shape:
             panels = panel_map(run.detector, static.shape)
         start = experiment.scan.array_range[0] if experiment.scan else 0
