@@ -130,8 +130,9 @@ def macrocycles(
     """
     items, cycles, warnings = list(experiments), [], []
     length = np.linalg.norm(mapped.rlp, axis=1)
-    for number, limit in enumerate(resolution_steps(length[usable], options.cycles), start=1):
-        progress("refining", number - 1, options.cycles)
+    limits = resolution_steps(length[usable], options.cycles)
+    for number, limit in enumerate(limits, start=1):
+        progress("refining", number - 1, len(limits))
         found, entering = assign_all(items, crystal.A, mapped, options.tolerance)
         outside = np.ones(len(length), dtype=bool)
         outside[usable] = length[usable] > limit
@@ -151,7 +152,7 @@ def macrocycles(
                 refinery.parameterisation,
                 refinery.minimiser,
                 refinery.rejector,
-                refine_options(count, number == options.cycles, options),
+                refine_options(count, number == len(limits), options),
             )
         except DataError as error:
             warnings.append(f"Refinement ended at macrocycle {number}: {error.what} {error.why}".strip())
@@ -175,7 +176,9 @@ def resolution_steps(length: Array, cycles: int, least: int = 300) -> Array:
         return np.zeros(0)
     ordered = np.sort(length)
     first = max(0.4 * ordered[-1], ordered[min(least, length.size) - 1])
-    return np.linspace(first, ordered[-1], cycles) if cycles > 1 else ordered[-1:]
+    # With few spots there is nothing to grow: one cycle to find indices again, one to end with.
+    count = cycles if first < 0.95 * ordered[-1] else min(cycles, 2)
+    return np.linspace(first, ordered[-1], count) if count > 1 else ordered[-1:]
 
 
 def refine_options(count: int, last: bool, options: IndexOptions) -> RefineOptions:

@@ -100,9 +100,12 @@ def index(
 
 
 def _usable(mapped: MappedSpots, options: IndexOptions) -> Index:
-    """Rows of the spots that indexing looks at: finite, and within the resolution asked for."""
+    """Rows of the spots that indexing looks at: measured, and within the resolution asked for.
+
+    Tables of integrated reflections hold rows that were only predicted; their variance is not positive.
+    """
     length = np.linalg.norm(mapped.rlp, axis=1)
-    good = np.isfinite(length) & (length > 0.0)
+    good = np.isfinite(length) & (length > 0.0) & np.all(mapped.variance > 0.0, axis=1)
     if options.d_min > 0.0:
         good &= length <= 1.0 / options.d_min
     return np.flatnonzero(good)
