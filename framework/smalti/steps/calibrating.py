@@ -98,10 +98,8 @@ class Calibration:
 
     def _what(self) -> str:
         last = self.refined[-1][1]
-        cells = [
-            f"  {row['space_group']}  " + "  ".join(f"{x:.3f}" for x in row["cell"])
-            for row in last["crystals"]
-        ]
+        group = self.indexed["space_group"]
+        cells = [f"  {group}  " + "  ".join(f"{x:.3f}" for x in row["cell"]) for row in last["crystals"]]
         spots = self.found["spots"]
         lines = [
             f"{plural(self.imported['images'], 'image')}, {plural(spots, 'spot')}, "
@@ -140,14 +138,16 @@ class Calibration:
         return table(columns, body, title=title)
 
     def _belief(self) -> str:
+        level = "bad" if self.doubts else self.report["verdict"]["level"]
         lines = [
-            "Believable: "
-            + ("no." if self.doubts else "yes.")
-            + " "
-            + str(self.report["verdict"]["sentence"])
+            f"Believable: {_BELIEF[level]}",
+            f"  {self.report['verdict']['sentence']}",
+            *(
+                f"  - {reason}"
+                for reason in dict.fromkeys((*self.doubts, *self.report["verdict"]["reasons"]))
+            ),
         ]
-        reasons = dict.fromkeys((*self.doubts, *self.report["verdict"]["reasons"]))
-        return "\n".join([*lines, *(f"  - {reason}" for reason in reasons)])
+        return "\n".join(lines)
 
     def _hand_on(self) -> str:
         if self.doubts:
@@ -158,6 +158,9 @@ class Calibration:
             f"Look at: {self.page}"
         )
 
+
+_BELIEF = {"good": "yes.", "doubtful": "yes, with reservations.", "bad": "no."}
+"""The verdict of the report, in a word."""
 
 _SHOWN = (
     ("shift_fast_um", "esd_fast_um", 1),

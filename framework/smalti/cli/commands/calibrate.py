@@ -62,12 +62,18 @@ def calibrate(request: Request) -> tuple[Calibration, tuple[Path, ...]]:
         report.result,
         outputs[0],
         outputs[2],
-        steps.last.doubts,
+        (*steps.last.doubts, *_bad(report.result)),
         tuple(dict.fromkeys(steps.warnings)),
         tuple(steps.skipped),
     )
     write_json(folder / "calibration.json", calibration.summary())
     return calibration, (*outputs, folder / "calibration.json")
+
+
+def _bad(report: Mapping[str, Any]) -> tuple[str, ...]:
+    """Why the report condemns the result; nothing when it does not."""
+    verdict = report["verdict"]
+    return tuple(verdict["reasons"]) if verdict["level"] == "bad" else ()
 
 
 def _refine(steps: _Steps, folder: Path) -> tuple[list[tuple[str, Mapping[str, Any]]], list[str]]:
