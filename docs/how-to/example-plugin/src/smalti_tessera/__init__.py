@@ -1,0 +1,1 @@
+"""Three plugins for smalti: a reader, a minimiser, an outlier rejector."""
