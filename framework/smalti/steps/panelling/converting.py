@@ -106,7 +106,10 @@ def _complaints(division: Division, fine: bool) -> list[str]:
         )
     if len(division.coarse) == len(division.fine):
         count = plural(len(division.fine), "panel")
-        why = "no module layout is known for it" if fine else "there is nothing to join"
+        why = "there is nothing to join"
+        if fine:
+            alone = len(division.coarse) == 1
+            why = "no module layout is known for it" if alone else "none of them divides further"
         notes.append(f"the detector of {count} stays as it is: {why}")
     return notes
 
@@ -129,9 +132,9 @@ def _moved(experiments: Experiments, divisions: dict[int, Division], fine: bool)
 def _move(
     experiments: Experiments, reflections: Reflections, divisions: dict[int, Division], fine: bool
 ) -> tuple[Reflections, list[str]]:
-    reflections.require("panel", "xyzobs.px.value")
+    reflections.require("panel", "xyzobs.px.value" if "xyzobs.mm.value" not in reflections else "panel")
     owner = _detectors_of_rows(experiments, reflections)
-    in_gaps = 0
+    in_gaps, changed = 0, False
     for number, detector in enumerate(experiments.unique("detector")):
         division = divisions[id(detector)]
         rows = np.flatnonzero(owner == number)
@@ -145,14 +148,14 @@ def _move(
                 "Give the .expt and .refl files that were written together.",
             )
         reflections, gaps = move_rows(reflections, rows, division, fine)
-        in_gaps += gaps
+        in_gaps, changed = in_gaps + gaps, True
     notes = []
     if in_gaps:
         notes.append(
             f"{plural(in_gaps, 'reflection')} lay in gaps between modules and went to the nearest module"
         )
     boxes = [name for name, column in reflections.opaque.items() if "shoebox" in column.type_name.lower()]
-    if boxes:
+    if boxes and changed:
         # Pixels of a shoebox know their panel and would contradict the table.
         notes.append(f"the column {', '.join(boxes)} was left out: its pixels are numbered by the old panels")
         reflections = reflections.without(*boxes)

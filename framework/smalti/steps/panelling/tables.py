@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,13 +22,13 @@ def move_rows(table: Reflections, rows: Index, division: Division, fine: bool) -
     """Give a table with some rows put on the fine (or coarse) panels of a division.
 
     Pixels and bounding boxes shift with the panels; observed millimetres are worked out anew from the
-    pixels, with parallax; predictions keep their ray. A spot whose centroid lies in a gap goes to the
-    nearest module.
+    pixels, with parallax; predictions (and observed millimetres without pixels) keep their ray. A spot
+    whose centroid lies in a gap goes to the nearest module.
 
     Parameters
     ----------
     table : Reflections
-        With ``panel`` and ``xyzobs.px.value``.
+        With ``panel`` and ``xyzobs.px.value`` or ``xyzobs.mm.value``.
     rows : (M,) intp
         The rows that belong to this detector.
     division : Division
@@ -40,33 +42,55 @@ def move_rows(table: Reflections, rows: Index, division: Division, fine: bool) -
     """
     columns = {name: np.array(table[name]) for name in _MOVED if name in table}
     panel = columns["panel"][rows].astype(np.intp)
-    px = columns["xyzobs.px.value"][rows, :2]
-    n_gap = 0
-    if fine:
-        old, new = division.coarse, division.fine
-        moved, distance = _nearest(px, panel, division)
-        shift, n_gap = -division.offset[moved], int((distance > 1.0).sum())
+    old, new = (division.coarse, division.fine) if fine else (division.fine, division.coarse)
+    before, after = PanelArrays.of(old), PanelArrays.of(new)
+    measured = "xyzobs.px.value" in columns
+    if measured:
+        px = columns["xyzobs.px.value"][rows, :2]
     else:
-        old, new = division.fine, division.coarse
-        moved, shift = division.parent[panel], division.offset[panel]
+        px = to_px(columns["xyzobs.mm.value"][rows, :2], panel, before)
+    moved, shift, n_gap = _destination(px, panel, division, fine)
     columns["panel"][rows] = moved.astype(np.uint64)
-    columns["xyzobs.px.value"][rows, :2] = px + shift
-    arrays = PanelArrays.of(new)
-    if "xyzobs.mm.value" in columns:
-        columns["xyzobs.mm.value"][rows, :2] = to_mm(px + shift, moved, arrays)
+    if measured:
+        columns["xyzobs.px.value"][rows, :2] = px + shift
+        if "xyzobs.mm.value" in columns:
+            columns["xyzobs.mm.value"][rows, :2] = to_mm(px + shift, moved, after)
+    else:
+        ray = laboratory(columns["xyzobs.mm.value"][rows, :2], panel, before)
+        columns["xyzobs.mm.value"][rows, :2] = intersect(ray, moved, after)[0]
     if "bbox" in columns:
         columns["bbox"][rows] = _boxes(columns["bbox"][rows], shift, moved, new)
+    _move_predictions(columns, rows, panel, moved, shift, before, after)
+    return table.with_columns(columns), n_gap
+
+
+def _destination(px: Array, panel: Index, division: Division, fine: bool) -> tuple[Index, Array, int]:
+    """Panel after the move, what to add to pixels (M, 2), and how many were in gaps."""
+    if not fine:
+        return division.parent[panel], division.offset[panel], 0
+    moved, distance = _nearest(px, panel, division)
+    return moved, -division.offset[moved], int((distance > 1.0).sum())
+
+
+def _move_predictions(
+    columns: dict[str, NDArray[Any]],
+    rows: Index,
+    panel: Index,
+    moved: Index,
+    shift: Array,
+    before: PanelArrays,
+    after: PanelArrays,
+) -> None:
+    """Move predictions, in place; a row without one holds zeros and keeps them."""
     if "xyzcal.mm" in columns:
-        # A row without a prediction holds zeros; it stays so.
         has = np.any(columns["xyzcal.mm"][rows] != 0.0, axis=1)
-        ray = laboratory(columns["xyzcal.mm"][rows][has, :2], panel[has], PanelArrays.of(old))
-        xy, _ = intersect(ray, moved[has], arrays)
+        ray = laboratory(columns["xyzcal.mm"][rows][has, :2], panel[has], before)
+        xy, _ = intersect(ray, moved[has], after)
         columns["xyzcal.mm"][rows[has], :2] = xy
         if "xyzcal.px" in columns:
-            columns["xyzcal.px"][rows[has], :2] = to_px(xy, moved[has], arrays)
+            columns["xyzcal.px"][rows[has], :2] = to_px(xy, moved[has], after)
     elif "xyzcal.px" in columns:
         columns["xyzcal.px"][rows, :2] += shift
-    return table.with_columns(columns), n_gap
 
 
 _MOVED = ("panel", "xyzobs.px.value", "xyzobs.mm.value", "xyzcal.mm", "xyzcal.px", "bbox")
