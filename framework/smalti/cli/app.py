@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -101,6 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv : sequence of str, optional
         The words after ``smalti``; those of the process by default.
     """
+    _let_termination_interrupt()
     words = _normalised(sys.argv[1:] if argv is None else argv)
     try:
         status = make_app().main(args=words, prog_name="smalti", standalone_mode=False, obj=tuple(words))
@@ -115,6 +118,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = None
         return 0
     return int(status or 0)
+
+
+def _let_termination_interrupt() -> None:
+    """Take SIGTERM, which batch systems send at the end of the time, as Ctrl-C: outputs are cleaned up."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _tell(error: SmaltiError, words: Sequence[str]) -> int:

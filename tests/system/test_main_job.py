@@ -1,0 +1,229 @@
+"""The main job on simulated images: every step, the whole, resumed and compared with the truth."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smalti.steps.demonstrating import compare_detectors
+from smalti.storage import read_experiments, read_history, read_reflections
+from smalti.tables import Flag
+
+FILES = (
+    "imported.expt", "strong.refl", "indexed.expt", "indexed.refl", "refined_0.expt", "refined_0.refl",
+    "refined_1.expt", "refined_1.refl", "report.html", "report.json", "calibration.json", "calibrate.log",
+)  # fmt: skip
+
+
+def test_the_panels_are_found(images, calibrated):
+    truth = read_experiments(images / "truth.expt")[0].detector
+    nominal, found = (
+        read_experiments(calibrated / f"{name}.expt")[0].detector for name in ("imported", "refined_1")
+    )
+    table = read_reflections(calibrated / "refined_1.refl")
+    used = table["panel"][table.flagged(Flag.USED_IN_REFINEMENT)].astype(int)
+    comparison = compare_detectors(truth, found, nominal, np.bincount(used, minlength=len(truth)))
+    assert comparison.ratio < 0.1
+
+
+def test_the_screen_says_what_moved_and_what_to_hand_on(calibrated):
+    screen = (calibrated / "screen.txt").read_text()
+    assert len(screen.splitlines()) < 45
+    assert "10 of 10 panels moved" in screen
+    assert re.search(r"Believable: (yes|no)", screen)
+    assert "P 43 21 2" in screen
+    assert f"Hand on: {calibrated / 'refined_1.expt'}" in screen
+    assert str(calibrated / "report.html") in screen
+    for name in FILES:
+        assert (calibrated / name).is_file(), name
+
+
+def test_step_by_step_gives_the_same(smalti, images, calibrated):
+    """The steps of calibrate are the commands: bit for bit, but for identifiers and times."""
+    steps = (
+        ("import", str(images / "small_*.cbf"), "-o", "imported.expt"),
+        ("find-spots", "imported.expt", "-o", "strong.refl"),
+        ("index", "strong.refl", "imported.expt", "--space-group", "P43212", "-o", "indexed"),
+        ("refine", "indexed.expt", "indexed.refl", "--level", "0", "-o", "refined_0"),
+        ("refine", "refined_0.refl", "refined_0.expt", "detector.level=1", "-o", "refined_1"),
+    )
+    for step in steps:
+        result = smalti(*step)
+        assert result.status == 0, result.err
+    mine, theirs = (read_experiments(Path(folder) / "refined_1.expt")[0] for folder in (".", calibrated))
+    np.testing.assert_array_equal(mine.detector.stacked(), theirs.detector.stacked())
+    assert mine.crystal == theirs.crystal
+
+
+def test_every_output_carries_its_history(calibrated):
+    commands = [record["command"] for record in read_history(calibrated / "refined_1.refl")]
+    assert commands == ["import", "find-spots", "index", "refine", "refine"]
+    last = read_history(calibrated / "refined_1.expt")[-1]
+    assert last["changed"] == {"hierarchical": {"level": "1"}}
+    assert last["argv"][:2] == ["smalti", "refine"]
+    assert {Path(item["path"]).name for item in last["inputs"]} == {"refined_0.expt", "refined_0.refl"}
+    assert all(len(item["sha256"]) == 64 for item in last["inputs"])
+
+
+def test_history_is_told(smalti, calibrated):
+    result = smalti("history", calibrated / "refined_1.expt")
+    assert result.status == 0
+    assert result.out.count("smalti refine ") >= 2
+    told = json.loads(smalti("history", calibrated / "refined_1.json", "--json").out)
+    (records,) = told["result"]["files"].values()
+    assert [record["command"] for record in records][0] == "import"
+
+
+def test_resuming_runs_only_what_changed(smalti, images, calibrated, tmp_path):
+    shutil.copytree(calibrated, tmp_path / "c")
+    # The journal names the outputs by path: the copy is a new place, where nothing counts as finished.
+    call = ("calibrate", images / "small_*.cbf", "--space-group", "P43212", "-o", "c", "--resume")
+
+    def skipped(*words):
+        result = smalti(*call, *words)
+        assert result.status == 0, result.err
+        return json.loads(Path("c/calibration.json").read_text())["skipped"]
+
+    assert skipped() == []
+    everything = ["import", "find-spots", "index", "refined_0", "refined_1", "report"]
+    assert skipped() == everything
+    assert skipped("hierarchical.in_plane=0.3") == ["import", "find-spots", "index"]
+    Path("c/indexed.refl").write_bytes(b"spoilt")
+    # The table made again carries a new record in its history: what stands on it is run again too.
+    assert skipped("hierarchical.in_plane=0.3") == everything[:2]
+    assert "finished before" in Path("c/calibrate.log").read_text()
+
+
+@pytest.mark.parametrize("minimiser", ["gauss-newton", "levenberg_marquardt", "scipy_least_squares"])
+def test_every_minimiser_ends_at_the_same_detector(smalti, work, minimiser):
+    result = smalti(
+        "refine", "refined_0.expt", "refined_0.refl", "-l", 1, "--minimiser", minimiser, "-o", "own", "--json"
+    )
+    told = json.loads(result.out)
+    assert told["status"] == 0
+    reference, mine = (
+        read_experiments(name)[0].detector.stacked() for name in ("refined_1.expt", "own.expt")
+    )
+    np.testing.assert_allclose(mine[:, :, 2], reference[:, :, 2], atol=2e-3)
+
+
+def test_json_of_every_step(smalti, work):
+    calls = (
+        ("show", "indexed.expt", "indexed.refl"),
+        ("refine", "indexed.expt", "indexed.refl", "-o", "own"),
+        ("report", "refined_1.expt", "refined_1.refl", "--before", "indexed.expt", "indexed.refl"),
+        ("panels", "indexed.expt", "indexed.refl", "--panels", "single", "-o", "one"),
+        ("plugins",),
+        ("params", "refine", "search", "spindle"),
+    )
+    for call in calls:
+        result = smalti(*call, "--json")
+        told = json.loads(result.out)
+        assert told["command"] == call[0]
+        assert told["status"] == result.status == 0, result.err
+        assert all(Path(name).is_file() for name in told["outputs"])
+        assert told["result"]
+
+
+def test_four_files_are_before_and_after(smalti, work):
+    call = ("report", "refined_0.expt", "refined_0.refl", "refined_1.expt", "refined_1.refl", "-o")
+    assert smalti(*call, "four.html").status == 0
+    named = (
+        "report",
+        "refined_1.refl",
+        "refined_1.expt",
+        "--before",
+        "refined_0.expt",
+        "refined_0.refl",
+        "-o",
+    )
+    assert smalti(*named, "named.html").status == 0
+    four, told = (json.loads(Path(name).read_text()) for name in ("four.json", "named.json"))
+    assert four["rmsd"] == told["rmsd"]
+    assert four["rmsd"]["before"] is not None
+
+
+def test_tables_as_hdf5(smalti, work):
+    assert smalti("refine", "indexed.expt", "indexed.refl", "-o", "own.h5").status == 0
+    assert Path("own.h5").read_bytes()[:4] == b"\x89HDF"
+    assert smalti("show", "own.expt", "own.h5").status == 0
+
+
+def test_panels_there_and_back(smalti, work):
+    assert smalti("panels", "imported.expt", "strong.refl", "--panels", "single", "-o", "one").status == 0
+    assert len(read_experiments("one.expt")[0].detector) == 1
+    assert smalti("panels", "one.refl", "one.expt", "--panels", "modules", "-o", "ten").status == 0
+    was, now = (read_experiments(name)[0].detector.stacked() for name in ("imported.expt", "ten.expt"))
+    np.testing.assert_allclose(now, was, atol=1e-9)
+    was, now = (read_reflections(name)["xyzobs.px.value"] for name in ("strong.refl", "ten.refl"))
+    np.testing.assert_allclose(now, was, atol=1e-9)
+
+
+def test_a_parameter_file_and_its_template(smalti, work):
+    written = smalti("params", "refine", "--template").out
+    Path("mine.toml").write_text(written.replace("#close_to_spindle = 0.02", "close_to_spindle = 0.05"))
+    result = smalti(
+        "refine", "indexed.expt", "indexed.refl", "--params", "mine.toml", "--show-params=changed"
+    )
+    assert result.out.strip().splitlines() == ["[refine]", "close_to_spindle = 0.05"]
+    assert not Path("refined.expt").exists()
+
+
+def test_components_are_left_out_by_plugin(smalti, work, monkeypatch):
+    call = ("refine", "indexed.expt", "indexed.refl", "--outliers", "tukey")
+    smalti(*call, "--plugin", "-tukey").refused(2, "'tukey'")
+    monkeypatch.setenv("SMALTI_DISABLE", "tukey")
+    smalti(*call).refused(2, "'tukey'")
+
+
+def test_a_broken_plugin_ends_plugins_with_5(smalti, monkeypatch):
+    from importlib.metadata import EntryPoint
+
+    from smalti import discovery
+
+    real = discovery.entry_points(group=discovery.GROUP)
+    broken = EntryPoint("broken", "no_such_module_anywhere", discovery.GROUP)
+    monkeypatch.setattr(discovery, "entry_points", lambda group: [*real, broken])
+    result = smalti("plugins")
+    assert result.status == 5
+    assert "no_such_module_anywhere" in result.out
+    told = json.loads(smalti("plugins", "--json").out)
+    assert {p["name"]: p["state"] for p in told["result"]["plugins"]}["broken"] == "broken"
+    assert smalti("plugins", "--plugin", "-broken").status == 0
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_leaves_nothing_half_written(tmp_path, sent):
+    code = "import sys; from smalti.cli import main; sys.exit(main())"
+    words = ["simulate", "--n-images", "400", "-o", "out", "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words], cwd=tmp_path, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("out/*.cbf")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(sent)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert json.loads(out)["error"]["what"] == "Interrupted."
+    images = sorted(tmp_path.glob("out/*.cbf"))
+    assert 0 < len(images) < 400
+    assert {path.stat().st_size > 1_000_000 for path in images} == {True}
+    assert not list(tmp_path.glob("out/.*")) and not list(tmp_path.glob("out/*.part"))
+
+
+def test_whoever_reads_may_stop_reading(calibrated):
+    code = "import sys; from smalti.cli import main; sys.exit(main())"
+    show = f"{sys.executable} -c '{code}' show {calibrated / 'indexed.expt'} | head -1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", show], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1
