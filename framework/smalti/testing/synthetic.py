@@ -116,13 +116,7 @@ def observations(
     """
     if truth.scan is None:
         raise ValueError("a scan is needed")
-    table = predict_sweep(truth, d_min)
-    # Close to the spindle the angle of diffraction is not defined well enough to be measured.
-    s1, s0 = table["s1"], truth.beam.s0
-    across = np.cross(s1, s0)
-    across /= np.linalg.norm(across, axis=1)[:, None]
-    axis = truth.goniometer.laboratory_axis if truth.goniometer else np.array([1.0, 0.0, 0.0])
-    table = table.where(np.abs(across @ axis) > 0.05)
+    table = _measurable(truth, d_min)
     if n is not None and n < table.n_rows:
         table = table.take(np.sort(rng.choice(table.n_rows, n, replace=False)))
     rows = table.n_rows
@@ -133,22 +127,32 @@ def observations(
     px += rng.normal(size=px.shape) * noise
     bad = rng.random(rows) < outliers
     px[bad] += rng.uniform(-1, 1, size=(int(bad.sum()), 3)) * (10.0, 10.0, 5.0)
-    sigma = np.maximum(noise, 1e-3)
-    arrays = PanelArrays.of(nominal.detector)
-    pixel = arrays.pixel_size[panel]
-    width = abs(truth.scan.oscillation[1])
-    mm = np.column_stack([to_mm(px[:, :2], panel, arrays), truth.scan.angle(px[:, 2])])
-    flags = int(Flag.STRONG | Flag.INDEXED)
-    observed = table.without("xyzcal.mm", "xyzcal.px").with_columns(
-        {
-            "flags": np.full(rows, flags, dtype=np.uint64),
-            "xyzobs.px.value": px,
-            "xyzobs.px.variance": np.tile(sigma**2, (rows, 1)),
-            "xyzobs.mm.value": mm,
-            "xyzobs.mm.variance": np.column_stack(
-                [(sigma[:2] * pixel) ** 2, np.full(rows, (sigma[2] * width) ** 2)]
-            ),
-            "intensity.sum.value": rng.exponential(1000.0, rows) + 50.0,
-        }
-    )
+    columns = _centroids(px, panel, nominal.detector, truth.scan, np.maximum(noise, 1e-3))
+    columns["flags"] = np.full(rows, int(Flag.STRONG | Flag.INDEXED), dtype=np.uint64)
+    columns["intensity.sum.value"] = rng.exponential(1000.0, rows) + 50.0
+    observed = table.without("xyzcal.mm", "xyzcal.px").with_columns(columns)
     return Experiments((replace(nominal, crystal=truth.crystal or nominal.crystal),)), observed
+
+
+def _measurable(truth: Experiment, d_min: float) -> Reflections:
+    """Predict a sweep, without what is so close to the spindle that its angle cannot be measured."""
+    table = predict_sweep(truth, d_min)
+    across = np.cross(table["s1"], truth.beam.s0)
+    across /= np.linalg.norm(across, axis=1)[:, None]
+    axis = truth.goniometer.laboratory_axis if truth.goniometer else np.array([1.0, 0.0, 0.0])
+    return table.where(np.abs(across @ axis) > 0.05)
+
+
+def _centroids(
+    px: Array, panel: NDArray[np.intp], detector: Detector, scan: Scan, sigma: Array
+) -> dict[str, Array]:
+    """Give centroids (N, 3) of standard deviation sigma (3,) px, px, images as columns, in mm and rad too."""
+    arrays = PanelArrays.of(detector)
+    pixel, width = arrays.pixel_size[panel], abs(scan.oscillation[1])
+    scale = np.column_stack([pixel, np.full(len(px), width)])
+    return {
+        "xyzobs.px.value": px,
+        "xyzobs.px.variance": np.tile(sigma**2, (len(px), 1)),
+        "xyzobs.mm.value": np.column_stack([to_mm(px[:, :2], panel, arrays), scan.angle(px[:, 2])]),
+        "xyzobs.mm.variance": (sigma * scale) ** 2,
+    }
