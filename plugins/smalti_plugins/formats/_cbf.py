@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import InputError
-from smalti.files import read_head, read_whole
+from smalti.files import COMPRESSED, read_head, read_whole
 from smalti_ext.byte_offset import ByteOffsetError, decode
 
 __all__ = ["CbfHead", "read_cbf_counts", "read_cbf_head"]
@@ -59,7 +59,15 @@ def read_cbf_head(path: Path) -> CbfHead:
         data = read_head(path, size)
         if _PAYLOAD in data or len(data) < size:
             break
-    return _head(data, path)
+    head = _head(data, path)
+    end = head.payload + int(head.section.get("X-Binary-Size", 0))
+    if path.suffix.lower() not in COMPRESSED and (size := path.stat().st_size) < end:
+        raise InputError(
+            f"{path} is cut short.",
+            f"It ends after {size} bytes; its pixels reach to byte {end}.",
+            _COPY,
+        )
+    return head
 
 
 def read_cbf_counts(path: Path, check_md5: bool = False) -> NDArray[np.int32]:

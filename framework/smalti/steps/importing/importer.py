@@ -6,7 +6,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import degrees
 from pathlib import Path
@@ -180,15 +180,37 @@ def _headers(
     jobs = options.jobs or os.cpu_count() or 1
     headers: list[FrameHeader] = []
     with ThreadPoolExecutor(jobs) as pool:
+        probes = _probes(images, reader, series, pool) if options.check else []
         futures = [pool.submit(_header, images, reader, k, series.paths[k]) for k in range(len(images))]
         try:
             for k, future in enumerate(futures):
                 headers.append(overrides.apply(future.result(), series.paths[k]))
                 tell(k + 1)
+            for probe in probes:
+                probe.result()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
     return headers
+
+
+def _probes(
+    images: Series, reader: Reader, series: Numbered, pool: ThreadPoolExecutor
+) -> list[Future[object]]:
+    """Read the pixels of the first and last image: copies that were cut off are seen now, not hours later.
+
+    The mask comes with the first image, in readers that have one.
+    """
+    last = len(images) - 1
+
+    def first() -> object:
+        mask = images.mask()
+        return images.read(0) if mask is None else mask
+
+    probes: list[Future[object]] = [pool.submit(_guarded, first, reader, series.paths[0])]
+    if last > 0:
+        probes.append(pool.submit(_guarded, lambda: images.read(last), reader, series.paths[last]))
+    return probes
 
 
 def _header(images: Series, reader: Reader, index: int, path: Path) -> FrameHeader:

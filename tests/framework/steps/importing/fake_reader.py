@@ -76,9 +76,11 @@ class FakeSeries:
         )
 
     def read(self, index: int) -> NDArray[np.int32]:
+        if self.paths[index].read_text().endswith("cut"):
+            raise InputError(f"{self.paths[index]} is cut.", "So it was told.", "Mend it.")
         return np.full((407, 487), index, dtype=np.int32)
 
     def mask(self) -> NDArray[np.bool_]:
-        mask = np.ones((407, 487), dtype=bool)
+        mask = self.read(0) == 0
         mask[0, 0] = False
         return mask

@@ -163,6 +163,16 @@ def test_a_file_in_the_middle_that_is_no_image(tmp_path: Path) -> None:
         imported(tmp_path)
 
 
+@pytest.mark.parametrize("number", [1, 5])
+def test_damaged_pixels_of_the_first_and_last_image_are_seen(number: int, tmp_path: Path) -> None:
+    sweep(tmp_path, range(1, 6))
+    path = tmp_path / f"a_{number:04d}.fake"
+    path.write_text(path.read_text() + " cut")
+    with pytest.raises(InputError, match=rf"{path.name} is cut"):
+        imported(tmp_path)
+    assert len(imported(tmp_path, check=False).experiments) == 1
+
+
 def test_mixed_detectors_in_one_sweep(tmp_path: Path) -> None:
     write(tmp_path / "a_1.fake", 1.0)
     write(tmp_path / "a_2.fake", 2.0, place="other")
