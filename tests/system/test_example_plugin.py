@@ -101,10 +101,9 @@ def test_its_minimiser_and_rejector_refine(smalti, tmp_path):
     )  # fmt: skip
     ends = {}
     for minimiser, outliers in (("well-determined", "soft"), ("levenberg_marquardt", "soft")):
-        found = smalti(
-            "refine", "made/indexed.expt", "made/indexed.refl",
-            "--minimiser", minimiser, "--outliers", outliers, "--set", "soft.bend=4", "-o", minimiser, "--json", cwd=tmp_path,
-        )  # fmt: skip
+        choice = ("--minimiser", minimiser, "--outliers", outliers, "--set", "soft.bend=4")
+        pair = ("made/indexed.expt", "made/indexed.refl")
+        found = smalti("refine", *pair, *choice, "-o", minimiser, "--json", cwd=tmp_path)
         result = json.loads(found.stdout)["result"]
         ends[minimiser] = [result["experiments"][0][key] for key in ("rmsd_x_px", "rmsd_y_px")]
     # Another way to the same minimum.

@@ -15,7 +15,7 @@ TAIL = 2.0
 """An RMSD so many times that of the middle half is made by outliers."""
 SYSTEMATIC_PX = 0.05
 """Strong spots are centred to about a tenth of a pixel; panels off by half of that are worth moving."""
-MANY_REJECTED = 0.10
+MANY_REJECTED = 0.20
 LOW_INDEXED = 0.50
 FEW_PER_PANEL = 50
 """Mean number of spots of a panel below which a refinement of its place leans on the prior."""
