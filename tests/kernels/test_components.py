@@ -97,7 +97,9 @@ def test_wrong_lists_are_errors() -> None:
 def test_surroundings_equal_a_plain_loop(rng: np.random.Generator) -> None:
     counts = rng.poisson(20.0, (30, 40)).astype(np.int32)
     mask = rng.random(counts.shape) > 0.1
-    index = np.sort(rng.choice(counts.size, 25, replace=False)).astype(np.int32)
+    # Runs of neighbours, one across the end of a row, and lone pixels.
+    runs = np.concatenate([[5, 6, 7, 38, 39, 40, 41], np.arange(600, 606), rng.choice(counts.size, 20)])
+    index = np.unique(runs).astype(np.int32)
     total, pixels = surroundings(counts, mask, index, guard=1, reach=4)
     rows, columns = np.divmod(index.astype(int), 40)
     near = np.zeros(counts.shape, dtype=bool)

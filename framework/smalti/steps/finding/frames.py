@@ -114,22 +114,23 @@ def _look_around(
         panel,
         background,
         support,
-        _beside_overload(task, counts, strong, panel),
+        _beside_overload(task, counts, usable, strong),
     )
 
 
 def _beside_overload(
-    task: FrameTask, counts: NDArray[np.int32], strong: NDArray[np.intp], panel: NDArray[np.int16]
+    task: FrameTask, counts: NDArray[np.int32], usable: NDArray[np.bool_], strong: NDArray[np.intp]
 ) -> NDArray[np.bool_]:
     """Whether one of the four neighbours of a strong pixel is a good pixel above the trusted range, (M,)."""
-    n_slow, n_fast = counts.shape
-    limit = np.array([p.trusted_range[1] for p in task.experiment.detector.panels])[panel]
-    row, column = strong // n_fast, strong % n_fast
-    beside = np.zeros(strong.size, dtype=bool)
-    for down, right in ((0, 1), (0, -1), (1, 0), (-1, 0)):
-        r, c = np.clip(row + down, 0, n_slow - 1), np.clip(column + right, 0, n_fast - 1)
-        beside |= task.static[r, c] & (counts[r, c] > limit)
-    return beside
+    n_fast = counts.shape[1]
+    left_out = np.flatnonzero(task.static ^ usable)
+    limit = np.array([panel.trusted_range[1] for panel in task.experiment.detector.panels])
+    over = left_out[counts.reshape(-1)[left_out] > limit[task.panels.reshape(-1)[left_out]]]
+    if over.size == 0:
+        return np.zeros(strong.size, dtype=bool)
+    column = over % n_fast
+    beside = (over - n_fast, over + n_fast, over[column > 0] - 1, over[column < n_fast - 1] + 1)
+    return np.isin(strong, np.concatenate(beside))
 
 
 def as_int32(raw: NDArray[Any]) -> NDArray[np.int32]:
