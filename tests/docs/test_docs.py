@@ -59,7 +59,7 @@ def test_every_command_line_parses(page, line, tmp_path, monkeypatch):
     if not any(name in line for name in EXAMPLE):
         monkeypatch.chdir(tmp_path)
         for name in context.params.get("params") or ():
-            (tmp_path / name).write_text("")
+            (tmp_path / name).write_text("# as --show-params=changed wrote it\n")
         make_request(spec, context.params, ("smalti", *words))
 
 
