@@ -114,11 +114,11 @@ def make_request(
     assignments: list[tuple[str, Any]] = []
     for name in values.get("params") or ():
         assignments += _understood(schema, read_parameters(Path(name)))
+    assignments += [_assignment(word) for word in (*(values.get("set_") or ()), *bare)]
     for daily in command.daily:
         value = values.get(daily.flag.lstrip("-").replace("-", "_"))
         if value is not None:
             assignments.append((daily.target, value))
-    assignments += [_assignment(word) for word in (*(values.get("set_") or ()), *bare)]
     settings = gather(schema, assignments)
     settings.check()
     return Request(

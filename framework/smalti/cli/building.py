@@ -68,9 +68,7 @@ def _explained(spec: Command) -> dict[str, str]:
     for daily in spec.daily:
         scope, name = schema.resolve(daily.target)
         option = schema.options(scope)[name]
-        choice = schema.choices.get(name) if option.annotation == "name" else None
-        known = f" One of: {', '.join(c.name for c in schema.registry.role(choice.role))}." if choice else ""
-        texts[_identifier(daily.flag)] = f"{option.help}{known}  {facts(option)}"
+        texts[_identifier(daily.flag)] = f"{option.help}  {facts(option)}"
     return texts
 
 

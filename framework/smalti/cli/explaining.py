@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,15 +11,19 @@ import tomlkit
 
 from smalti.cli.settings import Schema, Settings
 from smalti.options import Option
-from smalti.text import table
 
-__all__ = ["facts", "parameter_table", "shown", "template"]
+__all__ = ["facts", "parameter_list", "shown", "template"]
+
+
+_LITERAL = re.compile(r"[\"']([^\"']*)[\"']")
+"""The words of an annotation such as ``Literal["modules", "single"]``, which dataclasses keep as text."""
 
 
 def facts(option: Option, default: Any = None) -> str:
-    """Unit, default and range of an option, in brackets."""
+    """Words allowed, unit, default and range of an option, in brackets."""
     value = option.default if default is None else default
-    parts = (option.unit, f"default {_text(value)}", option.range)
+    words = _LITERAL.findall(option.annotation) if "Literal[" in option.annotation else []
+    parts = (" | ".join(words), option.unit, f"default {_text(value)}", option.range)
     return "[" + "; ".join(part for part in parts if part) + "]"
 
 
@@ -31,7 +37,7 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def parameter_table(schema: Schema, word: str = "") -> tuple[str, list[dict[str, Any]]]:
+def parameter_list(schema: Schema, word: str = "") -> tuple[str, list[dict[str, Any]]]:
     """Explain all parameters, or those whose name, meaning or unit has a word in it.
 
     Returns
@@ -44,17 +50,15 @@ def parameter_table(schema: Schema, word: str = "") -> tuple[str, list[dict[str,
     blocks: list[str] = []
     for scope in schema.scopes.values():
         rows = [o for o in scope.options if _mentions(f"{scope.name}.{o.name} {o.help} {o.unit}", word)]
-        if not rows:
-            continue
-        blocks.append(
-            table(
-                ("parameter", "default", "unit", "range", "meaning"),
-                [(f"{scope.name}.{o.name}", _text(o.default), o.unit, o.range, o.help) for o in rows],
-                title=f"{scope.name}: {scope.title}",
-            )
-        )
+        if rows:
+            lines = (f"  {scope.name}.{o.name}  {facts(o)}\n{_indented(o.help)}" for o in rows)
+            blocks.append("\n".join([f"{scope.name}: {scope.title}", *lines]))
         found += [_row(scope.name, option) for option in rows]
     return "\n\n".join(blocks), found
+
+
+def _indented(text: str) -> str:
+    return textwrap.fill(text, 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
 
 
 def _mentions(text: str, word: str) -> bool:

@@ -15,6 +15,7 @@ import smalti
 from smalti.cli.catalogue import load
 from smalti.cli.command import Outcome, Request
 from smalti.cli.telling import as_json
+from smalti.errors import SmaltiError
 from smalti.storage import hash_file, write_whole
 
 __all__ = ["Journal", "call", "run_step"]
@@ -106,7 +107,11 @@ def run_step(step: str, request: Request, images: Sequence[Path], journal: Journ
         log.info("%s: finished before, skipped", step)
         return done, True
     started = time.perf_counter()
-    outcome = load(request.command).run(request)
+    try:
+        outcome = load(request.command).run(request)
+    except SmaltiError as error:
+        # What went wrong is the step's own to say; which of the many steps it was is not in its words.
+        raise type(error)(f"The step {step} stopped: {error.what}", error.why, error.fix) from error
     log.info("%s: %.1f s\n%s\n", " ".join(request.argv), time.perf_counter() - started, outcome.text)
     for warning in outcome.warnings:
         log.info("%s: %s", step, warning)

@@ -47,7 +47,7 @@ class Schema:
     @cached_property
     def scopes(self) -> dict[str, Scope]:
         """The scopes by name: the stages first, then the components that may take part."""
-        found = {stage.name: _stage_scope(stage) for stage in self.stages}
+        found = {stage.name: self._stage_scope(stage) for stage in self.stages}
         for role in self.roles:
             for component in self.registry.role(role):
                 # Two roles may use one name; the second is then reached by its role.
@@ -55,6 +55,15 @@ class Schema:
                 title = f"{role.replace('_', ' ')} of the plugin '{component.plugin}'"
                 found[name] = Scope(name, title, describe(component.cls), component.cls)
         return found
+
+    def _stage_scope(self, stage: Stage) -> Scope:
+        choices = tuple(self._choice(choice) for choice in stage.choices)
+        own = describe(stage.options) if stage.options else ()
+        return Scope(stage.name, f"options of smalti {stage.name}", choices + own, stage.options)
+
+    def _choice(self, choice: Choice) -> Option:
+        known = ", ".join(component.name for component in self.registry.role(choice.role))
+        return Option(choice.key, "name", choice.default, f"{choice.help} One of: {known}.", "", {})
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -121,14 +130,6 @@ class Schema:
 
 def _same(name: str, word: str, matches: Any) -> bool:
     return word == "" or matches(name.replace("_", "-"), word.replace("_", "-"))
-
-
-def _stage_scope(stage: Stage) -> Scope:
-    choices = tuple(
-        Option(choice.key, "name", choice.default, choice.help, "", {}) for choice in stage.choices
-    )
-    own = describe(stage.options) if stage.options else ()
-    return Scope(stage.name, f"options of smalti {stage.name}", choices + own, stage.options)
 
 
 @dataclass(frozen=True)

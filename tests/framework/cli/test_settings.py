@@ -7,7 +7,7 @@ import pytest
 
 from smalti.cli.asking import make_request, read_parameters, split_words
 from smalti.cli.command import Choice, Command, Daily, Outcome, Stage
-from smalti.cli.explaining import parameter_table, shown, template
+from smalti.cli.explaining import parameter_list, shown, template
 from smalti.cli.settings import Schema, gather
 from smalti.discovery import discover
 from smalti.errors import InputError, UsageError
@@ -164,10 +164,10 @@ def test_the_template_gives_every_default_when_uncommented(schema, tmp_path):
 
 
 def test_the_table_explains_and_searches(schema):
-    text, rows = parameter_table(schema, "spindle")
+    text, rows = parameter_list(schema, "spindle")
     assert [row["parameter"] for row in rows] == ["try-out.close"]
     assert "How close to the spindle." in text
-    _, rows = parameter_table(schema)
+    _, rows = parameter_list(schema)
     assert {"try-out.level", "tukey.iqr_multiplier"} <= {row["parameter"] for row in rows}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from smalti.cli import catalogue
 from smalti.cli.asking import full_schema
 from smalti.cli.command import Command, Outcome, Request, Switch
-from smalti.cli.explaining import parameter_table, template
+from smalti.cli.explaining import parameter_list, template
 from smalti.cli.settings import Schema
 from smalti.errors import UsageError
 from smalti.options import suggest
@@ -21,7 +21,7 @@ def run(request: Request) -> Outcome:
     schema = Schema(catalogue.load(name).stages, registry) if name else full_schema(registry)
     if request.switch("template"):
         return Outcome({"template": template(schema)}, template(schema))
-    text, rows = parameter_table(schema, word)
+    text, rows = parameter_list(schema, word)
     if not rows:
         known = [option for _, option in schema.names()]
         return Outcome(
