@@ -69,43 +69,52 @@ def to_single(detector: Detector) -> Division:
     """
     if len(detector) == 1:
         return Division(detector, detector, np.zeros(1, dtype=np.intp), np.zeros((1, 2)))
-    frames = detector.stacked()
-    panels: list[Panel] = []
-    places: list[Array] = []
-    parent = np.zeros(len(detector), dtype=np.intp)
-    offset = np.zeros((len(detector), 2))
-    worst = 0.0
-    nodes = {node.path: node for node in detector.walk()}
+    joiner = _Joiner(detector)
+    root = joiner.join((), detector.root)
+    if isinstance(root, int):
+        root = Group(detector.root.name, children=(root,))
+    coarse = Detector(tuple(joiner.panels), root, detector.extra)
+    placed = coarse.with_panel_frames(np.array(joiner.frames))
+    return Division(placed, detector, joiner.parent, joiner.offset, joiner.deviation)
 
-    def join(path: tuple[int, ...], group: Group) -> Group | int:
-        nonlocal worst
+
+class _Joiner:
+    """Walks a tree from the root down and gathers the panels that its lowest groups become."""
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector = detector
+        self.nodes = {node.path: node for node in detector.walk()}
+        self.before = detector.stacked()
+        self.panels: list[Panel] = []
+        self.frames: list[Array] = []
+        self.parent = np.zeros(len(detector), dtype=np.intp)
+        self.offset = np.zeros((len(detector), 2))
+        self.deviation = 0.0
+
+    def join(self, path: tuple[int, ...], group: Group) -> Group | int:
+        """Give a group anew, or the number of the panel that it became."""
         leaves = [child for child in group.children if isinstance(child, int)]
-        if len(leaves) == len(group.children) > 1 and _joinable([detector.panels[k] for k in leaves]):
-            panel, offsets = _joined([detector.panels[k] for k in leaves], group.name if path else "Panel")
-            frame, deviation = _fit(
-                nodes[path], [detector.panels[k] for k in leaves], offsets, frames[leaves]
-            )
-            parent[leaves], offset[leaves] = len(panels), offsets
-            panels.append(panel)
-            places.append(frame)
-            worst = max(worst, deviation)
-            return len(panels) - 1
+        tiles = [self.detector.panels[leaf] for leaf in leaves]
+        if len(tiles) == len(group.children) > 1 and _joinable(tiles):
+            panel, offsets = _joined(tiles, group.name if path else "Panel")
+            frame, deviation = _fit(self.nodes[path], tiles, offsets, self.before[leaves])
+            self.deviation = max(self.deviation, deviation)
+            return self._add(panel, frame, leaves, offsets)
         children: list[Group | int] = []
         for k, child in enumerate(group.children):
             if isinstance(child, Group):
-                children.append(join((*path, k), child))
+                children.append(self.join((*path, k), child))
             else:
-                parent[child] = len(panels)
-                children.append(len(panels))
-                panels.append(detector.panels[child])
-                places.append(frames[child])
+                tile, frame = self.detector.panels[child], self.before[child]
+                children.append(self._add(tile, frame, [child], np.zeros((1, 2))))
         return replace(group, children=tuple(children))
 
-    root = join((), detector.root)
-    if isinstance(root, int):
-        root = Group(detector.root.name, children=(root,))
-    coarse = Detector(tuple(panels), root, detector.extra).with_panel_frames(np.array(places))
-    return Division(coarse, detector, parent, offset, worst)
+    def _add(self, panel: Panel, frame: Array, leaves: list[int], offsets: Array) -> int:
+        number = len(self.panels)
+        self.panels.append(panel)
+        self.frames.append(frame)
+        self.parent[leaves], self.offset[leaves] = number, offsets
+        return number
 
 
 def _layout(panel: Panel) -> tuple[Sequence[tuple[int, int]], tuple[int, int]] | None:
