@@ -22,6 +22,7 @@ __all__ = [
     "metric_derivatives",
     "orientation",
     "orientation_derivatives",
+    "symbol",
 ]
 
 Array = NDArray[np.float64]
@@ -119,6 +120,12 @@ def _rotations(hall: str) -> Array:
             "Set the space group again, by indexing with --space-group.",
         ) from None
     return np.array([op.rot for op in operators.sym_ops], dtype=float) / gemmi.Op.DEN
+
+
+def symbol(hall: str) -> str:
+    """Give the Hermann-Mauguin symbol of a Hall symbol, or the Hall symbol itself where it has none."""
+    found = gemmi.find_spacegroup_by_ops(gemmi.symops_from_hall(hall.strip()))
+    return found.hm if found is not None else hall.strip()
 
 
 def _reduced_echelon(rows: Array) -> tuple[Array, list[int]]:

@@ -1,4 +1,4 @@
-"""How far panels moved: with the detector as a whole, and on top of that each by itself."""
+"""How far panels moved, with the detector as a whole and on top of that, and how sure that is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from smalti.geometry.derivatives import PANEL
 from smalti.geometry.rotation import rotation_vector, skew
+from smalti.geometry.superposition import ALONG_RAY, panel_motions
 from smalti.models import Detector
 
 __all__ = ["Displacements", "displacements"]
@@ -18,18 +19,19 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Displacements:
-    """Small motions of the P panels of a detector, each in the axes fast, slow, normal of its panel.
+    """Motions of the P panels of a detector, each in the axes fast, slow, normal of its panel.
 
     The motion of the whole is the rigid motion that best carries the corners of the panels that have
-    data; what a panel did on top of it does not depend on how the parameters share the motion out.
+    data (:mod:`smalti.geometry.superposition`); what a panel did on top of it does not depend on how
+    the parameters share the motion out between panels and detector.
 
     Attributes
     ----------
     whole : (6,) mm, rad
-        Translation and rotation vector of the detector about the centre of its panels, laboratory.
+        Displacement of the centre of the detector and its rotation vector, laboratory.
     whole_covariance : (6, 6)
     own : (P, 6) mm, rad
-        Displacement of the panel's centre and rotation vector.
+        Displacement of the panel's centre and its rotation vector.
     own_covariance : (P, 6, 6)
     """
 
@@ -54,23 +56,24 @@ def displacements(
         The panels that define the motion of the whole; all where none has data.
     """
     start, end = before.stacked(), after.stacked()
-    half = np.array([panel.size_mm for panel in before.panels]) / 2.0
-    axes = _axes(start)
-    small = np.array([_motion(a, b, h) for a, b, h in zip(start, end, half, strict=True)])
-    chain = np.array([_motion_by_frame(b, h) for b, h in zip(end, half, strict=True)])
-    by_p = np.einsum("pij,pjn->pin", chain, tangent.reshape(len(start), PANEL.stop, -1))
-    rigid, fit = _superposition(start, axes, half, with_data if with_data.any() else ~with_data)
-    whole = fit @ small.ravel()
-    whole_by_p = fit @ by_p.reshape(-1, by_p.shape[2])
-    own = small - (rigid @ whole).reshape(-1, 6)
+    size = np.array([panel.size_mm for panel in before.panels])
+    use = with_data if with_data.any() else ~with_data
+    moved = panel_motions(start, end, size, use)
+    centre = _middles(start, size / 2.0).mean(axis=0)
+    whole = np.concatenate([moved.R @ centre + moved.t - centre, rotation_vector(moved.R)])
+    # To first order, all motions are linear in the parameters: their covariances follow.
+    chain = np.array([_motion_by_frame(d, half) for d, half in zip(end, size / 2.0, strict=True)])
+    by_p = np.einsum("pij,pjn->pin", chain, tangent.reshape(len(start), PANEL.stop, tangent.shape[1]))
+    rigid, fit = _superposition(start, size / 2.0, centre, use)
+    whole_by_p = fit @ by_p.reshape(6 * len(start), tangent.shape[1])
     own_by_p = by_p - (rigid @ whole_by_p).reshape(by_p.shape)
     turn = np.zeros((len(start), 6, 6))
-    turn[:, :3, :3] = turn[:, 3:, 3:] = axes.transpose(0, 2, 1)
+    turn[:, :3, :3] = turn[:, 3:, 3:] = _axes(start).transpose(0, 2, 1)
     own_by_p = turn @ own_by_p
     return Displacements(
         whole,
         whole_by_p @ covariance @ whole_by_p.T,
-        np.einsum("pij,pj->pi", turn, own),
+        np.concatenate([moved.shift, moved.turn], axis=1),
         own_by_p @ covariance @ own_by_p.transpose(0, 2, 1),
     )
 
@@ -80,15 +83,12 @@ def _axes(d: Array) -> Array:
     return np.stack([fast, slow, np.cross(fast, slow)], axis=2)
 
 
-def _motion(start: Array, end: Array, half: Array) -> Array:
-    """Displacement of the centre and rotation vector of one panel, (6,), laboratory."""
-    middle = np.array([*half, 1.0])
-    R = _axes(end[None])[0] @ _axes(start[None])[0].T
-    return np.concatenate([(end - start) @ middle, rotation_vector(R)])
+def _middles(d: Array, half: Array) -> Array:
+    return np.einsum("pij,pj->pi", d, np.column_stack([half, np.ones(len(d))]))
 
 
 def _motion_by_frame(d: Array, half: Array) -> Array:
-    """Derivatives of centre and rotation vector by the nine elements of the frame, (6, 9).
+    """Derivatives of a panel's centre and rotation vector by the nine elements of its frame, (6, 9).
 
     A small rotation omega of a frame e_i is omega = 1/2 sum_i e_i x de_i, with dn = df x s + f x ds.
     """
@@ -101,28 +101,26 @@ def _motion_by_frame(d: Array, half: Array) -> Array:
     return out
 
 
-def _superposition(d: Array, axes: Array, half: Array, use: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Best rigid motion of all corners of the panels in use.
+def _superposition(d: Array, half: Array, centre: Array, use: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """The superposition of the corners of the panels in use, linearised.
 
     Returns
     -------
     rigid : (6 P, 6)
-        Motions of all panels that go with a motion of the whole.
+        Motions of all panels that go with a motion of the whole about its centre.
     fit : (6, 6 P)
         The motion of the whole that fits motions of the panels best.
     """
-    count = len(d)
-    middles = np.einsum("pij,pj->pi", d, np.column_stack([half, np.ones(count)]))
-    arms = middles - middles[use].mean(axis=0)
+    count, axes, middles = len(d), _axes(d), _middles(d, half)
     rigid = np.zeros((count, 6, 6))
     rigid[:, :3, :3] = rigid[:, 3:, 3:] = np.eye(3)
-    rigid[:, :3, 3:] = -skew(arms)
-    corners = np.zeros((count, 4, 3, 6))  # displacement of the corners by motion of the panel
+    rigid[:, :3, 3:] = -skew(middles - centre)
+    seen = np.zeros((count, 4, 3, 6))  # displacement of the corners by motion of their panel, weighted
     for k, (a, b) in enumerate(((-1, -1), (1, -1), (-1, 1), (1, 1))):
         arm = a * half[:, :1] * axes[:, :, 0] + b * half[:, 1:] * axes[:, :, 1]
-        corners[:, k, :, :3] = np.eye(3)
-        corners[:, k, :, 3:] = -skew(arm)
-    corners = corners.reshape(count, 12, 6) * use[:, None, None]
-    design = (corners @ rigid).reshape(-1, 6)
-    fit = np.linalg.pinv(design).reshape(6, count, 12)
-    return rigid.reshape(-1, 6), np.einsum("ipk,pkj->ipj", fit, corners).reshape(6, -1)
+        ray = (middles + arm) / np.linalg.norm(middles + arm, axis=1)[:, None]
+        weight = np.eye(3) - (1.0 - ALONG_RAY) * ray[:, :, None] * ray[:, None, :]
+        seen[:, k] = weight @ np.concatenate([np.broadcast_to(np.eye(3), (count, 3, 3)), -skew(arm)], axis=2)
+    seen = seen.reshape(count, 12, 6) * use[:, None, None]
+    fit = np.linalg.pinv((seen @ rigid).reshape(-1, 6)).reshape(6, count, 12)
+    return rigid.reshape(-1, 6), np.einsum("ipk,pkj->ipj", fit, seen).reshape(6, -1)

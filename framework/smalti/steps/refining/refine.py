@@ -101,7 +101,7 @@ def _rounds(
         weights = judge(data, residuals, sigmas * np.sqrt(scale), groups, rejector)
         if rounds and _as_before(rounds[-1], weights, scale):
             break
-        if (weights > 0.0).sum() < options.minimum_reflections:
+        if 2 * int((weights > 0.0).sum()) < options.minimum_reflections:
             raise _all_rejected(weights, rejector)
         source = replace(source, weights=weights[:, None] / (scale * data.variance))
         solution = minimiser.minimise(source, p)

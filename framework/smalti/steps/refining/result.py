@@ -147,7 +147,7 @@ def gather(
     return Refined(
         refined,
         table,
-        tuple(results["verdict"]["reasons"]),
+        (*results["verdict"]["reasons"], *results["verdict"]["notes"]),
         uncertainty.covariance,
         tuple(panel_covariance),
         results,

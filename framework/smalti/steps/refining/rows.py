@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.geometry.crystal_parameters import METRIC_SCALE, cell_derivatives
+from smalti.geometry.crystal_parameters import METRIC_SCALE, cell_derivatives, symbol
 from smalti.geometry.derivatives import PANEL
 from smalti.models import Experiments
 from smalti.solution import Solution
@@ -196,7 +196,7 @@ def crystal_rows(layout: Layout, p: Array, uncertainty: Uncertainty) -> list[Row
         rows.append(
             {
                 "crystal": block.number,
-                "space_group": crystal.space_group.strip(),
+                "space_group": symbol(crystal.space_group),
                 "cell": list(crystal.cell),
                 # What symmetry fixes has an ESD of rounding errors only: it is zero.
                 "cell_esd": [float(x) if x > 1e-9 else 0.0 for x in esd],

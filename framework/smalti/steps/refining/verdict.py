@@ -26,7 +26,7 @@ def verdict(results: Mapping[str, Any], ended: Ended, null: Sequence[str]) -> di
         trustworthy (bool), reasons (why not, a sentence each), notes (what else to know) and text.
     """
     reasons = [*_ending(ended), *_determination(results, null), *_fit(results)]
-    notes = _notes(results)
+    notes = [*_held(results), *_panels(results)]
     if reasons:
         text = "not trustworthy: " + " ".join(reasons)
     else:
@@ -47,13 +47,7 @@ def _ending(ended: Ended) -> list[str]:
 
 def _determination(results: Mapping[str, Any], null: Sequence[str]) -> list[str]:
     found = []
-    shared = [row for row in results["parameters"] if not _of_a_panel(row["name"])]
-    held = [row["label"] for row in shared if row["prior_share"] > HELD]
-    if held:
-        found.append(
-            "The data cannot tell " + ", ".join(held) + ": held near the start by weak priors. "
-            "More reflections or a wider scan determine them; fix_detector and fix_beam leave them out."
-        )
+    shared = _shared(results)
     if shared and results["n_used"] < PER_PARAMETER * len(shared):
         found.append(
             f"{plural(results['n_used'], 'reflection')} are too few for {plural(len(shared), 'parameter')} "
@@ -63,6 +57,20 @@ def _determination(results: Mapping[str, Any], null: Sequence[str]) -> list[str]
     if undetermined:
         found.append("No data determine " + "; ".join(undetermined) + "; hold one of each.")
     return found
+
+
+def _shared(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [row for row in results["parameters"] if not _of_a_panel(row["name"])]
+
+
+def _held(results: Mapping[str, Any]) -> list[str]:
+    held = [row["label"] for row in _shared(results) if row["prior_share"] > HELD]
+    if not held:
+        return []
+    return [
+        "The data do not determine " + ", ".join(held) + ": held near the start by weak priors. A wider "
+        "scan or more reflections determine them."
+    ]
 
 
 def _of_a_panel(name: str) -> bool:
@@ -88,7 +96,7 @@ def _fit(results: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _notes(results: Mapping[str, Any]) -> list[str]:
+def _panels(results: Mapping[str, Any]) -> list[str]:
     notes = []
     panels = results["panels"]
     empty = [str(row["panel"]) for row in panels if row["n_used"] == 0]
