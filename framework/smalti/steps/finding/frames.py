@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.errors import SmaltiError
+from smalti.errors import PluginError, SmaltiError
 from smalti.models import Detector, Experiment
 from smalti.roles import Series, SpotFinder
 from smalti.steps.finding.pixels import Pixels
@@ -86,7 +86,7 @@ def find_in_frame(task: FrameTask) -> FrameResult:
         return FrameResult(task, Pixels.none(), f"it has {fast_slow} pixels where {expected} are expected.")
     usable = valid(raw, task.static, task.experiment)
     counts = as_int32(raw)
-    strong = task.finder.find(counts, usable)
+    strong = _strong_pixels(task, counts, usable)
     n_usable = int(np.count_nonzero(usable))
     if strong.size > task.max_strong_fraction * n_usable:
         share = 100.0 * strong.size / n_usable
@@ -97,6 +97,31 @@ def find_in_frame(task: FrameTask) -> FrameResult:
             "is incomplete or the gain of the detector is not 1.",
         )
     return FrameResult(task, _look_around(task, counts, usable, strong))
+
+
+def _strong_pixels(task: FrameTask, counts: NDArray[np.int32], usable: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Ask the finder, and hold it to its contract: the linking relies on ascending indices."""
+    name = task.finder.name
+    try:
+        strong = np.asarray(task.finder.find(counts, usable))
+    except SmaltiError:
+        raise
+    except Exception as error:  # the finder is a plugin's code
+        raise PluginError(
+            f"The spot finder '{name}' failed on experiment {task.number}, {task.name}.",
+            f"{type(error).__name__}: {error}.",
+            "Choose another with --finder, and tell its author.",
+        ) from error
+    good = strong.ndim == 1 and strong.dtype.kind in "iu"
+    if good and strong.size:
+        good = strong[0] >= 0 and strong[-1] < counts.size and bool(np.all(strong[1:] > strong[:-1]))
+    if not good:
+        raise PluginError(
+            f"The spot finder '{name}' did not give ascending flat indices of pixels.",
+            f"It gave {strong.dtype} of shape {strong.shape} for a frame of {counts.size} pixels.",
+            "Choose another with --finder, and tell its author.",
+        )
+    return strong.astype(np.intp, copy=False)
 
 
 def _look_around(

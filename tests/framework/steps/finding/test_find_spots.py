@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from smalti.errors import DataError, InputError
+from smalti.errors import DataError, InputError, PluginError, UsageError
 from smalti.geometry.panels import PanelArrays, laboratory, to_mm
 from smalti.models import Experiments
+from smalti.options import build
 from smalti.steps.finding import FindOptions, Found, find_spots
 from smalti.tables import Flag, Reflections
 from smalti_plugins.spots.dispersion import Dispersion
@@ -261,6 +264,54 @@ def test_models_without_images_are_refused(rng: np.random.Generator, tmp_path: P
     bare = type(item)(item.beam, item.detector, item.goniometer, item.scan)
     with pytest.raises(InputError, match="Experiment 0 has no images"):
         find(Experiments((bare,)))
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A finder of a third party, with a fault."""
+
+    name: ClassVar[str] = "broken"
+    answer: tuple[int, ...] = ()
+
+    def find(self, counts: NDArray[np.int32], mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+        if not self.answer:
+            raise ZeroDivisionError("oops")
+        return np.array(self.answer)
+
+
+@pytest.mark.parametrize("answer", [(5, 3), (-1, 4), (3, 3), (0, 120 * 90)])
+def test_a_finder_that_breaks_its_contract_is_named(tmp_path: Path, answer: tuple[int, ...]) -> None:
+    experiments = Experiments((sweep(tmp_path, np.zeros((2, 90, 120), dtype=np.int32)),))
+    with pytest.raises(PluginError, match="'broken' did not give ascending"):
+        find_spots(experiments, READERS, Broken(answer), FindOptions())
+    with pytest.raises(PluginError, match=r"'broken' failed on experiment 0, image 1[\s\S]*oops"):
+        find_spots(experiments, READERS, Broken(), FindOptions())
+
+
+def test_options_are_read_from_text() -> None:
+    options = build(FindOptions, {"min_spot_size": "4", "d_min": "none", "jobs": "2"}, name="find-spots")
+    assert (options.min_spot_size, options.d_min, options.jobs) == (4, None, 2)
+    for values in ({"min_spot_size": "0"}, {"max_strong_fraction": "1.5"}, {"on_bad_image": "perhaps"}):
+        with pytest.raises(UsageError, match=next(iter(values))):
+            build(FindOptions, values, name="find-spots")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.uint32, np.int64])
+def test_any_type_of_integer_counts(rng: np.random.Generator, tmp_path: Path, dtype: type) -> None:
+    frames = np.minimum(spotty(rng, 4, places(rng, 6), photons=300.0), 120)
+    expected = find(Experiments((sweep(tmp_path / "int32", frames),))).reflections
+    other = find(Experiments((sweep(tmp_path / "other", frames.astype(dtype)),))).reflections
+    assert_same(expected, other)
+
+
+def test_values_beyond_32_bits_are_out_of_range_not_wrapped(rng: np.random.Generator, tmp_path: Path) -> None:
+    frames = spotty(rng, 4, places(rng, 6))
+    frames[:, 5, 5] = -1  # masked by the trusted range
+    expected = find(Experiments((sweep(tmp_path / "int32", frames),))).reflections
+    large = frames.astype(np.uint32)
+    large[:, 5, 5] = 2**32 - 1  # how some detectors mark bad pixels
+    other = find(Experiments((sweep(tmp_path / "uint32", large),))).reflections
+    assert_same(expected, other)
 
 
 def test_the_account_reads_well(rng: np.random.Generator, tmp_path: Path) -> None:
