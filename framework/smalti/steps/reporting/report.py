@@ -58,7 +58,7 @@ def make_report(
     details: Mapping[str, Any] | None = None,
     history: Sequence[Mapping[str, Any]] | None = None,
     *,
-    title: str = "smalti report",
+    title: str = "",
     names: tuple[str, str] = ("refined.expt", "refined.refl"),
 ) -> Report:
     """Make a report of indexed or refined data.
@@ -74,6 +74,7 @@ def make_report(
     history : sequence of Mapping, optional
         Records of the commands that led here; default: those that the experiments carry.
     title : str
+        Default: the name of the experiments.
     names : (str, str)
         Names of the files, for the commands that the report proposes.
 
@@ -99,7 +100,7 @@ def make_report(
     data = content(experiments, after, earlier, Refinement.of(details), _records(records))
     data["verdict"] = judge(data, names)
     data["warnings"] = warnings
-    return Report(render(data, title), data, tuple(warnings))
+    return Report(render(data, title or f"smalti: {names[0]}"), data, tuple(warnings))
 
 
 def _usable(residuals: Residuals, which: str) -> Residuals:

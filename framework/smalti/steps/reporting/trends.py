@@ -22,9 +22,8 @@ NORMAL_IQR = 1.349
 def against_angle(residuals: Residuals) -> dict[str, Any]:
     """Mean and RMSD of X (um), Y (um) and phi (mdeg) in bins of the observed angle (deg)."""
     angle = residuals.angle[residuals.used]
-    low, high = float(angle.min()), float(angle.max())
-    n = int(np.clip(len(angle) / 50, 1, MOST_BINS)) if high > low else 1
-    edges = np.linspace(low, high if high > low else low + 1.0, n + 1)
+    edges = _angle_edges(residuals, int(np.clip(len(angle) / 50, 1, MOST_BINS)))
+    n = len(edges) - 1
     index = np.clip(np.searchsorted(edges, angle, side="right") - 1, 0, n - 1)
     counts, mean, rms = mean_and_rms(index, residuals.values[residuals.used], n)
     return {
@@ -33,6 +32,25 @@ def against_angle(residuals: Residuals) -> dict[str, Any]:
         "mean": listed(mean),
         "rmsd": listed(rms),
     }
+
+
+def _angle_edges(residuals: Residuals, wanted: int) -> Array:
+    """Give the edges of about so many bins, deg.
+
+    Bins of one sweep hold whole images: centroids gather at the middle of images, and bins that cut
+    images would beat with them.
+    """
+    use = residuals.used
+    angle = residuals.angle[use]
+    low, high = float(angle.min()), float(angle.max())
+    width = float(np.median(residuals.steps[use, 2])) / 1e3
+    start = angle - residuals.image[use] * width
+    if high <= low or not width > 0.0 or np.ptp(start) > 0.01 * width:
+        return np.linspace(low, high if high > low else low + 1.0, wanted + 1)
+    first, last = np.floor(residuals.image[use].min()), np.floor(residuals.image[use].max()) + 1
+    per_bin = np.ceil((last - first) / wanted)
+    edges = np.arange(first, last + per_bin, per_bin)
+    return np.asarray(start[0] + width * edges)
 
 
 def against_resolution(residuals: Residuals) -> dict[str, Any]:
