@@ -144,6 +144,9 @@ def test_histograms_and_images_count_every_reflection_once(compared):
     assert (
         sum(report.data["angle"]["n"]) == sum(report.data["resolution"]["n"]) == report.data["totals"]["used"]
     )
+    # Bins hold whole images (0.35 degrees), or they would beat with them.
+    steps = np.diff(report.data["angle"]["angle_deg"]) / 0.35
+    assert steps == pytest.approx(np.full(len(steps), round(steps[0])), abs=0.01)
     d = report.data["resolution"]["d"]
     assert d == sorted(d, reverse=True)
     assert 1.5 < d[-1] < d[0] < 30
