@@ -5,7 +5,6 @@ most negative value of a size announces that the difference follows in the next 
 64 bits, little-endian) [International Tables G, 5.6; CBFlib manual, "byte_offset"].
 """
 
-cimport cython
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -22,15 +21,12 @@ cdef int64_t HIGHEST = 2147483647
 cdef int64_t MARGIN = 1024
 
 
-# The next three wrap or shift bits out on purpose, which the checked build would take for a fault.
-@cython.overflowcheck(False)
 cdef inline bint any_escape(uint64_t word) noexcept nogil:
     """Whether any of eight bytes is 0x80: the classic test for a zero byte, after flipping those bits."""
     cdef uint64_t x = word ^ <uint64_t>0x8080808080808080
     return ((x - <uint64_t>0x0101010101010101) & ~x & <uint64_t>0x8080808080808080) != 0
 
 
-@cython.overflowcheck(False)
 cdef inline uint64_t little_endian(const uint8_t* source, int size) noexcept nogil:
     cdef uint64_t value = 0
     cdef int k
@@ -39,7 +35,6 @@ cdef inline uint64_t little_endian(const uint8_t* source, int size) noexcept nog
     return value
 
 
-@cython.overflowcheck(False)
 cdef inline int64_t sign_extended(uint64_t value, int size) noexcept nogil:
     cdef int shift = 64 - 8 * size
     return (<int64_t>(value << shift)) >> shift

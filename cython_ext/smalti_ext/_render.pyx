@@ -5,7 +5,6 @@ where it is, not on the order in which frames, rows or spots are drawn: any numb
 same frame.
 """
 
-cimport cython
 from libc.math cimport erf, exp, fabs, floor, lgamma, log, sqrt
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
@@ -18,7 +17,6 @@ cdef enum:
     WIDEST = 256
 
 
-@cython.overflowcheck(False)  # the arithmetic is modulo 2^64 by design
 cdef inline uint64_t mix(uint64_t x) noexcept nogil:
     """Scramble a word: the finaliser of SplitMix64 [Steele, Lea & Flood 2014, OOPSLA, 453]."""
     x = (x ^ (x >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
@@ -26,7 +24,6 @@ cdef inline uint64_t mix(uint64_t x) noexcept nogil:
     return x ^ (x >> 31)
 
 
-@cython.overflowcheck(False)
 cdef inline double uniform(uint64_t* state) noexcept nogil:
     """Draw from [0, 1) with 53 random bits (SplitMix64)."""
     state[0] += <uint64_t>0x9E3779B97F4A7C15
