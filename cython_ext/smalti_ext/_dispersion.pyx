@@ -8,6 +8,7 @@ candidates, and only these are judged exactly: from the same sums, or, where a c
 64-bit sums over the counts themselves.
 """
 
+cimport cython
 from libc.math cimport sqrt, sqrtf
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memchr
@@ -96,6 +97,23 @@ cdef void take_in(
         kind[c] = <uint16_t>((VALID | (CLIPPED & -<int32_t>(clipped != count))) & ok)
 
 
+# The sums of columns and their prefixes may wrap, and their differences are exact all the same: in the
+# checked build too, nothing is to be said against it.
+
+
+@cython.overflowcheck(False)
+cdef inline uint32_t between(const uint32_t[::1] prefix, Py_ssize_t c, Py_ssize_t width) noexcept nogil:
+    """Sum over ``width`` columns from c on."""
+    return prefix[c + width] - prefix[c]
+
+
+@cython.overflowcheck(False)
+cdef inline uint16_t between_n(const uint16_t[::1] prefix, Py_ssize_t c, Py_ssize_t width) noexcept nogil:
+    """Sum of kinds over ``width`` columns from c on."""
+    return <uint16_t>(prefix[c + width] - prefix[c])
+
+
+@cython.overflowcheck(False)
 cdef void count_on(const uint16_t[::1] new, const uint16_t[::1] old, uint16_t[::1] n) noexcept nogil:
     """Replace the oldest row by a new one in the number of valid and of clipped pixels of each column."""
     cdef Py_ssize_t c
@@ -103,6 +121,7 @@ cdef void count_on(const uint16_t[::1] new, const uint16_t[::1] old, uint16_t[::
         n[c] += new[c] - old[c]
 
 
+@cython.overflowcheck(False)
 cdef void sum_on(
     const int16_t[::1] new, const int16_t[::1] old, uint32_t[::1] x, uint32_t[::1] y
 ) noexcept nogil:
@@ -116,6 +135,7 @@ cdef void sum_on(
         y[c] += <uint32_t>(a * a - b * b)
 
 
+@cython.overflowcheck(False)
 cdef void add_up(
     const uint16_t[::1] column_n, const uint32_t[:, ::1] columns, uint16_t[::1] n, uint32_t[:, ::1] prefix
 ) noexcept nogil:
@@ -145,10 +165,10 @@ cdef void pick(
     cdef uint16_t both
     cdef float here, total, squares, degrees
     for c in range(candidate.shape[0]):
-        both = n[c + width] - n[c]
+        both = between_n(n, c, width)
         here = <float>(both & (CLIPPED - 1))
-        total = <float><int32_t>(x[c + width] - x[c])
-        squares = here * <float><int32_t>(y[c + width] - y[c])
+        total = <float><int32_t>between(x, c, width)
+        squares = here * <float><int32_t>between(y, c, width)
         degrees = here - 1.0
         candidate[c] = (
             (squares * <float>(1.0 + 1e-6) - total * total
@@ -202,14 +222,14 @@ def scan(
                     break
                 c = <const uint8_t*>hit - &candidate[0]
                 if kinds[row % rows, c] & VALID:
-                    both = prefix_n[c + width] - prefix_n[c]
+                    both = between_n(prefix_n, c, width)
                     if both >= CLIPPED:
                         look(&window, counts, mask, pixels, 0, row, c)
                         sums = window.sums
                     else:
                         sums.n = both
-                        sums.x = <int32_t>(prefix[0, c + width] - prefix[0, c])
-                        sums.y = <int32_t>(prefix[1, c + width] - prefix[1, c])
+                        sums.x = <int32_t>between(prefix[0], c, width)
+                        sums.y = <int32_t>between(prefix[1], c, width)
                     if dispersed(&sums, min_local, needed) and (
                         extended or bright(&sums, counts[row, c], gain, sigma_strong, threshold)
                     ):

@@ -15,9 +15,11 @@ class FindOptions:
     """What is kept as a spot, and how the work is spread."""
 
     min_spot_size: int | None = option(
-        None, "Fewest strong pixels in a spot; none: 3 for photon-counting sensors, 6 for others.", unit="px",
+        None,
+        "Fewest strong pixels in a spot; none: 3 for photon-counting sensors, 6 for others.",
+        unit="px",
         ge=1,
-    )  # fmt: skip
+    )
     max_spot_size: int = option(1000, "Most strong pixels in a spot.", unit="px", ge=1)
     max_separation: float = option(
         2.0, "Greatest distance between brightest pixel and centroid, in pixels and images.", unit="px", gt=0
