@@ -84,7 +84,7 @@ def _axes(d: Array) -> Array:
 
 
 def _middles(d: Array, half: Array) -> Array:
-    return np.einsum("pij,pj->pi", d, np.column_stack([half, np.ones(len(d))]))
+    return np.asarray(np.einsum("pij,pj->pi", d, np.column_stack([half, np.ones(len(d))])))
 
 
 def _motion_by_frame(d: Array, half: Array) -> Array:

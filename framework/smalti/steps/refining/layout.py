@@ -42,6 +42,8 @@ class Layout:
     blocks : tuple of Block
     offsets : tuple of int
         Where each block begins in the full vector.
+    n_full : int
+        Length of the full vector.
     free : (n,) intp
         Places of the free parameters in the full vector.
     uses : tuple of dict
@@ -53,6 +55,7 @@ class Layout:
     experiments: Experiments
     blocks: tuple[Block, ...]
     offsets: tuple[int, ...]
+    n_full: int
     free: NDArray[np.intp]
     uses: tuple[dict[str, int], ...]
     panel_offset: dict[int, int]
@@ -81,7 +84,9 @@ class Layout:
             if isinstance(block, DetectorBlock):
                 panel_offset[number] = total
                 total += len(block.detector)
-        return cls(experiments, blocks, offsets, np.array(free, dtype=np.intp), uses, panel_offset)
+        return cls(
+            experiments, blocks, offsets, len(names), np.array(free, dtype=np.intp), uses, panel_offset
+        )
 
     @property
     def n(self) -> int:
@@ -119,7 +124,7 @@ class Layout:
 
     def split(self, p: Array) -> tuple[Array, ...]:
         """Give the full parameters of each block at p (n,)."""
-        full = np.zeros(sum(len(block.parameters) for block in self.blocks))
+        full = np.zeros(self.n_full)
         full[self.free] = p
         return tuple(np.split(full, self.offsets[1:]))
 

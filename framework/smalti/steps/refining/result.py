@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from smalti.models import Experiments
 from smalti.solution import NormalEquations, Solution
 from smalti.steps.refining.layout import Layout
+from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.rows import (
     crystal_rows,
     detector_rows,
@@ -111,47 +112,58 @@ def gather(
     p = rounds[-1].solution.parameters
     residuals = source.calc_minus_obs(p)
     used = source.weights[:, 0] > 0.0
-    first = rounds[0]
-    detectors, panels, panel_covariance = [], [], []
+    data = selection.observations
+    panels, detectors, panel_covariance = [], [], []
     for number in layout.panel_offset:
-        rows, moved = panel_rows(layout, number, selection.observations, residuals, used, uncertainty, p)
+        rows, moved = panel_rows(layout, number, data, residuals, used, uncertainty, p)
         panels += rows
         detectors.append(detector_rows(layout, number, moved))
         panel_covariance.append(moved.own_covariance)
-    marks = list(clock.values())
     results: dict[str, Any] = {
         "n_parameters": layout.n,
         "n_used": int(used.sum()),
         "n_rejected": int((~used).sum()),
         "left_out": dict(selection.left_out),
-        "before": residual_statistics(selection.observations, first.residuals, np.ones_like(used)),
-        "after_rejection": residual_statistics(selection.observations, first.residuals, first.weights > 0.0),
-        "final": residual_statistics(selection.observations, residuals, used),
-        "steps": step_rows([item.solution for item in rounds]),
-        "ended": rounds[-1].solution.ended.value,
-        "experiments": experiment_rows(refined, selection.observations, residuals, used),
+        **_fit(data, rounds, residuals),
+        "experiments": experiment_rows(refined, data, residuals, used),
         "panels": panels,
         "detectors": detectors,
         "crystals": crystal_rows(layout, p, uncertainty),
         "parameters": parameter_rows(layout, p, uncertainty),
-        "variance_scale": rounds[-1].scale,
         "effective_parameters": uncertainty.effective,
         "smallest_eigenvalue": uncertainty.smallest,
         "gauge": gauge(layout),
-        "seconds": {
-            name: later - earlier
-            for name, earlier, later in zip(list(clock)[1:], marks[:-1], marks[1:], strict=True)
-        },
+        "seconds": _durations(clock),
     }
-    results["verdict"] = verdict(results, rounds[-1].solution.ended, null_names(layout, uncertainty))
+    judgement = verdict(results, rounds[-1].solution.ended, null_names(layout, uncertainty))
+    warnings = (*judgement["reasons"], *judgement["notes"])
     return Refined(
         refined,
         table,
-        (*results["verdict"]["reasons"], *results["verdict"]["notes"]),
+        warnings,
         uncertainty.covariance,
         tuple(panel_covariance),
-        results,
+        {**results, "verdict": judgement},
     )
+
+
+def _fit(data: Observations, rounds: Sequence[Round], residuals: Array) -> dict[str, Any]:
+    """Residuals before, without outliers and at the end, and the steps between."""
+    first, last = rounds[0], rounds[-1]
+    return {
+        "before": residual_statistics(data, first.residuals, np.ones(data.n, dtype=bool)),
+        "after_rejection": residual_statistics(data, first.residuals, first.weights > 0.0),
+        "final": residual_statistics(data, residuals, last.weights > 0.0),
+        "steps": step_rows([item.solution for item in rounds]),
+        "ended": last.solution.ended.value,
+        "variance_scale": last.scale,
+    }
+
+
+def _durations(clock: Mapping[str, float]) -> dict[str, float]:
+    """Seconds from each mark of a clock to the next, by the name of the later."""
+    marks = list(clock.items())
+    return {name: now - before for (_, before), (name, now) in zip(marks[:-1], marks[1:], strict=True)}
 
 
 def gauge(layout: Layout) -> str:

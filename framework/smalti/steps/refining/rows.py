@@ -182,7 +182,7 @@ def detector_rows(layout: Layout, number: int, moved: Displacements) -> Row:
 
 def crystal_rows(layout: Layout, p: Array, uncertainty: Uncertainty) -> list[Row]:
     """Cell with ESDs, orientation and A matrix of each crystal."""
-    place = np.full(sum(len(block.parameters) for block in layout.blocks), -1)
+    place = np.full(layout.n_full, -1)
     place[layout.free] = np.arange(layout.n)
     rows = []
     for block, offset, own in zip(layout.blocks, layout.offsets, layout.split(p), strict=True):

@@ -54,36 +54,30 @@ def select(table: Reflections, layout: Layout, options: RefineOptions) -> Select
     table.require("id", "miller_index", "panel", "xyzobs.mm.value", "xyzobs.mm.variance")
     indexed = observed_and_indexed(table)
     check(experiments, table, indexed)
-    left_out: dict[str, int] = {}
-    keep = indexed.copy()
-
-    def drop(reason: str, bad: Mask) -> None:
-        nonlocal keep
-        count = int((keep & bad).sum())
-        if count:
-            left_out[reason] = count
-        keep = keep & ~bad
-
-    if "flags" in table:
-        drop("overloaded", table.flagged(Flag.OVERLOADED))
-    entering = np.zeros(table.n_rows, dtype=bool)
-    volume, margin = np.full(table.n_rows, np.nan), np.full(table.n_rows, np.nan)
-    for number, experiment in enumerate(experiments):
-        rows = np.flatnonzero(keep & (table["id"] == number))
-        entering[rows] = _nearer_crossing(experiment, table, rows)
-        margin[rows] = _inside_scan(experiment, table["xyzobs.mm.value"][rows, 2])
-    drop("outside the scan", keep & ~(margin >= -1e-9))
+    margin, entering = _by_experiment(experiments, table, indexed)
     spots = _spots(table, layout, entering)
-    xyz, s1 = predict(layout.state(np.zeros(layout.n)), _rows(spots, keep))
-    volume[keep] = _spindle_volume(experiments, table["id"][keep], s1)
-    impossible = np.zeros(table.n_rows, dtype=bool)
-    impossible[keep] = ~np.isfinite(xyz).all(axis=1)
-    drop("not predicted", impossible)
-    drop("close to the spindle", ~(volume > options.close_to_spindle))
-    if options.scan_margin > 0.0:
-        drop("close to an end of the scan", ~(margin >= np.radians(options.scan_margin)))
+    xyz, s1 = predict(layout.state(np.zeros(layout.n)), _rows(spots, indexed))
+    possible, volume = np.zeros(table.n_rows, dtype=bool), np.zeros(table.n_rows)
+    possible[indexed] = np.isfinite(xyz).all(axis=1)
+    volume[indexed] = _spindle_volume(experiments, table["id"][indexed], s1)
+    overloaded = table.flagged(Flag.OVERLOADED) if "flags" in table else np.zeros(table.n_rows, dtype=bool)
+    edge = np.radians(options.scan_margin)
+    tests = {
+        "overloaded": ~overloaded,
+        "outside the scan": margin >= -1e-9,
+        "not predicted": possible,
+        "close to the spindle": volume > options.close_to_spindle,
+        "close to an end of the scan": (margin >= edge) | (edge == 0.0),
+    }
+    keep, left_out = indexed.copy(), {}
+    for reason, good in tests.items():
+        if (keep & ~good).any():
+            left_out[reason] = int((keep & ~good).sum())
+        keep &= good
     if not options.use_all:
-        drop("not drawn", ~_drawn(table, keep, experiments, options))
+        drawn = _drawn(table, keep, experiments, options)
+        left_out["not drawn"] = int((keep & ~drawn).sum())
+        keep &= drawn
     if keep.sum() < options.minimum_reflections:
         raise _too_few(int(keep.sum()), table.n_rows, int(indexed.sum()), left_out, options)
     rows = np.flatnonzero(keep)
@@ -153,11 +147,17 @@ def _nearer_crossing(experiment: Experiment, table: Reflections, rows: NDArray[n
     return np.asarray(away[:, 0] <= away[:, 1])
 
 
-def _inside_scan(experiment: Experiment, angle: Array) -> Array:
-    """How far angles are inside the scan, rad; negative outside."""
-    assert experiment.scan is not None
-    begin, end = sorted(experiment.scan.angle_range)
-    return np.asarray(np.minimum(angle - begin, end - angle))
+def _by_experiment(experiments: Experiments, table: Reflections, indexed: Mask) -> tuple[Array, Mask]:
+    """How far indexed reflections are inside their scan (rad, negative outside), and which crossing they are."""
+    margin, entering = np.full(table.n_rows, -np.inf), np.zeros(table.n_rows, dtype=bool)
+    for number, experiment in enumerate(experiments):
+        assert experiment.scan is not None
+        rows = np.flatnonzero(indexed & (table["id"] == number))
+        entering[rows] = _nearer_crossing(experiment, table, rows)
+        begin, end = sorted(experiment.scan.angle_range)
+        angle = table["xyzobs.mm.value"][rows, 2]
+        margin[rows] = np.minimum(angle - begin, end - angle)
+    return margin, entering
 
 
 def _spots(table: Reflections, layout: Layout, entering: Mask) -> Spots:

@@ -99,14 +99,24 @@ def _fit(results: Mapping[str, Any]) -> list[str]:
 def _panels(results: Mapping[str, Any]) -> list[str]:
     notes = []
     panels = results["panels"]
-    empty = [str(row["panel"]) for row in panels if row["n_used"] == 0]
+    empty = [row["panel"] for row in panels if row["n_used"] == 0]
     if empty:
         notes.append(
             f"{plural(len(empty), 'panel')} without reflections moved with the detector as a whole: "
-            + ", ".join(empty)
-            + "."
+            f"{_ranges(empty)}."
         )
-    weak = [str(row["panel"]) for row in panels if row["n_used"] and (row["prior_share"] or 0.0) > HELD]
+    weak = [row["panel"] for row in panels if row["n_used"] and (row["prior_share"] or 0.0) > HELD]
     if weak:
-        notes.append(f"{plural(len(weak), 'panel')} held mostly by tolerances: " + ", ".join(weak) + ".")
+        notes.append(f"{plural(len(weak), 'panel')} held mostly by tolerances: {_ranges(weak)}.")
     return notes
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Write ascending numbers with runs drawn together: 0-3, 7, 9-10."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
