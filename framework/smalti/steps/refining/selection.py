@@ -148,7 +148,7 @@ def _nearer_crossing(experiment: Experiment, table: Reflections, rows: NDArray[n
 
 
 def _by_experiment(experiments: Experiments, table: Reflections, indexed: Mask) -> tuple[Array, Mask]:
-    """How far indexed reflections are inside their scan (rad, negative outside), and which crossing they are."""
+    """How far reflections are inside their scan (rad, negative outside), and which crossing they are."""
     margin, entering = np.full(table.n_rows, -np.inf), np.zeros(table.n_rows, dtype=bool)
     for number, experiment in enumerate(experiments):
         assert experiment.scan is not None
