@@ -13,7 +13,7 @@ from scipy.special import gammaincinv
 from smalti.hookspecs import API, hookimpl
 from smalti.options import option
 from smalti_plugins.outliers.covariance import robust_covariance, squared_distances
-from smalti_plugins.outliers.strata import LEAST_FOR_CENTRE, Strata, group, quantiles, typical_sigmas
+from smalti_plugins.outliers.strata import LEAST_FOR_CENTRE, Strata, group, standardised
 
 SMALTI_API = API
 
@@ -52,46 +52,37 @@ class MinimumCovarianceDeterminant:
         groups = group(residuals, strata)
         if len(groups) == 0:
             return result
-        # In units of a typical sigma millimetres and radians compare, and so does the least spread.
-        scale = typical_sigmas(sigmas[groups.rows])
-        values = residuals[groups.rows] / scale
-        limit = 2.0 * gammaincinv(values.shape[1] / 2.0, self.probability)
-        near = np.empty(len(values), dtype=bool)
+        # In units of sigma millimetres and radians compare, and so does the least spread.
+        own, pooled = standardised(residuals, sigmas, groups)
+        limit = 2.0 * gammaincinv(own.shape[1] / 2.0, self.probability)
+        near = np.empty(len(own), dtype=bool)
         for number in np.flatnonzero(groups.counts >= self.min_observations):
             part = _slice(groups, number)
-            near[part] = (
-                squared_distances(values[part], *robust_covariance(values[part], self.support)) <= limit
-            )
+            near[part] = squared_distances(own[part], *robust_covariance(own[part], self.support)) <= limit
         if (groups.counts < self.min_observations).any():
-            _judge_sparse(values, groups, self, limit, near)
+            self._judge_sparse(own, pooled, groups, limit, near)
         result[groups.rows[near]] = 1.0
         return result
+
+    def _judge_sparse(
+        self, own: Array, pooled: Array, groups: Strata, limit: float, near: NDArray[np.bool_]
+    ) -> None:
+        """Judge the strata with few observations, into ``near``."""
+        telling = np.repeat(groups.counts >= LEAST_FOR_CENTRE, groups.counts)
+        lonely = ~telling
+        sparse = telling & np.repeat(groups.counts < self.min_observations, groups.counts)
+        if sparse.any():
+            # Their centre is their median, which is zero here.
+            covariance = robust_covariance(_picked(own[telling]), self.support)[1]
+            near[sparse] = squared_distances(own[sparse], np.zeros(own.shape[1]), covariance) <= limit
+        if lonely.any():
+            everyone = robust_covariance(_picked(pooled), self.support)
+            near[lonely] = squared_distances(pooled[lonely], *everyone) <= limit
 
 
 def _slice(groups: Strata, number: int | np.intp) -> slice:
     start = int(groups.starts[number])
     return slice(start, start + int(groups.counts[number]))
-
-
-def _judge_sparse(
-    values: Array,
-    groups: Strata,
-    rejector: MinimumCovarianceDeterminant,
-    limit: float,
-    near: NDArray[np.bool_],
-) -> None:
-    """Judge the strata with few observations, into ``near``."""
-    medians = quantiles(values, groups, (0.5,))[0]
-    telling = np.repeat(groups.counts >= LEAST_FOR_CENTRE, groups.counts)
-    within = (values - medians[groups.labels])[telling]
-    sparse = groups.counts < rejector.min_observations
-    lonely = groups.counts < LEAST_FOR_CENTRE
-    everything = robust_covariance(_picked(values), rejector.support)
-    shared = robust_covariance(_picked(within), rejector.support)[1] if len(within) else everything[1]
-    for number in np.flatnonzero(sparse):
-        part = _slice(groups, number)
-        centre, covariance = everything if lonely[number] else (medians[number], shared)
-        near[part] = squared_distances(values[part], centre, covariance) <= limit
 
 
 def _picked(values: Array) -> Array:

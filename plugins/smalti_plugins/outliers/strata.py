@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LEAST_FOR_CENTRE", "Strata", "group", "quantiles", "typical_sigmas"]
+__all__ = ["LEAST_FOR_CENTRE", "Strata", "group", "quantiles", "standardised"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -88,8 +88,30 @@ def quantiles(values: Array, groups: Strata, levels: tuple[float, ...]) -> Array
     return result
 
 
-def typical_sigmas(sigmas: Array) -> Array:
-    """Give the median of each column of standard deviations (N, k), (k,); 1 where none is usable."""
-    usable = np.where(np.isfinite(sigmas) & (sigmas > 0.0), sigmas, np.nan)
-    have = np.isfinite(usable).any(axis=0)
-    return np.where(have, np.nanmedian(np.where(have, usable, 1.0), axis=0), 1.0)
+def standardised(residuals: Array, sigmas: Array, groups: Strata) -> tuple[Array, Array]:
+    """Express residuals in their own standard deviations, about the centre of their stratum.
+
+    Weak spots scatter more than strong ones: judged in micrometres, good weak spots would look like
+    outliers among strong ones, and bad strong spots would pass among weak ones.
+
+    Parameters
+    ----------
+    residuals, sigmas : (N, k)
+        A sigma that is not a positive number is taken for the median of its column.
+
+    Returns
+    -------
+    own : (M, k)
+        (r - median of the stratum) / sigma, in the order of ``groups.rows``.
+    pooled : (M, k)
+        (r - median of all) / sigma.
+    """
+    r, sigma = residuals[groups.rows], sigmas[groups.rows]
+    usable = np.isfinite(sigma) & (sigma > 0.0)
+    typical = [
+        float(np.median(column[good])) if good.any() else 1.0
+        for column, good in zip(sigma.T, usable.T, strict=True)
+    ]
+    sigma = np.where(usable, sigma, typical)
+    centre = quantiles(r, groups, (0.5,))[0]
+    return (r - centre[groups.labels]) / sigma, (r - np.median(r, axis=0)) / sigma

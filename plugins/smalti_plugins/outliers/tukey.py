@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from smalti.hookspecs import API, hookimpl
 from smalti.options import option
-from smalti_plugins.outliers.strata import LEAST_FOR_CENTRE, Strata, group, quantiles, typical_sigmas
+from smalti_plugins.outliers.strata import LEAST_FOR_CENTRE, Strata, group, quantiles, standardised
 
 SMALTI_API = API
 
@@ -24,7 +24,7 @@ NEGLIGIBLE = 1e-3
 
 @dataclass(frozen=True)
 class Tukey:
-    """Reject a reflection if any residual is outside [Q1 - m IQR, Q3 + m IQR] of its stratum.
+    """Reject a reflection if any residual, in its sigmas, is outside [Q1 - m IQR, Q3 + m IQR] of its stratum.
 
     The fences of Tukey (Exploratory Data Analysis, 1977). Each stratum has its own, so that the
     spots of a displaced panel, which are wrong together, are not taken for outliers. A stratum with
@@ -47,30 +47,32 @@ class Tukey:
         groups = group(residuals, strata)
         if len(groups) == 0:
             return result
-        values = residuals[groups.rows]
-        low, high = _quartiles(values, groups, self.min_observations)
-        margin = self.iqr_multiplier * (high - low)
-        margin = np.maximum(margin, NEGLIGIBLE * typical_sigmas(sigmas[groups.rows]))
-        labels = groups.labels
-        inside = (values >= (low - margin)[labels]) & (values <= (high + margin)[labels])
-        result[groups.rows[inside.all(axis=1)]] = 1.0
+        own, pooled = standardised(residuals, sigmas, groups)
+        low, high = _quartiles(own, groups, self.min_observations)
+        inside = self._inside(own, low, high, groups.labels)
+        lonely = np.repeat(groups.counts < LEAST_FOR_CENTRE, groups.counts)
+        if lonely.any():
+            low, high = np.quantile(pooled, (0.25, 0.75), axis=0, keepdims=True)
+            inside[lonely] = self._inside(pooled, low, high, np.zeros(len(pooled), dtype=np.intp))[lonely]
+        result[groups.rows[inside]] = 1.0
         return result
+
+    def _inside(self, values: Array, low: Array, high: Array, labels: Index) -> NDArray[np.bool_]:
+        """Tell which values (M, k) are within the fences of their quartiles, each (S, k)."""
+        margin = np.maximum(self.iqr_multiplier * (high - low), NEGLIGIBLE)
+        return np.asarray(
+            ((values >= (low - margin)[labels]) & (values <= (high + margin)[labels])).all(axis=1)
+        )
 
 
 def _quartiles(values: Array, groups: Strata, enough: int) -> tuple[Array, Array]:
-    """Give the quartiles Q1, Q3 by which each stratum is judged, each (S, k)."""
-    low, median, high = quantiles(values, groups, (0.25, 0.5, 0.75))
+    """Give the quartiles Q1, Q3 of each stratum, each (S, k); those of sparse ones are borrowed."""
+    low, high = quantiles(values, groups, (0.25, 0.75))
     few = groups.counts < enough
-    if few.any():
-        centred = values - median[groups.labels]
-        # A median of one or two values is at those values: their deviations say nothing of the spread.
-        telling = np.repeat(groups.counts >= LEAST_FOR_CENTRE, groups.counts)
-        if telling.any():
-            pooled_low, pooled_high = np.quantile(centred[telling], (0.25, 0.75), axis=0)
-            low[few], high[few] = median[few] + pooled_low, median[few] + pooled_high
-    lonely = groups.counts < LEAST_FOR_CENTRE
-    if lonely.any():
-        low[lonely], high[lonely] = np.quantile(values, (0.25, 0.75), axis=0)
+    # A median of one or two values is at those values: their deviations say nothing of the spread.
+    telling = np.repeat(groups.counts >= LEAST_FOR_CENTRE, groups.counts)
+    if few.any() and telling.any():
+        low[few], high[few] = np.quantile(values[telling], (0.25, 0.75), axis=0)
     return low, high
 
 

@@ -10,7 +10,7 @@ import pytest
 from smalti.discovery import discover
 from smalti_plugins.outliers.covariance import consistency, robust_covariance, squared_distances
 from smalti_plugins.outliers.mcd import MinimumCovarianceDeterminant
-from smalti_plugins.outliers.strata import group, quantiles, typical_sigmas
+from smalti_plugins.outliers.strata import group, quantiles, standardised
 from smalti_plugins.outliers.tukey import Tukey
 
 REJECTORS = [Tukey(), MinimumCovarianceDeterminant()]
@@ -212,7 +212,25 @@ def test_quantiles_are_those_of_numpy(rng):
 
 
 def test_sigmas_that_are_not_there():
-    assert typical_sigmas(np.array([[0.0, 1.0], [0.0, 3.0], [np.nan, np.inf]])).tolist() == [1.0, 2.0]
+    residuals = np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 6.0]])
+    groups = group(residuals, np.zeros(3, dtype=np.intp))
+    own, _ = standardised(residuals, np.array([[0.0, 1.0], [0.0, 3.0], [np.nan, np.inf]]), groups)
+    assert own.tolist() == [[-1.0, -1.0], [0.0, 0.0], [1.0, 2.0]]
+
+
+@both
+def test_weak_spots_among_strong_ones_are_judged_by_their_own_sigmas(rejector, rng):
+    sigmas = np.where(rng.random(4000) < 0.3, 5.0, 1.0)[:, None] * SIGMA
+    residuals = rng.normal(size=(4000, 3)) * sigmas + 3 * SIGMA
+    strata = np.zeros(4000, dtype=np.intp)
+    weights = rejector.weights(residuals, sigmas, strata)
+    weak = sigmas[:, 0] > SIGMA[0]
+    assert weights[weak].mean() > 0.96
+    assert weights[~weak].mean() > 0.96
+    # A strong spot that is as far off as a weak one may be is an outlier.
+    residuals[~weak] += np.where(rng.random((~weak).sum()) < 0.1, 10.0, 0.0)[:, None] * SIGMA
+    off = ~weak & (residuals[:, 0] > 9 * SIGMA[0])
+    assert rejector.weights(residuals, sigmas, strata)[off].max() == 0.0
 
 
 def test_both_come_through_their_entry_points():
