@@ -32,6 +32,7 @@ from smalti.solution import Candidate, PointCloud
 SMALTI_API = API
 
 Array = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,13 @@ class WedgeFFT:
         n = min(self.grid, 2 * fft.next_fast_len(int(np.ceil(2.2 * max_cell * R)), real=True))
         histogram = difference_histogram(wedges, R, n)
         power = fft.rfftn(histogram, workers=1).real
-        return grid_maxima(power, 1.0 / (2.0 * R), self.min_cell, max_cell, 2 * self.vectors)[: self.vectors]
+        peaks, height = grid_maxima(power, 1.0 / (2.0 * R), self.min_cell, max_cell)
+        if len(peaks) == 0:
+            return peaks
+        # Beside a very long axis the strongest peaks may all lie in one plane.
+        high = np.flatnonzero(height > 0.4 * height[0])
+        chosen = np.union1d(np.arange(min(self.vectors, len(peaks))), high[spanning(peaks[high])])
+        return peaks[chosen]
 
 
 def difference_histogram(wedges: Wedges, R: float, n: int) -> NDArray[np.float32]:
@@ -103,13 +110,15 @@ def difference_histogram(wedges: Wedges, R: float, n: int) -> NDArray[np.float32
 
 
 def grid_maxima(
-    power: NDArray[np.float32], step: float, shortest: float, longest: float, count: int
-) -> Array:
+    power: NDArray[np.float32], step: float, shortest: float, longest: float, count: int = 2000
+) -> tuple[Array, Array]:
     """Find the strongest local maxima of a half-spectrum (n, n, n//2+1), interpolated.
 
     Returns
     -------
-    (K, 3) Angstrom, strongest first, in the half space of the spectrum.
+    vectors : (K, 3) Angstrom
+        Strongest first, in the half space of the spectrum.
+    height : (K,)
     """
     n = power.shape[0]
     axis = np.fft.fftfreq(n, 1.0 / n) * step
@@ -120,7 +129,7 @@ def grid_maxima(
     )
     inside = (square > shortest**2) & (square < longest**2)
     if not inside.any():
-        return np.zeros((0, 3))
+        return np.zeros((0, 3)), np.zeros(0)
     sigma = float(np.std(power[inside]))
     rows = np.argwhere(inside & (power > 3.0 * sigma))
     height = power[tuple(rows.T)]
@@ -130,7 +139,7 @@ def grid_maxima(
         if np.any(shift):
             keep[keep] &= height[keep] >= _at(power, rows[keep] + shift)
     order = np.argsort(-height[keep], kind="stable")[:count]
-    return _interpolated(power, rows[keep][order]) * step
+    return _interpolated(power, rows[keep][order]) * step, height[keep][order].astype(float)
 
 
 def _at(power: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -154,6 +163,25 @@ def _interpolated(power: NDArray[np.float32], rows: NDArray[np.int64]) -> Array:
     return place
 
 
+def spanning(vectors: Array, along: int = 14, across: int = 8, out: int = 8) -> Index:
+    """Choose short vectors (rows of (K, 3)) that span space, however long the third axis is.
+
+    The shortest of all, the shortest not parallel to the first, and the shortest out of the plane of the
+    first two: beside an axis of 500 Angstrom, hundreds of vectors of a short-axed plane come first.
+    """
+    order = np.argsort(np.linalg.norm(vectors, axis=1), kind="stable")
+    unit = vectors[order] / np.linalg.norm(vectors[order], axis=1)[:, None]
+    chosen = set(range(min(along, len(order))))
+    if len(order) > 0:
+        apart = np.flatnonzero(np.linalg.norm(np.cross(unit, unit[0]), axis=1) > 0.2)
+        chosen.update(apart[:across].tolist())
+        if apart.size:
+            normal = np.cross(unit[0], unit[apart[0]])
+            off = np.flatnonzero(np.abs(unit @ normal) > 0.15 * np.linalg.norm(normal))
+            chosen.update(off[:out].tolist())
+    return np.asarray(order[sorted(chosen)])
+
+
 def lattices(vectors: Array, power: Array, count: int, tolerance: float = 0.12) -> list[Candidate]:
     """Propose bases: triples of vectors of which the others are integer combinations.
 
@@ -161,11 +189,10 @@ def lattices(vectors: Array, power: Array, count: int, tolerance: float = 0.12) 
     all power; between equal scores the smaller cell wins. A sublattice leaves vectors at halves, a
     superlattice that is not there would need a vector without power.
     """
-    order = np.argsort(np.linalg.norm(vectors, axis=1), kind="stable")
-    v, p = vectors[order], power[order]
+    v, p = vectors, power
     found: list[tuple[float, float, Array]] = []
-    for i, j, k in combinations(range(min(len(v), 30)), 3):
-        basis = v[[i, j, k]]
+    for triple in combinations(spanning(v), 3):
+        basis = v[list(triple)]
         volume = abs(float(np.linalg.det(basis)))
         if volume < 0.1 * float(np.prod(np.linalg.norm(basis, axis=1))):
             continue

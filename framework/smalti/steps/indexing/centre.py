@@ -158,7 +158,7 @@ def _search(phase: Array, slope: Array, reach: float, pixel: float) -> Array:
     n = int(np.ceil(reach / step))
     axis = np.linspace(-n * step, n * step, 2 * n + 1)
     score = _scores(phase, slope, axis)
-    peak = (score == ndimage.maximum_filter(score, size=3)) & (score >= 0.75 * score.max())
+    peak = (score == ndimage.maximum_filter(score, size=3)) & (score >= score.max() - 0.25 * abs(score.max()))
     places = np.argwhere(peak)
     places = places[np.argsort(-score[peak], kind="stable")][:12]
     return np.array([_climb(phase, slope, axis[place]) for place in places])

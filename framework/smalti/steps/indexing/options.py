@@ -28,7 +28,11 @@ class IndexOptions:
     )
     min_indexed: float = option(0.2, "Least fraction of spots that a lattice has to explain.", gt=0, lt=1)
     odd_fraction: float = option(
-        0.05, "A cell is halved (or divided by 3) if fewer spots than this fraction need it.", ge=0, lt=0.5
+        0.05,
+        "The fraction of spots that decides between a cell and one 2 or 3 times as large: from this on the "
+        "larger one is taken.",
+        ge=0,
+        lt=0.5,
     )
     lattice_tolerance: float = option(
         5.0, "Largest distortion of a lattice taken for a symmetric one.", unit="deg", gt=0, le=15

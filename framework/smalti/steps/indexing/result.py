@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -147,9 +147,11 @@ def _figures(trial: Trial) -> tuple[str, str, str]:
 def _remark(trial: Trial) -> str:
     if trial.refused:
         return trial.refused
-    return "; ".join(
-        f"volume divided by {item.factor}: only {100 * item.odd:.1f} % needed it" for item in trial.reductions
-    )
+    divided = [
+        f"volume / {item.factor}: only {100 * item.odd:.1f} % needed more" for item in trial.reductions
+    ]
+    times = [f"volume x {item.factor}: {100 * item.odd:.1f} % need it" for item in trial.larger if item.taken]
+    return "; ".join(divided + times)
 
 
 def shift_text(shifts: Sequence[CentreShift]) -> str:
@@ -239,7 +241,9 @@ def _trial_summary(trial: Trial) -> dict[str, Any]:
         "indexed": trial.indexed,
         "rmsd": trial.rmsd if np.isfinite(trial.rmsd) else None,
         "score": trial.score if np.isfinite(trial.score) else None,
+        "sharpness": trial.sharpness,
         "least_odd_fraction": trial.least_odd,
         "reductions": [{"factor": item.factor, "odd_fraction": item.odd} for item in trial.reductions],
+        "larger_cells": [asdict(item) for item in trial.larger],
         "refused": trial.refused,
     }

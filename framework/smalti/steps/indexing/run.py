@@ -17,6 +17,7 @@ from smalti.roles import DetectorParameterisation, Indexer, Minimiser, OutlierRe
 from smalti.steps.indexing.assigning import fit_growing
 from smalti.steps.indexing.centre import moved_detectors
 from smalti.steps.indexing.cycles import Refinery, assign_all, indexed_table, macrocycles
+from smalti.steps.indexing.doubts import doubts
 from smalti.steps.indexing.known import KnownLattice
 from smalti.steps.indexing.mapping import MappedSpots, map_spots, with_pixels
 from smalti.steps.indexing.options import IndexOptions
@@ -84,16 +85,18 @@ def index(
     flags = cycles[-1].refined.reflections["flags"] if cycles else None
     final, table = _finished(experiments, sweeps, crystal, spots, number, flags, options)
     count = len(sweeps)
+    indexed = np.bincount(number[table["id"] >= 0], minlength=count)
+    total = np.bincount(number, minlength=count)
     return Indexed(
         final,
         table,
-        warnings,
+        (*warnings, *doubts(float(indexed.sum() / max(usable.size, 1)), best, cycles)),
         trials,
         best.shifts,
         bravais_lattices(niggli(_primitive_basis(crystal, known))[0], options.lattice_tolerance),
         cycles,
-        tuple(np.bincount(number[table["id"] >= 0], minlength=count).tolist()),
-        tuple(np.bincount(number, minlength=count).tolist()),
+        tuple(indexed.tolist()),
+        tuple(total.tolist()),
         max_cell,
         known.name,
     )

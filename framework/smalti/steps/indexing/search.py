@@ -91,18 +91,26 @@ def find_lattice(
     part = Reflections({name: spots[name][few] for name in ("xyzobs.px.value", "panel")})
     trial = Attempt(experiments, part, map_spots(experiments, part, mapped.sweep[few]), known, options)
     reach = first_max_cell(cloud, known, options)
-    attempts = 1 if options.max_cell > 0 or known.cell else 3
+    reaches = [reach] if options.max_cell > 0 or known.cell else _reaches(reach)
     trials: tuple[Trial, ...] = ()
-    for number in range(attempts):
-        progress("searching for lattices", number, attempts)
-        max_cell = reach * 2.0**number
+    for number, max_cell in enumerate(reaches):
+        progress("searching for lattices", number, len(reaches))
         trials = ranked((*trials, *_tried(indexer, cloud, max_cell, trial)))
         if trials and not trials[0].refused and trials[0].indexed >= ENOUGH:
             break
-    if not trials or trials[0].refused:
-        turned = _reversed(experiments, part, mapped.sweep[few], trial, indexer, max_cell)
+    doubtful = not trials or trials[0].refused or trials[0].indexed < ENOUGH / 2
+    turned = _reversed(experiments, part, mapped.sweep[few], trial, indexer, max_cell) if doubtful else None
+    if turned or not trials or trials[0].refused:
         raise _nothing(trials, rows.size, max_cell, indexer.name, known, turned)
     return trials, max_cell
+
+
+def _reaches(first: float, longest: float = 400.0) -> list[float]:
+    """Longest axes to look for, one after the other: among sparse spots the first is too short."""
+    reaches = [first, 2.0 * first]
+    while reaches[-1] < longest:
+        reaches.append(2.0 * reaches[-1])
+    return reaches
 
 
 @dataclass(frozen=True)

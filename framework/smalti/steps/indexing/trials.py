@@ -16,12 +16,16 @@ from smalti.steps.indexing.centre import CentreShift, centre_shifts, moved_detec
 from smalti.steps.indexing.known import KnownLattice
 from smalti.steps.indexing.mapping import MappedSpots, map_spots
 from smalti.steps.indexing.options import IndexOptions
+from smalti.steps.indexing.superlattice import Superlattice, enlarged
 from smalti.tables import Reflections
 
 __all__ = ["Reduction", "Trial", "primitive_lattice", "ranked", "sample", "try_candidate", "unneeded"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
+
+LEAST_SHARPNESS = 0.3
+"""Spots strewn about by chance have 1/8, and lattices fitted to them up to 0.27."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,15 @@ class Trial:
     shifts : tuple of CentreShift
         One per distinct detector.
     reductions : tuple of Reduction
+    larger : tuple of Superlattice
+        Larger cells that were taken, or are offered because significantly many spots need them.
     least_odd : float
         Smallest fraction of spots that a smaller cell would leave unexplained.
+    most_odd : float
+        Largest such fraction. A lattice puts half (two thirds) of its spots there; all of them mean
+        that the origin is off.
+    sharpness : float
+        Part of the indexed spots within half of the tolerance; an eighth by chance.
     score : float
         Lower is better; 0 is best in everything.
     refused : str
@@ -71,7 +82,10 @@ class Trial:
     rmsd: float
     shifts: tuple[CentreShift, ...]
     reductions: tuple[Reduction, ...]
+    larger: tuple[Superlattice, ...]
     least_odd: float
+    most_odd: float
+    sharpness: float
     score: float = np.inf
     refused: str = ""
 
@@ -116,11 +130,18 @@ def try_candidate(
         if any(np.any(shift.shift) for shift in shifts):
             mapped = map_spots(moved_detectors(experiments, shifts), spots, mapped.sweep)
     A = fit_growing(np.asarray(np.linalg.inv(basis)), mapped.rlp)
-    A, reductions, least = primitive_lattice(A, mapped.rlp, options)
+    A, reductions, (least, most) = primitive_lattice(A, mapped.rlp, options)
+    A, larger = enlarged(A, mapped.rlp, options.odd_fraction)
+    if any(item.taken for item in larger):
+        A = np.asarray(np.linalg.inv(niggli(np.linalg.inv(A))[0]))
+        least = min(item.odd for item in larger if item.taken)
     found = assign(A, mapped.rlp, options.tolerance)
     misfit = mapped.rlp[found.indexed] - found.h[found.indexed] @ A.T
+    sharp = float(np.mean(found.misfit[found.indexed] < options.tolerance / 2)) if len(misfit) else 0.0
     rmsd = float(np.sqrt(np.mean(np.sum(misfit**2, axis=1)))) if len(misfit) else np.inf
-    trial = Trial(A, candidate.score, float(found.indexed.mean()), rmsd, shifts, reductions, least)
+    trial = Trial(
+        A, candidate.score, float(found.indexed.mean()), rmsd, shifts, reductions, larger, least, most, sharp
+    )
     return replace(trial, refused=_refusal(trial, int(found.indexed.sum()), known, options))
 
 
@@ -134,6 +155,9 @@ def unneeded(candidate: Candidate, factor: int) -> Trial:
         np.inf,
         (),
         (),
+        (),
+        0.0,
+        0.0,
         0.0,
         refused=f"not needed: {factor} times a lattice that explains the spots",
     )
@@ -141,15 +165,16 @@ def unneeded(candidate: Candidate, factor: int) -> Trial:
 
 def primitive_lattice(
     A: Array, points: Array, options: IndexOptions
-) -> tuple[Array, tuple[Reduction, ...], float]:
+) -> tuple[Array, tuple[Reduction, ...], tuple[float, float]]:
     """Make the cell smaller as long as hardly any spot needs the larger one.
 
     Returns
     -------
     A : (3, 3) 1/Angstrom, reduced
     reductions : tuple of Reduction
-    least : float
-        Of the cells of half and a third of the volume, the smallest fraction of spots left unexplained.
+    odd : (least, most)
+        Of the cells of half and a third of the volume, the smallest and largest fraction of spots left
+        unexplained.
     """
     reductions: list[Reduction] = []
     while True:
@@ -158,12 +183,12 @@ def primitive_lattice(
         found = assign(A, points, 0.2)
         good = points[found.indexed]
         if len(good) < 10:
-            return A, tuple(reductions), 1.0
+            return A, tuple(reductions), (1.0, 0.0)
         classes = [(n, h) for n in (2, 3) for h in residue_classes(n)]
         odd = [odd_fraction(h, basis, good, n) for n, h in classes]
         k = int(np.argmin(odd))
         if odd[k] >= options.odd_fraction:
-            return A, tuple(reductions), odd[k]
+            return A, tuple(reductions), (odd[k], max(odd))
         n, h = classes[k]
         reductions.append(Reduction(n, odd[k]))
         A = fit_growing(np.asarray(np.linalg.inv(finer_lattice(h, basis, n))), points)
@@ -174,6 +199,10 @@ def _refusal(trial: Trial, count: int, known: KnownLattice, options: IndexOption
         return "fewer than ten spots indexed"
     if trial.indexed < options.min_indexed:
         return f"explains only {100 * trial.indexed:.0f} % of the spots"
+    if trial.sharpness < LEAST_SHARPNESS:
+        return f"its {100 * trial.indexed:.0f} % of the spots lie about its points as if by chance"
+    if trial.most_odd > 0.93:
+        return "no spot has an index divisible by 2 or 3: the beam is off by part of a row"
     if known.space_group or known.cell:
         if known.fitting(trial.basis, options.lattice_tolerance, options.cell_tolerance) is None:
             return "does not fit the given " + ("cell" if known.cell else "space group")

@@ -1,0 +1,56 @@
+"""Reasons not to believe a lattice too quickly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from smalti.steps.indexing.cycles import Cycle
+from smalti.steps.indexing.trials import Trial
+
+__all__ = ["doubts"]
+
+GOOD_FRACTION = 0.5
+"""Below this fraction of indexed spots there is probably more in the data than one lattice."""
+
+GOOD_RMSD = 1.5
+"""Pixels or images; more than this is seldom a well-described experiment."""
+
+
+def doubts(indexed: float, best: Trial, cycles: Sequence[Cycle]) -> tuple[str, ...]:
+    """Say what is odd about a result, in sentences.
+
+    Parameters
+    ----------
+    indexed : float
+        Fraction of the usable spots.
+    best : Trial
+        The lattice taken.
+    cycles : sequence of Cycle
+    """
+    found = []
+    if indexed < GOOD_FRACTION:
+        found.append(
+            f"Only {100 * indexed:.0f} % of the spots are indexed: several lattices, ice or spurious spots?"
+        )
+    if any(shift.alternatives > 1 for shift in best.shifts):
+        found.append(
+            "The beam centre is not certain: several explain the spots; the one nearest to none was taken."
+        )
+    if best.least_odd < 0.25:
+        found.append(
+            f"A smaller cell would leave only {100 * best.least_odd:.0f} % of the spots unexplained: "
+            "a pseudo-translation, or a second lattice?"
+        )
+    found += [
+        f"{100 * item.odd:.1f} % of the spots stand at 1/{item.factor} of "
+        f"{item.direction}: they need a cell {item.factor} times as large (taken from odd_fraction on)."
+        for item in best.larger
+        if not item.taken
+    ]
+    found += [
+        f"Sweep {row['experiment']}: RMSD {row[key]:.1f} {unit}; geometry or lattice may be wrong."
+        for row in (cycles[-1].refined.results["experiments"] if cycles else ())
+        for key, unit in (("rmsd_x_px", "px"), ("rmsd_y_px", "px"), ("rmsd_z_images", "images"))
+        if row[key] is not None and row[key] > GOOD_RMSD
+    ]
+    return tuple(found)

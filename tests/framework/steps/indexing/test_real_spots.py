@@ -1,0 +1,109 @@
+"""Indexing of real spots: the cells that others found, without a hint."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smalti.models import Experiments
+from smalti.steps.indexing import IndexOptions, index
+from smalti.steps.indexing.mapping import with_pixels
+from smalti.storage import read_experiments, read_reflections
+from smalti.tables import Reflections
+from smalti_plugins.indexers.known_cell import KnownCell
+from smalti_plugins.indexers.wedge_fft import WedgeFFT
+
+sys.path.insert(0, str(Path(__file__).parent))
+from made_up import COMPONENTS, pushed, strong
+
+pytestmark = pytest.mark.data
+
+
+def load(data, name):
+    """Spots of a table as a finder would leave them, and the experiment without its crystal."""
+    folder = data / "tables" / name
+    experiments = read_experiments(folder / "data.expt")
+    table = read_reflections(folder / "data.refl")
+    table = with_pixels(list(experiments), table, np.zeros(table.n_rows, dtype=np.intp))
+    if "intensity.sum.value" not in table:
+        table = table.with_columns({"intensity.sum.value": np.ones(table.n_rows)})
+    bare = replace(experiments, items=tuple(replace(item, crystal=None) for item in experiments))
+    return bare, strong(table)
+
+
+def run(experiments, spots, indexer=None, **options):
+    return index(experiments, spots, indexer or WedgeFFT(), *COMPONENTS, IndexOptions(**options))
+
+
+def rmsd(result, sweep=0):
+    row = result.cycles[-1].refined.results["experiments"][sweep]
+    return row["rmsd_x_px"], row["rmsd_y_px"], row["rmsd_z_images"]
+
+
+@pytest.mark.parametrize("push", [(0, 0), (12, 8), (30, -20)])
+def test_weak_thaumatin_wherever_the_header_puts_the_beam(data, push):
+    experiments, spots = load(data, "i04_weak")
+    result = run(pushed(experiments, push) if any(push) else experiments, spots)
+    assert sorted(result.crystal.cell[:3]) == pytest.approx([57.78, 57.80, 150.0], rel=3e-3)
+    assert sum(result.indexed) == sum(result.total)
+    # the experiment as it was refined by others is right to a few tenths of a pixel
+    assert result.shifts[0].pixels == pytest.approx([-push[0], -push[1]], abs=0.7)
+    assert rmsd(result)[0] < 0.25
+    assert rmsd(result)[1] < 0.25
+
+
+def test_four_sweeps_of_one_crystal_together(data):
+    parts = [load(data, f"four_sweeps_spots_{k}") for k in (1, 2, 3, 4)]
+    experiments = Experiments(tuple(item for part, _ in parts for item in part))
+    tables = [
+        spots.with_columns({name: np.full(spots.n_rows, k, np.int32) for name in ("id", "imageset_id")})
+        for k, (_, spots) in enumerate(parts)
+    ]
+    result = run(experiments, Reflections.concatenate(tables), space_group="I4")
+    assert result.crystal.cell == pytest.approx((7.31, 7.31, 6.82, 90, 90, 90), rel=0.01)
+    assert min(np.array(result.indexed) / result.total) > 0.94
+    assert len({id(item.crystal) for item in result.experiments}) == 1
+
+
+@pytest.mark.parametrize("sweep", [1, 2, 3, 4])
+def test_each_of_the_four_sweeps_alone(data, sweep):
+    experiments, spots = load(data, f"four_sweeps_spots_{sweep}")
+    result = run(experiments, spots)
+    found = {item.bravais: item for item in result.bravais}
+    # one short sweep leaves distance and cell free to trade: 2 %
+    assert found["tI"].cell[:3] == pytest.approx((7.31, 7.31, 6.82), rel=0.02)
+    assert result.indexed[0] / result.total[0] > 0.94
+
+
+def test_a_narrow_wedge_that_is_known_to_be_missed(data):
+    experiments, spots = load(data, "lpe4_spots")
+    result = run(experiments, spots)
+    assert sorted(result.crystal.cell[:3]) == pytest.approx([37.95, 78.01, 78.32], rel=0.01)
+    assert result.indexed[0] >= 1160
+
+
+def test_nine_images(data):
+    experiments, spots = load(data, "centroid_indexed")
+    result = run(experiments, spots, space_group="P42")
+    assert result.crystal.cell[:3] == pytest.approx((42.21, 42.21, 39.69), rel=0.01)
+
+
+def test_a_barrel_of_24_panels(data):
+    experiments, spots = load(data, "i23_24_panels")
+    result = run(experiments, spots)
+    assert sum(result.indexed) == sum(result.total)
+    assert max(rmsd(result)[:2]) < 0.3
+
+
+def test_fifty_spots_and_the_cell(data):
+    experiments, spots = load(data, "i04_weak")
+    few = spots.take(np.linspace(0, spots.n_rows - 1, 50).astype(np.intp))
+    result = run(
+        experiments, few, KnownCell(), space_group="P4", unit_cell=(58.4, 58.4, 151.0, 90.0, 90.0, 90.0)
+    )
+    assert result.crystal.cell[:3] == pytest.approx((57.78, 57.78, 150.0), rel=0.01)
+    assert result.indexed[0] >= 49
