@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
 
+from smalti_ext.windows cimport Counts, Mask, Sums, Window, look
+
 
 cdef inline int64_t root_of(int64_t[::1] parent, int64_t k) noexcept nogil:
     """Find the first pixel of a group, halving the path on the way."""
@@ -70,33 +72,17 @@ def label(
     return n_groups
 
 
-cdef void take_column(
-    const int32_t[:, ::1] counts, const uint8_t[:, ::1] mask, const uint8_t[:, ::1] taken, Py_ssize_t row,
-    Py_ssize_t column, Py_ssize_t reach, int sign, int64_t* total, int32_t* pixels,
-) noexcept nogil:
-    """Add or remove one column of the square around a pixel."""
-    cdef Py_ssize_t r
-    if column < 0 or column >= counts.shape[1]:
-        return
-    for r in range(max(row - reach, 0), min(row + reach + 1, counts.shape[0])):
-        if mask[r, column] and not taken[r, column]:
-            total[0] += sign * <int64_t>counts[r, column]
-            pixels[0] += sign
-
-
 def surroundings(
-    const int32_t[:, ::1] counts, const uint8_t[:, ::1] mask, const int32_t[::1] index, Py_ssize_t guard,
-    Py_ssize_t reach, uint8_t[:, ::1] taken, int64_t[::1] total, int32_t[::1] pixels,
+    Counts counts, Mask mask, const int32_t[::1] index, Py_ssize_t guard, Py_ssize_t reach,
+    uint8_t[:, ::1] taken, int64_t[::1] total, int32_t[::1] pixels,
 ):
     """Sum the usable pixels around each strong one that are more than ``guard`` from any strong one.
 
-    ``taken`` (slow, fast) starts at zero and takes the strong pixels and their rims. Where a strong pixel
-    follows its left neighbour only two columns of its square are looked at.
+    ``taken`` (slow, fast) starts at zero and takes the strong pixels and their rims.
     """
     cdef Py_ssize_t n_slow = counts.shape[0], n_fast = counts.shape[1]
     cdef Py_ssize_t k, row, column, r, c
-    cdef int64_t sum_here = 0
-    cdef int32_t n_here = 0
+    cdef Window window = Window(reach, reach, -1, -1, Sums(0, 0, 0))
     with nogil:
         for k in range(index.shape[0]):
             row = index[k] // n_fast
@@ -106,14 +92,6 @@ def surroundings(
                     taken[r, c] = 1
         for k in range(index.shape[0]):
             row = index[k] // n_fast
-            column = index[k] - row * n_fast
-            if k > 0 and index[k - 1] == index[k] - 1 and column > 0:
-                take_column(counts, mask, taken, row, column - reach - 1, reach, -1, &sum_here, &n_here)
-                take_column(counts, mask, taken, row, column + reach, reach, 1, &sum_here, &n_here)
-            else:
-                sum_here = 0
-                n_here = 0
-                for c in range(column - reach, column + reach + 1):
-                    take_column(counts, mask, taken, row, c, reach, 1, &sum_here, &n_here)
-            total[k] = sum_here
-            pixels[k] = n_here
+            look(&window, counts, mask, taken, 1, row, index[k] - row * n_fast)
+            total[k] = window.sums.x
+            pixels[k] = <int32_t>window.sums.n

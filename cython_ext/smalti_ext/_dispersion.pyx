@@ -10,14 +10,11 @@ candidates, and only these are judged exactly: from the same sums, or, where a c
 
 cimport cython
 from libc.math cimport sqrt, sqrtf
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int16_t, int32_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memchr
 
-ctypedef const int32_t[:, ::1] Counts
-ctypedef const uint8_t[:, ::1] Mask
+from smalti_ext.windows cimport TOO_LARGE, Counts, Mask, Sums, Window, look, valid
 
-# Counts of this size or more are no counts; below it every sum of squares fits 64 bits.
-cdef int32_t TOO_LARGE = 1 << 24
 # Bits of a pixel's kind. A window holds fewer than 256 pixels, so that one 16-bit sum of kinds counts
 # the valid pixels in its low half and the clipped ones in its high half.
 cdef enum:
@@ -27,60 +24,6 @@ cdef enum:
 cdef enum:
     FLAGGED = 1
     FOREGROUND = 2
-
-
-cdef struct Sums:
-    int64_t n
-    int64_t x
-    int64_t y
-
-
-cdef struct Window:
-    # Half-widths, and the sums over the window around (row, column) when it was last looked at.
-    Py_ssize_t kx
-    Py_ssize_t ky
-    Py_ssize_t row
-    Py_ssize_t column
-    Sums sums
-
-
-cdef inline bint valid(Counts counts, Mask mask, Py_ssize_t r, Py_ssize_t c) noexcept nogil:
-    return mask[r, c] != 0 and -TOO_LARGE < counts[r, c] < TOO_LARGE
-
-
-cdef void take_column(
-    Counts counts, Mask mask, const uint8_t[:, ::1] pixels, uint8_t without,
-    Py_ssize_t row, Py_ssize_t column, Py_ssize_t ky, int sign, Sums* sums,
-) noexcept nogil:
-    """Add or remove one column of a window; pixels with a bit of ``without`` do not count."""
-    cdef Py_ssize_t r
-    cdef int64_t value
-    if column < 0 or column >= counts.shape[1]:
-        return
-    for r in range(max(row - ky, 0), min(row + ky + 1, counts.shape[0])):
-        if valid(counts, mask, r, column) and not (without and pixels[r, column] & without):
-            value = counts[r, column]
-            sums.n += sign
-            sums.x += sign * value
-            sums.y += sign * value * value
-
-
-cdef void look(
-    Window* window, Counts counts, Mask mask, const uint8_t[:, ::1] pixels, uint8_t without,
-    Py_ssize_t row, Py_ssize_t column,
-) noexcept nogil:
-    """Sum over the window around a pixel; a step to the next column costs two columns only."""
-    cdef Py_ssize_t c
-    cdef Py_ssize_t kx = window.kx
-    if window.row == row and window.column == column - 1:
-        take_column(counts, mask, pixels, without, row, column - kx - 1, window.ky, -1, &window.sums)
-        take_column(counts, mask, pixels, without, row, column + kx, window.ky, 1, &window.sums)
-    else:
-        window.sums = Sums(0, 0, 0)
-        for c in range(column - kx, column + kx + 1):
-            take_column(counts, mask, pixels, without, row, c, window.ky, 1, &window.sums)
-    window.row = row
-    window.column = column
 
 
 cdef void take_in(
@@ -177,6 +120,23 @@ cdef void pick(
         ) | (both >= CLIPPED)
 
 
+cdef inline Sums sums_at(
+    Window* window, Counts counts, Mask mask, const uint8_t[:, ::1] pixels, const uint16_t[::1] n,
+    const uint32_t[:, ::1] prefix, Py_ssize_t row, Py_ssize_t c,
+) noexcept nogil:
+    """Exact sums over a window: from the quick ones, or anew where they hold a clipped count."""
+    cdef Py_ssize_t width = 2 * window.kx + 1
+    cdef uint16_t both = between_n(n, c, width)
+    cdef Sums sums
+    if both >= CLIPPED:
+        look(window, counts, mask, pixels, 0, row, c)
+        return window.sums
+    sums.n = both
+    sums.x = <int32_t>between(prefix[0], c, width)
+    sums.y = <int32_t>between(prefix[1], c, width)
+    return sums
+
+
 def scan(
     Counts counts, Mask mask, Py_ssize_t kx, Py_ssize_t ky, double gain, double sigma_background,
     double sigma_strong, Py_ssize_t min_local, double threshold, bint extended, int32_t limit,
@@ -197,7 +157,6 @@ def scan(
     cdef float sigma = <float>sigma_background
     cdef Window window = Window(kx, ky, -1, -1, Sums(0, 0, 0))
     cdef Sums sums
-    cdef uint16_t both
     cdef const void* hit
     with nogil:
         for entering in range(n_slow + ky):
@@ -222,14 +181,7 @@ def scan(
                     break
                 c = <const uint8_t*>hit - &candidate[0]
                 if kinds[row % rows, c] & VALID:
-                    both = between_n(prefix_n, c, width)
-                    if both >= CLIPPED:
-                        look(&window, counts, mask, pixels, 0, row, c)
-                        sums = window.sums
-                    else:
-                        sums.n = both
-                        sums.x = <int32_t>between(prefix[0], c, width)
-                        sums.y = <int32_t>between(prefix[1], c, width)
+                    sums = sums_at(&window, counts, mask, pixels, prefix_n, prefix, row, c)
                     if dispersed(&sums, min_local, needed) and (
                         extended or bright(&sums, counts[row, c], gain, sigma_strong, threshold)
                     ):
