@@ -72,8 +72,9 @@ def surroundings(
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Sum the background around each strong pixel of a frame.
 
-    The background are the usable pixels (of less than 2^24 counts) within ``reach`` of it that are more than ``guard`` pixels (both
-    counted as in a square) from every strong pixel, so that the flanks of spots stay out.
+    The background are the usable pixels (of less than 2^24 counts) within ``reach`` of it that are more
+    than ``guard`` pixels (both counted as in a square) from every strong pixel, so that the flanks of
+    spots stay out.
 
     Parameters
     ----------
