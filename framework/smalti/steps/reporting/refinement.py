@@ -13,6 +13,9 @@ __all__ = ["MOST_PARAMETERS", "Refinement"]
 MOST_PARAMETERS = 3000
 """More parameters than this (many crystals) are not listed one by one."""
 
+STILL_UM = 1e-3
+"""Displacements below are rounding errors."""
+
 SHIFTS = ("fast", "slow", "normal")
 TURNS = ("tilt_fast", "tilt_slow", "rotation")
 """Keys of a panel's rotation about its fast axis, slow axis and normal."""
@@ -67,7 +70,7 @@ class Refinement:
             steps=[_step(row) for row in summary.get("steps") or ()],
             ended=str(summary.get("ended") or ""),
             parameters=parameters if len(parameters) <= MOST_PARAMETERS else [],
-            panels={int(row["panel"]): _motion(row) for row in first if "panel" in row},
+            panels=_panels(first),
             whole=next((_whole(row) for row in detectors), None),
             reasons=tuple((summary.get("verdict") or {}).get("reasons") or ()),
             free=summary.get("free"),
@@ -107,6 +110,15 @@ def _parameter(row: Row) -> dict[str, Any]:
         **{key: found[0] if found else None for key, found in numbers.items()},
         "prior_share": share[0] if share else None,
     }
+
+
+def _panels(rows: Sequence[Row]) -> dict[int, dict[str, Any]]:
+    """Read what moved; a refinement of the whole detector moves no panel against the others."""
+    found = {int(row["panel"]): _motion(row) for row in rows if "panel" in row}
+    shifts = [abs(v or 0.0) for motion in found.values() for v in motion.get("displacement_um") or ()]
+    if max(shifts, default=0.0) < STILL_UM:
+        return {panel: {"prior_share": motion["prior_share"]} for panel, motion in found.items()}
+    return found
 
 
 def _motion(row: Row) -> dict[str, Any]:

@@ -302,6 +302,23 @@ def test_details_of_a_refinement_are_shown(compared):
     assert report.data["sure"] == {"moved": 1, "of": 1}
 
 
+def test_a_block_moves_no_panel_against_the_others(compared):
+    _, (experiments, table), _ = compared
+    keys = (
+        "shift_fast_um",
+        "shift_slow_um",
+        "normal_um",
+        "tilt_fast_mrad",
+        "tilt_slow_mrad",
+        "rotation_mrad",
+    )
+    rows = [{"detector": 1, "panel": k, **dict.fromkeys(keys, 1e-11)} for k in range(60)]
+    report = make_report(experiments, table, details={"panels": rows})
+    assert report.data["sure"] is None
+    assert "moved" not in report.data["verdict"]["sentence"]
+    assert report.data["map"]["displacements"] is None
+
+
 def test_history_is_told(compared):
     _, (experiments, table), _ = compared
     record = {"time": "2026-05-01T10:11:12.345+00:00", "program": "smalti", "version": "0.1"}
