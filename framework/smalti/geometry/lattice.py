@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "cell_of",
-    "enumerate_sublattices",
     "fit_A",
     "finer_lattice",
     "multiple",
@@ -99,22 +98,6 @@ def shortest_vectors(basis: ArrayLike, span: int = 2) -> tuple[Array, Integers]:
     if np.linalg.det(axes) < 0:
         axes, total = -axes, -total
     return axes, total
-
-
-def enumerate_sublattices(index: int) -> tuple[Integers, ...]:
-    """All sublattices of an index, as integer matrices in Hermite normal form.
-
-    The rows of H @ basis span a sublattice of that index of the lattice of ``basis``: 7 of index 2, 13 of
-    index 3, 35 of index 4, 31 of index 5.
-    """
-    found = []
-    for a in (n for n in range(1, index + 1) if index % n == 0):
-        for b in (n for n in range(1, index // a + 1) if (index // a) % n == 0):
-            c = index // a // b
-            for d, e, f in product(range(b), range(c), range(c)):
-                # upper-triangular: each entry right of a pivot is smaller than the pivot below it
-                found.append(np.array([[a, d, e], [0, b, f], [0, 0, c]], dtype=np.int64))
-    return tuple(found)
 
 
 def fit_A(points: Array, indices: ArrayLike, weights: Array | None = None) -> Array:

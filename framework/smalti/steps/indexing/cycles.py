@@ -128,14 +128,14 @@ def macrocycles(
     cycles : tuple of Cycle
     warnings : tuple of str
     """
-    items, cycles, warnings = list(experiments), [], []
+    items, cycles, warnings = list(experiments), list[Cycle](), list[str]()
     length = np.linalg.norm(mapped.rlp, axis=1)
     limits = resolution_steps(length[usable], options.cycles)
     for number, limit in enumerate(limits, start=1):
         progress("refining", number - 1, len(limits))
-        found, entering = assign_all(items, crystal.A, mapped, options.tolerance)
         outside = np.ones(len(length), dtype=bool)
         outside[usable] = length[usable] > limit
+        found, entering = assign_all(items, crystal.A, mapped, options.tolerance)
         found = found.without(outside)
         count = int(found.indexed.sum())
         if count < LEAST_TO_REFINE:
@@ -144,30 +144,38 @@ def macrocycles(
             )
             break
         table = indexed_table(spots, mapped, found, entering).without(*spots.opaque)
-        shared = Experiments(tuple(replace(item, crystal=crystal) for item in items))
-        try:
-            refined = refine(
-                shared,
-                table,
-                refinery.parameterisation,
-                refinery.minimiser,
-                refinery.rejector,
-                refine_options(count, number == len(limits), options),
-            )
-        except DataError as error:
-            warnings.append(f"Refinement ended at macrocycle {number}: {error.what} {error.why}".strip())
+        outcome = _refined(
+            items, crystal, table, refinery, refine_options(count, number == len(limits), options)
+        )
+        if isinstance(outcome, str):
+            warnings.append(f"Macrocycle {number} was not taken over: {outcome}")
             break
-        trouble = _lost(crystal, refined.experiments[0].crystal)
-        if trouble:
-            warnings.append(f"Macrocycle {number} was not taken over: {trouble}.")
-            break
+        refined, crystal = outcome
         items = [replace(item, crystal=None) for item in refined.experiments]
-        assert refined.experiments[0].crystal is not None
-        crystal = refined.experiments[0].crystal
         mapped = map_spots(items, spots, mapped.sweep)
         cycles.append(Cycle(number, 1.0 / limit, count, refined))
         log.info("macrocycle %d: %d indexed to %.2f Angstrom", number, count, 1.0 / limit)
     return items, crystal, tuple(cycles), tuple(warnings)
+
+
+def _refined(
+    items: Sequence[Experiment],
+    crystal: Crystal,
+    table: Reflections,
+    refinery: Refinery,
+    options: RefineOptions,
+) -> tuple[Refined, Crystal] | str:
+    """Refine once; the reason, in words, where that fails or loses the lattice."""
+    shared = Experiments(tuple(replace(item, crystal=crystal) for item in items))
+    try:
+        refined = refine(
+            shared, table, refinery.parameterisation, refinery.minimiser, refinery.rejector, options
+        )
+    except DataError as error:
+        return f"{error.what} {error.why}".strip()
+    after = refined.experiments[0].crystal
+    trouble = _lost(crystal, after)
+    return trouble if after is None or trouble else (refined, after)
 
 
 def resolution_steps(length: Array, cycles: int, least: int = 300) -> Array:
@@ -199,8 +207,8 @@ def refine_options(count: int, last: bool, options: IndexOptions) -> RefineOptio
 def _lost(before: Crystal, after: Crystal | None) -> str:
     """Say what is wrong with a crystal after refinement; "" if nothing."""
     if after is None or not np.all(np.isfinite(after.A)):
-        return "the crystal became meaningless"
+        return "The crystal became meaningless."
     ratio = abs(after.volume / before.volume)
     if not 0.67 < ratio < 1.5:
-        return f"the volume of the cell changed by a factor {ratio:.2f}"
+        return f"The volume of the cell changed by a factor {ratio:.2f}."
     return ""

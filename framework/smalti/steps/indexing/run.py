@@ -84,19 +84,18 @@ def index(
     )
     flags = cycles[-1].refined.reflections["flags"] if cycles else None
     final, table = _finished(experiments, sweeps, crystal, spots, number, flags, options)
-    count = len(sweeps)
-    indexed = np.bincount(number[table["id"] >= 0], minlength=count)
-    total = np.bincount(number, minlength=count)
+    indexed = np.bincount(number[table["id"] >= 0], minlength=len(sweeps))
+    basis = primitive(np.array(crystal.real_space), known.centring)
     return Indexed(
         final,
         table,
         (*warnings, *doubts(float(indexed.sum() / max(usable.size, 1)), best, cycles)),
         trials,
         best.shifts,
-        bravais_lattices(niggli(_primitive_basis(crystal, known))[0], options.lattice_tolerance),
+        bravais_lattices(basis, options.lattice_tolerance),
         cycles,
         tuple(indexed.tolist()),
-        tuple(total.tolist()),
+        tuple(np.bincount(number, minlength=len(sweeps)).tolist()),
         max_cell,
         known.name,
     )
@@ -128,10 +127,6 @@ def _settled(A: Array, known: KnownLattice, options: IndexOptions) -> Crystal:
         )
     axes = symmetrised(setting.change @ basis, known.system)
     return Crystal.from_A(np.linalg.inv(axes), known.hall)
-
-
-def _primitive_basis(crystal: Crystal, known: KnownLattice) -> Array:
-    return primitive(np.array(crystal.real_space), known.centring)
 
 
 def _finished(

@@ -69,11 +69,11 @@ def superlattices(A: Array, points: Array, least: int = 10, sigmas: float = 6.0)
     found = []
     for n in (2, 3):
         for k in residue_classes(n):
-            count = sum(_standing_at(off, sign * k / n) for sign in range(1, n))
+            count = sum(_standing_at(off, k, sign / n) for sign in range(1, n))
             # Rows smeared by a bad geometry have spots everywhere between their points: look beside, too.
-            beside = (_standing_at(off, 0.3 * k) + _standing_at(off, -0.3 * k)) / 2
+            beside = (_standing_at(off, k, 0.3) + _standing_at(off, k, -0.3)) / 2
             if n == 3:
-                beside = 2.0 * _standing_at(off, 0.5 * k)
+                beside = 2.0 * _standing_at(off, k, 0.5)
             chance = max(len(off) * CHANCE * (n - 1), float(beside))
             significance = (count - chance) / np.sqrt(max(chance, 1.0))
             if count >= least and significance >= sigmas:
@@ -83,8 +83,9 @@ def superlattices(A: Array, points: Array, least: int = 10, sigmas: float = 6.0)
     return tuple(sorted(found, key=lambda item: -item.odd))
 
 
-def _standing_at(fractional: Array, place: Array) -> int:
-    away = fractional - place
+def _standing_at(fractional: Array, k: NDArray[np.int64], part: float) -> int:
+    """Count points within RADIUS of part * k, up to whole indices."""
+    away = fractional - part * k
     return int((np.linalg.norm(away - np.rint(away), axis=1) < RADIUS).sum())
 
 
