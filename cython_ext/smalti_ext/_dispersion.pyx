@@ -8,7 +8,6 @@ candidates, and only these are judged exactly: from the same sums, or, where a c
 64-bit sums over the counts themselves.
 """
 
-cimport cython
 from libc.math cimport sqrt, sqrtf
 from libc.stdint cimport int16_t, int32_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memchr
@@ -40,23 +39,19 @@ cdef void take_in(
         kind[c] = <uint16_t>((VALID | (CLIPPED & -<int32_t>(clipped != count))) & ok)
 
 
-# The sums of columns and their prefixes may wrap, and their differences are exact all the same: in the
-# checked build too, nothing is to be said against it.
+# The sums of columns and their prefixes may wrap, and their differences are exact all the same.
 
 
-@cython.overflowcheck(False)
 cdef inline uint32_t between(const uint32_t[::1] prefix, Py_ssize_t c, Py_ssize_t width) noexcept nogil:
     """Sum over ``width`` columns from c on."""
     return prefix[c + width] - prefix[c]
 
 
-@cython.overflowcheck(False)
 cdef inline uint16_t between_n(const uint16_t[::1] prefix, Py_ssize_t c, Py_ssize_t width) noexcept nogil:
     """Sum of kinds over ``width`` columns from c on."""
     return <uint16_t>(prefix[c + width] - prefix[c])
 
 
-@cython.overflowcheck(False)
 cdef void count_on(const uint16_t[::1] new, const uint16_t[::1] old, uint16_t[::1] n) noexcept nogil:
     """Replace the oldest row by a new one in the number of valid and of clipped pixels of each column."""
     cdef Py_ssize_t c
@@ -64,7 +59,6 @@ cdef void count_on(const uint16_t[::1] new, const uint16_t[::1] old, uint16_t[::
         n[c] += new[c] - old[c]
 
 
-@cython.overflowcheck(False)
 cdef void sum_on(
     const int16_t[::1] new, const int16_t[::1] old, uint32_t[::1] x, uint32_t[::1] y
 ) noexcept nogil:
@@ -78,7 +72,6 @@ cdef void sum_on(
         y[c] += <uint32_t>(a * a - b * b)
 
 
-@cython.overflowcheck(False)
 cdef void add_up(
     const uint16_t[::1] column_n, const uint32_t[:, ::1] columns, uint16_t[::1] n, uint32_t[:, ::1] prefix
 ) noexcept nogil:
