@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -225,3 +226,29 @@ def test_whoever_reads_may_stop_reading(calibrated):
     done = subprocess.run(["bash", "-o", "pipefail", "-c", show], capture_output=True, text=True)
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_simulated_files_carry_their_history(images):
+    for name in ("truth.expt", "truth.refl"):
+        (record,) = read_history(images / name)
+        assert record["command"] == "simulate"
+        assert record["changed"]["simulate"]["layout"] == "PILATUS 1M"
+
+
+def test_the_demo_in_small(smalti, monkeypatch):
+    """The command itself, on a data set of a moment."""
+    from smalti.cli.commands import demo
+
+    small = replace(
+        demo.QUICK_DEMO, layout="PILATUS 1M", distance=170.0, n_images=15, d_min=2.4,
+        unit_cell=(78.0, 78.0, 37.0, 90.0, 90.0, 90.0), space_group="P 43 21 2",
+    )  # fmt: skip
+    monkeypatch.setattr(demo, "QUICK_DEMO", small)
+    result = smalti("demo", "--quick", "-o", "demo")
+    assert result.status == 0, result.err
+    assert "Against the truth, 10 of 10 panels" in result.out
+    assert "The report: demo/report.html" in result.out
+    told = json.loads(Path("demo/comparison.json").read_text())
+    assert told["passed"] and told["ratio"] < 0.2
+    assert read_history("demo/data/truth.expt")[0]["changed"]["simulate"]["n_images"] == 15
+    smalti("demo", "--quick", "-o", "demo").refused(2, "--force")

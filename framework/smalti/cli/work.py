@@ -29,6 +29,7 @@ __all__ = [
     "Inputs",
     "Outputs",
     "jobs",
+    "make_record_of",
     "read_inputs",
     "read_pair",
     "reserve",
@@ -125,19 +126,19 @@ def reserve(request: Request, inputs: Sequence[Path], **kinds: bool) -> None:
     refuse_overwriting(paths, inputs)
 
 
-def write(request: Request, inputs: Inputs, outputs: Outputs) -> tuple[Path, ...]:
-    """Write the outputs of a request, each with the history that leads to it."""
+def make_record_of(request: Request, inputs: Inputs) -> dict[str, Any]:
+    """Make the record of a request, for the history of what it writes."""
     settings = request.settings
     plugins = {p.name: p.version for p in settings.registry.plugins if not p.problem and not p.disabled}
-    record = make_record(
-        request.command,
-        request.argv,
-        settings.used(),
-        settings.changed(),
-        inputs.paths,
-        plugins,
-        inputs.history,
+    parameters, changed = settings.used(), settings.changed()
+    return make_record(
+        request.command, request.argv, parameters, changed, inputs.paths, plugins, inputs.history
     )
+
+
+def write(request: Request, inputs: Inputs, outputs: Outputs) -> tuple[Path, ...]:
+    """Write the outputs of a request, each with the history that leads to it."""
+    record = make_record_of(request, inputs)
     targets = _targets(request.output, outputs)
     refuse_overwriting(list(targets.values()), inputs.paths)
     if outputs.reflections is not None:

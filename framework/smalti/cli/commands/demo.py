@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from smalti.cli.command import Command, Outcome, Request, Switch
-from smalti.cli.commands import calibrate
-from smalti.cli.settings import Settings
-from smalti.cli.work import FORCE, JOBS, jobs
+from smalti.cli.commands import calibrate, simulate
+from smalti.cli.pipeline import call
+from smalti.cli.settings import Schema, Settings
+from smalti.cli.work import FORCE, JOBS
 from smalti.steps.demonstrating import Comparison, compare_detectors
-from smalti.steps.simulating import FULL_DEMO, QUICK_DEMO, Simulated, SimulateOptions, simulate
+from smalti.steps.simulating import FULL_DEMO, QUICK_DEMO, Simulated, SimulateOptions
 from smalti.storage import read_experiments, read_reflections, write_json
 from smalti.tables import Flag
 
@@ -23,7 +24,7 @@ def run(request: Request) -> Outcome:
     """Simulate, calibrate and compare with the truth."""
     folder = Path(request.output)
     options = QUICK_DEMO if request.switch("quick") else FULL_DEMO
-    made = simulate(options, folder / "data", request.progress, jobs(request))
+    made = simulate.make(_data(request, options, folder / "data"))
     given = replace(
         request,
         files=(str(folder / "data" / f"{options.prefix}_*.cbf"),),
@@ -40,6 +41,14 @@ def run(request: Request) -> Outcome:
     warnings = (*made.warnings, *calibration.warnings)
     doubts = (*calibration.doubts, *comparison.warnings)
     return Outcome(result, text, (*outputs, folder / "comparison.json"), warnings, doubts)
+
+
+def _data(request: Request, options: SimulateOptions, folder: Path) -> Request:
+    """Ask for the data as ``smalti simulate`` would be asked."""
+    values = {item.name: getattr(options, item.name) for item in fields(options)}
+    settings = Settings(Schema((simulate.STAGE,), request.settings.registry), {"simulate": values})
+    asked = replace(request, command="simulate", output=str(folder), settings=settings)
+    return replace(asked, argv=call(replace(asked, switches={})))
 
 
 def _with_lattice(request: Request, options: SimulateOptions) -> Settings:

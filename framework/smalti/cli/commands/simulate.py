@@ -5,20 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from smalti.cli.command import Command, Daily, Outcome, Request, Stage
-from smalti.cli.work import FORCE, JOBS, jobs
-from smalti.steps.simulating import SimulateOptions, simulate
+from smalti.cli.work import FORCE, JOBS, Inputs, jobs, make_record_of
+from smalti.steps.simulating import Simulated, SimulateOptions, simulate
 
-__all__ = ["COMMAND", "STAGE"]
+__all__ = ["COMMAND", "STAGE", "make"]
 
 STAGE = Stage("simulate", SimulateOptions)
 
 
 def run(request: Request) -> Outcome:
     """Simulate, into the folder of ``-o``."""
-    options = request.settings.options(STAGE)
-    made = simulate(options, Path(request.output), request.progress, jobs(request))
+    made = make(request)
     outputs = (*made.images[:1], *made.tables, *made.truth_files)
     return Outcome(made.summary(), made.text(), outputs, made.warnings)
+
+
+def make(request: Request) -> Simulated:
+    """Make the data set that a request describes."""
+    options = request.settings.options(STAGE)
+    record = make_record_of(request, Inputs((), (), ()))
+    return simulate(options, Path(request.output), request.progress, jobs(request), record)
 
 
 COMMAND = Command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,11 @@ class Simulated:
 
 
 def simulate(
-    options: SimulateOptions, directory: Path, progress: Progress = silent, jobs: int = 0
+    options: SimulateOptions,
+    directory: Path,
+    progress: Progress = silent,
+    jobs: int = 0,
+    record: Mapping[str, Any] | None = None,
 ) -> Simulated:
     """Make a data set with known truth.
 
@@ -99,6 +104,8 @@ def simulate(
     progress : Progress
     jobs : int
         Images drawn at a time; 0: one for each processor. The bytes do not depend on it.
+    record : Mapping, optional
+        What made the data (:func:`smalti.storage.make_record`), for the history of the files.
     """
     check_options(options)
     _check_format(options)
@@ -119,12 +126,12 @@ def simulate(
         stated, truth = replace(stated, imageset=imageset), replace(truth, imageset=imageset)
     elif options.output == "indexed":
         found = indexed_table(stated, scene, table, exposures, options)
-        tables = _write_tables(directory / "indexed", replace(stated, crystal=truth.crystal), found)
+        tables = _write_tables(directory / "indexed", replace(stated, crystal=truth.crystal), found, record)
     else:
         found = strong_table(stated, scene, table, exposures, spurious, options)
-        tables = _write_tables(directory / "strong", stated, found)
+        tables = _write_tables(directory / "strong", stated, found, record)
     description = describe_truth(options, truth, table, scene, spurious)
-    truth_files = write_truth(directory, truth, table, description)
+    truth_files = write_truth(directory, truth, table, description, record)
     return Simulated(stated, truth, table, images, tables, truth_files)
 
 
@@ -146,8 +153,10 @@ def _make_directory(directory: Path) -> None:
         ) from None
 
 
-def _write_tables(stem: Path, experiment: Experiment, table: Reflections) -> tuple[Path, ...]:
+def _write_tables(
+    stem: Path, experiment: Experiment, table: Reflections, record: Mapping[str, Any] | None
+) -> tuple[Path, ...]:
     paths = stem.with_suffix(".expt"), stem.with_suffix(".refl")
-    write_experiments(paths[0], Experiments((experiment,)))
-    write_reflections(paths[1], table)
+    write_experiments(paths[0], Experiments((experiment,)), record)
+    write_reflections(paths[1], table, record)
     return paths

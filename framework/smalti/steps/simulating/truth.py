@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,16 @@ __all__ = ["describe_truth", "write_truth"]
 
 
 def write_truth(
-    directory: Path, truth: Experiment, table: Reflections, description: dict[str, Any]
+    directory: Path,
+    truth: Experiment,
+    table: Reflections,
+    description: dict[str, Any],
+    record: Mapping[str, Any] | None = None,
 ) -> tuple[Path, ...]:
     """Write ``truth.expt``, ``truth.refl`` and ``truth.json``; give their paths."""
     paths = tuple(directory / f"truth.{suffix}" for suffix in ("expt", "refl", "json"))
-    write_experiments(paths[0], Experiments((truth,)))
-    write_reflections(paths[1], table)
+    write_experiments(paths[0], Experiments((truth,)), record)
+    write_reflections(paths[1], table, record)
     write_json(paths[2], description)
     return paths
 

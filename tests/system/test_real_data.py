@@ -1,0 +1,93 @@
+"""The commands of the README on real images, end to end."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smalti.storage import read_experiments
+
+pytestmark = pytest.mark.data
+
+
+def ran(result):
+    assert result.status == 0, result.err
+    return result
+
+
+def chain(smalti, images, *lattice, importing=()):
+    """Import, find, index, refine at levels 0 and 1, report; give the results by name."""
+    told = {}
+    steps = (
+        ("import", *images, *importing, "-o", "imported.expt"),
+        ("find-spots", "imported.expt", "-o", "strong.refl"),
+        ("index", "imported.expt", "strong.refl", *lattice, "-o", "indexed"),
+        ("refine", "indexed.expt", "indexed.refl", "--level", "0", "-o", "refined_0"),
+        ("refine", "refined_0.expt", "refined_0.refl", "--level", "1", "-o", "refined_1"),
+        ("report", "refined_1.expt", "refined_1.refl", "--before", "refined_0.expt", "refined_0.refl"),
+    )
+    for step in steps:
+        result = ran(smalti(*step, "--json"))
+        told[step[-1] if step[0] == "refine" else step[0]] = json.loads(result.out)["result"]
+    return told
+
+
+def test_snase(smalti, data):
+    """DIALS: 3,483 spots, 97.8 % indexed, 48.47 63.45, RMSD 0.39 px 0.72 px 0.18 images."""
+    images = sorted((data / "snase").glob("*.img.gz"))
+    told = chain(smalti, images, "--space-group", "P4", importing=("--width", "1"))
+    assert told["index"]["fraction"] > 0.95
+    (crystal,) = told["refined_0"]["crystals"]
+    np.testing.assert_allclose(crystal["cell"], [48.47, 48.47, 63.45, 90, 90, 90], rtol=0.01)
+    (row,) = told["refined_0"]["experiments"]
+    assert row["rmsd_x_px"] < 0.5
+    assert row["rmsd_y_px"] < 0.85
+    assert row["rmsd_z_images"] < 0.25
+
+
+def test_l_cysteine(smalti, data):
+    """Two sweeps of one crystal, few spots on 24 modules: it is said that they are too few."""
+    told = chain(smalti, [data / "l_cysteine"], "--space-group", "P212121")
+    assert told["import"]["panels"] == [24]
+    (crystal,) = told["refined_0"]["crystals"]
+    np.testing.assert_allclose(crystal["cell"], [5.42, 8.13, 12.02, 90, 90, 90], rtol=0.015)
+    assert not told["refined_1"]["verdict"]["trustworthy"]
+
+
+def test_ten_images_do_not_move_the_detector(smalti, data):
+    """DIALS puts 25 parameters on 17 reflections and moves the detector by 46 mm, without a word."""
+    images = sorted((data / "l_cysteine").glob("l-cyst_01_*"))[:10]
+    ran(smalti("import", *images))
+    ran(smalti("find-spots", "imported.expt"))
+    ran(smalti("index", "imported.expt", "strong.refl", "--space-group", "P212121"))
+    result = smalti("refine", "indexed.expt", "indexed.refl", "--strict", "-q")
+    assert result.status == 4
+    assert "too few" in result.err
+    was, now = (
+        read_experiments(name)[0].detector.stacked()[:, :, 2] for name in ("imported.expt", "refined.expt")
+    )
+    assert np.linalg.norm(now - was, axis=1).max() < 2.0
+
+
+def test_stills_are_found_and_refused_further(smalti, data):
+    ran(smalti("import", data / "thaumatin_grid", "-o", "stills.expt"))
+    models = read_experiments("stills.expt")
+    assert len(models) == 9
+    assert len(models[0].detector) == 60
+    smalti("index", "stills.expt", "strong.refl").refused(3, "strong.refl")
+    few = sorted((data / "thaumatin_grid").glob("*.cbf.bz2"))[:2]
+    ran(smalti("import", *few, "-o", "two.expt"))
+    ran(smalti("find-spots", "two.expt", "-o", "two.refl"))
+    smalti("index", "two.expt", "two.refl").refused(1, "still")
+    assert not Path("indexed.expt").exists()
+
+
+def test_a_table_of_dials_is_refined_as_well_as_dials_does(smalti, data):
+    """DIALS: 0.183 px, 0.160 px, 0.084 images on 12,676 of 13,697."""
+    table = data / "tables" / "i04_weak"
+    told = json.loads(ran(smalti("refine", table / "data.expt", table / "data.refl", "--json")).out)
+    (row,) = told["result"]["experiments"]
+    assert row["n_used"] > 12_000
+    assert np.hypot(row["rmsd_x_px"], row["rmsd_y_px"]) < 1.06 * np.hypot(0.183, 0.160)
+    assert row["rmsd_z_images"] < 0.085
