@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from smalti.steps.indexing.cycles import Cycle
+from smalti.steps.indexing.superlattice import Superlattice
 from smalti.steps.indexing.trials import Trial
 
 __all__ = ["doubts"]
@@ -16,7 +17,9 @@ GOOD_RMSD = 1.5
 """Pixels or images; more than this is seldom a well-described experiment."""
 
 
-def doubts(indexed: float, best: Trial, cycles: Sequence[Cycle]) -> tuple[str, ...]:
+def doubts(
+    indexed: float, best: Trial, cycles: Sequence[Cycle], larger: Sequence[Superlattice]
+) -> tuple[str, ...]:
     """Say what is odd about a result, in sentences.
 
     Parameters
@@ -26,6 +29,8 @@ def doubts(indexed: float, best: Trial, cycles: Sequence[Cycle]) -> tuple[str, .
     best : Trial
         The lattice taken.
     cycles : sequence of Cycle
+    larger : sequence of Superlattice
+        Larger cells that spots need with the final models.
     """
     found = []
     if indexed < GOOD_FRACTION:
@@ -42,10 +47,9 @@ def doubts(indexed: float, best: Trial, cycles: Sequence[Cycle]) -> tuple[str, .
             "a pseudo-translation, or a second lattice?"
         )
     found += [
-        f"{100 * item.odd:.1f} % of the spots stand at 1/{item.factor} of "
-        f"{item.direction}: they need a cell {item.factor} times as large (taken from odd_fraction on)."
-        for item in best.larger
-        if not item.taken
+        f"{100 * item.odd:.1f} % of the spots stand at 1/{item.factor} of {item.direction} of the primitive "
+        f"cell: they need one {item.factor} times as large (index.odd_fraction decides)."
+        for item in larger[:1]
     ]
     found += [
         f"Sweep {row['experiment']}: RMSD {row[key]:.1f} {unit}; geometry or lattice may be wrong."

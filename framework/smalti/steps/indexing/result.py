@@ -150,7 +150,7 @@ def _remark(trial: Trial) -> str:
     divided = [
         f"volume / {item.factor}: only {100 * item.odd:.1f} % needed more" for item in trial.reductions
     ]
-    times = [f"volume x {item.factor}: {100 * item.odd:.1f} % need it" for item in trial.larger if item.taken]
+    times = [f"volume x {item.factor}: {100 * item.odd:.1f} % need it" for item in trial.larger]
     return "; ".join(divided + times)
 
 

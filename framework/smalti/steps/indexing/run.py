@@ -23,6 +23,7 @@ from smalti.steps.indexing.mapping import MappedSpots, map_spots, with_pixels
 from smalti.steps.indexing.options import IndexOptions
 from smalti.steps.indexing.result import Indexed
 from smalti.steps.indexing.search import find_lattice
+from smalti.steps.indexing.superlattice import superlattices
 from smalti.steps.indexing.sweeps import distinct_sweeps
 from smalti.steps.predicting import predict_indexed
 from smalti.tables import Flag, Reflections
@@ -84,21 +85,22 @@ def index(
     )
     flags = cycles[-1].refined.reflections["flags"] if cycles else None
     final, table = _finished(experiments, sweeps, crystal, spots, number, flags, options)
-    indexed = np.bincount(number[table["id"] >= 0], minlength=len(sweeps))
     basis = primitive(np.array(crystal.real_space), known.centring)
+    indexed, total = _counts(number, table)
+    larger = superlattices(np.asarray(np.linalg.inv(basis)), table["rlp"][usable])
+    reasons = doubts(sum(indexed) / max(usable.size, 1), best, cycles, larger)
+    bravais = bravais_lattices(basis, options.lattice_tolerance)
     return Indexed(
-        final,
-        table,
-        (*warnings, *doubts(float(indexed.sum() / max(usable.size, 1)), best, cycles)),
-        trials,
-        best.shifts,
-        bravais_lattices(basis, options.lattice_tolerance),
-        cycles,
-        tuple(indexed.tolist()),
-        tuple(np.bincount(number, minlength=len(sweeps)).tolist()),
-        max_cell,
+        final, table, (*warnings, *reasons), trials, best.shifts, bravais, cycles, indexed, total, max_cell,
         known.name,
-    )
+    )  # fmt: skip
+
+
+def _counts(number: Index, table: Reflections) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Indexed spots and all spots of each sweep."""
+    total = np.bincount(number, minlength=1)
+    indexed = np.bincount(number[table["id"] >= 0], minlength=len(total))
+    return tuple(indexed.tolist()), tuple(total.tolist())
 
 
 def _usable(mapped: MappedSpots, options: IndexOptions) -> Index:

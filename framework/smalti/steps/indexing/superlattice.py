@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,15 +35,12 @@ class Superlattice:
         Fraction q of the spots that only the larger cell explains.
     significance : float
         Their excess over chance in standard deviations.
-    taken : bool
-        Whether the larger cell was taken.
     """
 
     factor: int
     direction: tuple[int, int, int]
     odd: float
     significance: float
-    taken: bool = False
 
 
 def superlattices(A: Array, points: Array, least: int = 10, sigmas: float = 6.0) -> tuple[Superlattice, ...]:
@@ -70,11 +67,11 @@ def superlattices(A: Array, points: Array, least: int = 10, sigmas: float = 6.0)
     for n in (2, 3):
         for k in residue_classes(n):
             count = sum(_standing_at(off, k, sign / n) for sign in range(1, n))
-            # Rows smeared by a bad geometry have spots everywhere between their points: look beside, too.
-            beside = (_standing_at(off, k, 0.3) + _standing_at(off, k, -0.3)) / 2
-            if n == 3:
-                beside = 2.0 * _standing_at(off, k, 0.5)
-            chance = max(len(off) * CHANCE * (n - 1), float(beside))
+            # Rows smeared by a bad geometry have spots between their points, the more the nearer to a
+            # point: what stands there nearer than a half or a third is no less than chance.
+            near = 0.3 if n == 2 else 0.22
+            beside = sum(_standing_at(fractional, k, sign * near) for sign in (-1, 1)) * (n - 1) / 2
+            chance = max(len(off) * CHANCE * (n - 1), beside)
             significance = (count - chance) / np.sqrt(max(chance, 1.0))
             if count >= least and significance >= sigmas:
                 odd = (count - chance) / max(count - chance + on.sum(), 1.0)
@@ -96,15 +93,14 @@ def enlarged(A: Array, points: Array, threshold: float) -> tuple[Array, tuple[Su
     -------
     A : (3, 3) 1/Angstrom
         Not reduced where it was enlarged.
-    found : tuple of Superlattice
-        Those taken, in order, and of those offered the one that most spots need.
+    taken : tuple of Superlattice
     """
     taken: list[Superlattice] = []
     while True:
         found = superlattices(A, points)
         if not found or found[0].odd < threshold or len(taken) == 3:
-            return A, (*taken, *found[:1])
+            return A, tuple(taken)
         best = found[0]
         finer = finer_lattice(np.array(best.direction), A.T, best.factor).T
         A = fit_growing(np.asarray(finer), points)
-        taken.append(replace(best, taken=True))
+        taken.append(best)

@@ -62,7 +62,7 @@ class Trial:
         One per distinct detector.
     reductions : tuple of Reduction
     larger : tuple of Superlattice
-        Larger cells that were taken, or are offered because significantly many spots need them.
+        Larger cells that were taken because enough spots need them.
     least_odd : float
         Smallest fraction of spots that a smaller cell would leave unexplained.
     most_odd : float
@@ -132,9 +132,9 @@ def try_candidate(
     A = fit_growing(np.asarray(np.linalg.inv(basis)), mapped.rlp)
     A, reductions, (least, most) = primitive_lattice(A, mapped.rlp, options)
     A, larger = enlarged(A, mapped.rlp, options.odd_fraction)
-    if any(item.taken for item in larger):
+    if larger:
         A = np.asarray(np.linalg.inv(niggli(np.linalg.inv(A))[0]))
-        least = min(item.odd for item in larger if item.taken)
+        least = min(item.odd for item in larger)
     found = assign(A, mapped.rlp, options.tolerance)
     misfit = mapped.rlp[found.indexed] - found.h[found.indexed] @ A.T
     sharp = float(np.mean(found.misfit[found.indexed] < options.tolerance / 2)) if len(misfit) else 0.0
