@@ -173,6 +173,9 @@ def test_a_parameter_file_and_its_template(smalti, work):
     )
     assert result.out.strip().splitlines() == ["[refine]", "close_to_spindle = 0.05"]
     assert not Path("refined.expt").exists()
+    told = json.loads(smalti("refine", "--show-params", "--json", "close=0.05").out)
+    assert told["result"]["parameters"]["refine"]["close_to_spindle"] == 0.05
+    assert told["result"]["parameters"]["hierarchical"]["level"] == 0
 
 
 def test_components_are_left_out_by_plugin(smalti, work, monkeypatch):

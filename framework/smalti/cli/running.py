@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+import tomllib
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
@@ -117,7 +118,8 @@ def _attempt(run: _Run) -> int:
     request = make_request(run.command, run.values, run.argv)
     run.inputs = request.files
     if mode := run.values.get("show_params"):
-        print(_show_params(request, str(mode)), file=sys.stderr if run.json else sys.stdout)
+        run.outcome = _show_params(request, str(mode))
+        print(run.outcome.text, file=sys.stderr if run.json else sys.stdout)
         return 0
     if run.command.folder:
         claim_folder(request.output, bool(request.switch("force") or request.switch("resume")))
@@ -135,14 +137,16 @@ def _attempt(run: _Run) -> int:
     return _verdict(run, run.outcome)
 
 
-def _show_params(request: Request, mode: str) -> str:
+def _show_params(request: Request, mode: str) -> Outcome:
+    """Give the parameters in the form of a result."""
     if mode not in ("changed", "used", "all"):
         raise UsageError(
             f"--show-params does not know '{mode}'.",
             "It shows what is 'changed', what would be 'used', or 'all' that there is.",
             "For example: --show-params=changed",
         )
-    return shown(request.settings, mode) or "# every parameter has its default"
+    text = shown(request.settings, mode)
+    return Outcome({"parameters": tomllib.loads(text)}, text or "# every parameter has its default")
 
 
 def log_path(command: Command, request: Request, named: str | None) -> Path | None:
