@@ -134,16 +134,9 @@ def sort_files(command: str, files: Sequence[str], wanted: Sequence[Kind], examp
         A file does not exist, is empty or is something else.
     """
     paths = list(check_exist(files))
-    found: list[Path] = []
     kinds = {path: recognise(path) for path in paths}
-    wrong = [path for path in paths if kinds[path] not in (*wanted, *_carried(wanted))]
-    if wrong:
-        words = " and ".join(kind.value for kind in dict.fromkeys(wanted))
-        raise InputError(
-            f"{wrong[0]} is {kinds[wrong[0]].value}.",
-            f"smalti {command} takes {words}.",
-            _advice(command, kinds[wrong[0]], example),
-        )
+    _refuse_strangers(command, kinds, wanted, example)
+    found: list[Path] = []
     for kind in wanted:
         fitting = [path for path in paths if kinds[path] in (kind, *_carried((kind,)))]
         if not fitting:
@@ -161,6 +154,18 @@ def sort_files(command: str, files: Sequence[str], wanted: Sequence[Kind], examp
             f"Example: {example}",
         )
     return tuple(found)
+
+
+def _refuse_strangers(command: str, kinds: dict[Path, Kind], wanted: Sequence[Kind], example: str) -> None:
+    """Refuse the first file of a kind that the command does not take."""
+    for path, kind in kinds.items():
+        if kind not in (*wanted, *_carried(wanted)):
+            words = " and ".join(item.value for item in dict.fromkeys(wanted))
+            raise InputError(
+                f"{path} is {kind.value}.",
+                f"smalti {command} takes {words}.",
+                _advice(command, kind, example),
+            )
 
 
 def _carried(wanted: Sequence[Kind]) -> tuple[Kind, ...]:
