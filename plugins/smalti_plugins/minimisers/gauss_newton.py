@@ -13,7 +13,7 @@ from smalti.hookspecs import API, hookimpl
 from smalti.options import option
 from smalti.roles import NormalSource
 from smalti.solution import Ended, NormalEquations, Solution, Step
-from smalti_plugins.minimisers.stopping import rmsd_change, scaled, solve
+from smalti_plugins.minimisers.stopping import judge_rmsd, scaled, solve
 
 SMALTI_API = API
 
@@ -31,6 +31,9 @@ class GaussNewton:
         ge=0,
     )
     step_tolerance: float = option(1e-3, "End when steps are this small against the ESDs.", gt=0)
+    rmsd_target: tuple[float, ...] = option(
+        (), "End when the RMSDs in x, y and phi are within these; none never ends.", unit="mm, mm, deg"
+    )
     halvings: int = option(10, "How often a step may be halved.", ge=0)
 
     def minimise(self, source: NormalSource, start: NDArray[np.float64]) -> Solution:
@@ -50,8 +53,9 @@ class GaussNewton:
                 break
             before, now = now, new
             steps.append(Step(number, now.n_reflections, now.rmsd, now.objective, factor * size))
-            if rmsd_change(before.rmsd, now.rmsd) < self.rmsd_tolerance and size < 0.01:
-                ended = Ended.RMSD_CONVERGED
+            reason = judge_rmsd(before.rmsd, now.rmsd, size, self.rmsd_tolerance, self.rmsd_target)
+            if reason is not None:
+                ended = reason
                 break
         return Solution(now.parameters, now.objective, tuple(steps), ended)
 

@@ -13,7 +13,7 @@ from smalti.hookspecs import API, hookimpl
 from smalti.options import option
 from smalti.roles import NormalSource
 from smalti.solution import Ended, Solution, Step
-from smalti_plugins.minimisers.stopping import rmsd_change, scaled, solve
+from smalti_plugins.minimisers.stopping import judge_rmsd, scaled, solve
 
 SMALTI_API = API
 
@@ -35,6 +35,9 @@ class LevenbergMarquardt:
         ge=0,
     )
     step_tolerance: float = option(1e-3, "End when steps are this small against the ESDs.", gt=0)
+    rmsd_target: tuple[float, ...] = option(
+        (), "End when the RMSDs in x, y and phi are within these; none never ends.", unit="mm, mm, deg"
+    )
     damping: float = option(1e-3, "Damping at the start, relative to the diagonal.", gt=0)
 
     def minimise(self, source: NormalSource, start: NDArray[np.float64]) -> Solution:
@@ -62,8 +65,9 @@ class LevenbergMarquardt:
             before, now = now, source.normal_equations(now.parameters + step)
             size = scaled(before.matrix, step)
             steps.append(Step(len(steps), now.n_reflections, now.rmsd, now.objective, size, damping))
-            if rmsd_change(before.rmsd, now.rmsd) < self.rmsd_tolerance and left < 0.01:
-                ended = Ended.RMSD_CONVERGED
+            reason = judge_rmsd(before.rmsd, now.rmsd, left, self.rmsd_tolerance, self.rmsd_target)
+            if reason is not None:
+                ended = reason
                 break
             damping, growth = damping * max(1.0 / 3.0, 1.0 - float(2.0 * gain - 1.0) ** 3), 2.0
         return Solution(now.parameters, now.objective, tuple(steps), ended)

@@ -17,15 +17,26 @@ from smalti.solution import Ended, Solution, Step
 
 SMALTI_API = API
 
+_SPARSE: dict[str, Any] = {
+    "tr_solver": "lsmr",
+    "tr_options": {"atol": 1e-12, "btol": 1e-12, "maxiter": 5000},
+}
+
 
 @dataclass(frozen=True)
 class ScipyLeastSquares:
-    """Any method of ``scipy.optimize.least_squares``: slow and greedy, but a second opinion."""
+    """Any method of ``scipy.optimize.least_squares``: slow, but a second opinion.
+
+    The methods trf and dogbox keep the Jacobian sparse and solve for each step by LSMR, to tolerances
+    that suit scaled problems of a bad condition: with scipy's own (1e-6) they stop far from the minimum.
+    """
 
     name: ClassVar[str] = "scipy_least_squares"
 
     method: Literal["trf", "dogbox", "lm"] = option(
-        "trf", "Method of scipy.optimize.least_squares: trf, dogbox, lm."
+        "trf",
+        "Method of scipy.optimize.least_squares: trf, dogbox, or lm for small problems only (its Jacobian "
+        "is dense: three numbers for every reflection and parameter).",
     )
     max_steps: int = option(100, "Most evaluations of the residuals.", ge=1)
     tolerance: float = option(1e-12, "Relative change of objective and of parameters to end at.", gt=0)
@@ -39,15 +50,16 @@ class ScipyLeastSquares:
 
         def jacobian(p: NDArray[np.float64]) -> Any:
             visited.append(p.copy())
-            return source.jacobian(p).toarray()
+            rows = source.jacobian(p)
+            return rows.toarray() if self.method == "lm" else rows
 
-        # Dense rows: scipy's solver for sparse ones (LSMR) stops too early on ill-scaled problems.
         found = least_squares(
             source.residuals,
             start,
             jac=jacobian,
             method=self.method,
             x_scale="jac",
+            **({} if self.method == "lm" else _SPARSE),
             ftol=self.tolerance,
             xtol=self.tolerance,
             gtol=1e-15,

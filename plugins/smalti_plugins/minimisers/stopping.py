@@ -1,4 +1,4 @@
-"""What the minimisers share: solving symmetric systems and measuring progress."""
+"""What the minimisers share: solving symmetric systems and telling when to stop."""
 
 from __future__ import annotations
 
@@ -8,9 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-__all__ = ["rmsd_change", "scaled", "solve"]
+from smalti.solution import Ended
+
+__all__ = ["judge_rmsd", "rmsd_change", "scaled", "solve", "target_reached", "unit_scale"]
 
 Array = NDArray[np.float64]
+
+CLOSE = 0.01
+"""How near the minimum must be, in ESDs, before RMSDs that stand still count as an end."""
+
+
+def unit_scale(matrix: Array) -> Array:
+    """Give what brings a matrix (n, n) to a unit diagonal, (n,); 1 for rows of zeros.
+
+    The inverse is the unit of each parameter in which its own curvature is 1: for weights that are
+    right, the ESD that it would have if all others were known.
+    """
+    diagonal = np.diag(matrix)
+    return np.asarray(1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0)))
 
 
 def solve(matrix: Array, vector: Array, damping: float = 0.0) -> Array:
@@ -20,13 +35,13 @@ def solve(matrix: Array, vector: Array, damping: float = 0.0) -> Array:
     Directions that neither data nor priors determine (eigenvalues below 1e-12 of the scaled matrix)
     get no step.
     """
-    scale = 1.0 / np.sqrt(np.where(np.diag(matrix) > 0.0, np.diag(matrix), 1.0))
+    scale = unit_scale(matrix)
     unit = matrix * np.outer(scale, scale)
     unit[np.diag_indices_from(unit)] *= 1.0 + damping
     try:
         factor = linalg.cho_factor(unit)
         # Cholesky of a singular matrix may succeed by rounding; its pivots show it.
-        if np.diag(factor[0]).min() > 1e-6:
+        if np.diag(factor[0]).min(initial=1.0) > 1e-6:
             return np.asarray(scale * linalg.cho_solve(factor, scale * vector))
     except linalg.LinAlgError:
         pass
@@ -45,3 +60,27 @@ def scaled(matrix: Array, step: Array) -> float:
 def rmsd_change(before: tuple[float, ...], after: tuple[float, ...]) -> float:
     """Largest relative change of any RMSD."""
     return max((abs(a - b) / a for a, b in zip(before, after, strict=True) if a > 0.0), default=0.0)
+
+
+def target_reached(rmsd: tuple[float, float, float], target: tuple[float, ...]) -> bool:
+    """Tell whether the RMSDs (mm, mm, rad) are within a target (mm, mm, degrees); an empty one is never.
+
+    A target of two numbers is for the positions alone.
+    """
+    given = (rmsd[0], rmsd[1], math.degrees(rmsd[2]))[: len(target)]
+    return bool(target) and all(value <= limit for value, limit in zip(given, target, strict=False))
+
+
+def judge_rmsd(
+    before: tuple[float, float, float],
+    after: tuple[float, float, float],
+    left: float,
+    tolerance: float,
+    target: tuple[float, ...],
+) -> Ended | None:
+    """Tell whether a step ends it by its RMSDs; ``left`` is how far the minimum was before it, in ESDs."""
+    if target_reached(after, target):
+        return Ended.RMSD_TARGET
+    if rmsd_change(before, after) < tolerance and left < CLOSE:
+        return Ended.RMSD_CONVERGED
+    return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LEAST_FOR_CENTRE", "Strata", "group", "quantiles", "standardised"]
+__all__ = ["LEAST_FOR_CENTRE", "Strata", "group", "quantiles", "standardised", "usable_sigmas"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -106,12 +106,17 @@ def standardised(residuals: Array, sigmas: Array, groups: Strata) -> tuple[Array
     pooled : (M, k)
         (r - median of all) / sigma.
     """
-    r, sigma = residuals[groups.rows], sigmas[groups.rows]
+    r, sigma = residuals[groups.rows], usable_sigmas(sigmas, groups)
+    centre = quantiles(r, groups, (0.5,))[0]
+    return (r - centre[groups.labels]) / sigma, (r - np.median(r, axis=0)) / sigma
+
+
+def usable_sigmas(sigmas: Array, groups: Strata) -> Array:
+    """Give the sigmas (M, k) in the order of ``groups.rows``, the bad ones replaced by the typical one."""
+    sigma = sigmas[groups.rows]
     usable = np.isfinite(sigma) & (sigma > 0.0)
     typical = [
         float(np.median(column[good])) if good.any() else 1.0
         for column, good in zip(sigma.T, usable.T, strict=True)
     ]
-    sigma = np.where(usable, sigma, typical)
-    centre = quantiles(r, groups, (0.5,))[0]
-    return (r - centre[groups.labels]) / sigma, (r - np.median(r, axis=0)) / sigma
+    return np.where(usable, sigma, typical)

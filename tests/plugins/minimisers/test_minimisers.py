@@ -5,14 +5,19 @@ import pytest
 from scipy import sparse
 
 from smalti.solution import Ended, NormalEquations
+from smalti_plugins.minimisers.dogleg import Dogleg, _Path
 from smalti_plugins.minimisers.gauss_newton import GaussNewton
+from smalti_plugins.minimisers.lbfgs import LimitedMemoryBFGS, _direction
 from smalti_plugins.minimisers.levenberg_marquardt import LevenbergMarquardt
 from smalti_plugins.minimisers.scipy_least_squares import ScipyLeastSquares
-from smalti_plugins.minimisers.stopping import solve
+from smalti_plugins.minimisers.stopping import solve, target_reached
 
 ALL = [
     GaussNewton(),
     LevenbergMarquardt(),
+    Dogleg(),
+    Dogleg(radius=1.0),
+    LimitedMemoryBFGS(),
     ScipyLeastSquares(),
     ScipyLeastSquares(method="dogbox"),
     ScipyLeastSquares(method="lm"),
@@ -108,11 +113,98 @@ def test_an_impossible_region_is_not_entered(minimiser):
     assert solution.parameters[1] == pytest.approx(1.5e3, rel=0.05)
 
 
-@pytest.mark.parametrize("cls", [GaussNewton, LevenbergMarquardt])
+@pytest.mark.parametrize("cls", [GaussNewton, LevenbergMarquardt, Dogleg, LimitedMemoryBFGS])
 def test_the_limit_of_steps_is_kept_and_told(cls):
     solution = cls(max_steps=1).minimise(Decay(), np.array([1.0, 1.0e3, 0.0]))
     assert len(solution.steps) <= 2
     assert solution.ended is Ended.MAX_STEPS and not solution.ended.converged
+
+
+@pytest.mark.parametrize("cls", [GaussNewton, LevenbergMarquardt, Dogleg, LimitedMemoryBFGS])
+def test_a_target_of_rmsd_ends_it_early(cls):
+    start = np.array([1.0, 1.0e3, 0.0])
+    whole = cls().minimise(Decay(), start)
+    target = 1.5 * whole.steps[-1].rmsd[0]
+    assert len(whole.steps) > 3
+    solution = cls(rmsd_target=(target, target)).minimise(Decay(), start)
+    assert solution.ended is Ended.RMSD_TARGET
+    assert len(solution.steps) < len(whole.steps)
+    assert solution.steps[-1].rmsd[0] <= target < solution.steps[-2].rmsd[0]
+
+
+def test_targets_are_in_millimetres_and_degrees():
+    assert target_reached((0.1, 0.1, np.radians(0.2)), (0.1, 0.1, 0.21))
+    assert not target_reached((0.1, 0.1, np.radians(0.2)), (0.1, 0.1, 0.19))
+    assert target_reached((0.1, 0.1, 9.0), (0.2, 0.2)) and not target_reached((0.0, 0.0, 0.0), ())
+
+
+class Valley(Decay):
+    """Rosenbrock's valley as two residuals: a full Gauss-Newton step from (-1.2, 1) climbs its wall."""
+
+    n_parameters = 2
+    t = np.zeros(2)
+
+    def residuals(self, p):
+        return np.array([10.0 * (p[1] - p[0] ** 2), 1.0 - p[0]])
+
+    def jacobian(self, p):
+        return sparse.csr_array([[-20.0 * p[0], 10.0], [-1.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    "minimiser", [Dogleg(), Dogleg(radius=0.1), LimitedMemoryBFGS(), LevenbergMarquardt()]
+)
+def test_a_curved_valley_is_followed_without_ever_climbing(minimiser):
+    solution = minimiser.minimise(Valley(), np.array([-1.2, 1.0]))
+    np.testing.assert_allclose(solution.parameters, 1.0, atol=1e-2)
+    values = [step.objective for step in solution.steps]
+    assert all(b <= a for a, b in zip(values[:-1], values[1:], strict=True))
+
+
+@pytest.mark.parametrize("minimiser", [Dogleg(radius=2.0), LimitedMemoryBFGS()])
+def test_units_of_the_parameters_do_not_matter(minimiser):
+    class Other(Decay):
+        units = np.array([1e-3, 1e4, 10.0])
+
+        def residuals(self, p):
+            return super().residuals(p * self.units)
+
+        def jacobian(self, p):
+            return super().jacobian(p * self.units) * self.units
+
+    start = np.array([1.0, 1.0e3, 0.0])
+    one = minimiser.minimise(Decay(), start)
+    two = minimiser.minimise(Other(), start / Other.units)
+    assert len(one.steps) == len(two.steps)
+    np.testing.assert_allclose(two.parameters * Other.units, one.parameters, rtol=1e-5)
+
+
+def test_the_two_loop_recursion_inverts_a_quadratic(rng):
+    # With exact line searches BFGS ends on a quadratic in n steps, its memory then the inverse Hessian.
+    J = rng.normal(size=(12, 4))
+    H, memory, gradient = J.T @ J, [], rng.normal(size=4)
+    for _ in range(4):
+        direction = _direction(gradient, memory)
+        step = direction * -(gradient @ direction) / (direction @ H @ direction)
+        memory.append((step, H @ step))
+        gradient = gradient + H @ step
+    assert np.linalg.norm(gradient) < 1e-9
+    g = rng.normal(size=4)
+    np.testing.assert_allclose(_direction(g, memory), -np.linalg.solve(H, g), rtol=1e-6)
+
+
+def test_the_dogleg_stays_on_its_path_within_the_radius(rng):
+    J = rng.normal(size=(12, 3)) * (1.0, 100.0, 0.01)
+    now = NormalEquations(np.zeros(3), 10.0, J.T @ rng.normal(size=12), J.T @ J, (1.0, 1.0, 1.0), 12)
+    path = _Path.at(now)
+    far, near = np.linalg.norm(path.newton), np.linalg.norm(path.cauchy)
+    assert near < far
+    for radius in (0.5 * near, near, 0.5 * (near + far), 0.99 * far):
+        assert np.linalg.norm(path.within(radius)) == pytest.approx(radius)
+    np.testing.assert_allclose(path.within(2.0 * far) * path.unit, -np.linalg.solve(now.matrix, now.gradient))
+    promised = [now.gradient @ s + 0.5 * s @ now.matrix @ s
+                for s in (path.unit * path.within(r * far) for r in (0.1, 0.3, 0.6, 1.0))]  # fmt: skip
+    assert all(b < a < 0.0 for a, b in zip(promised[:-1], promised[1:], strict=True))
 
 
 def test_a_start_at_the_minimum_costs_one_linearisation():
