@@ -105,7 +105,7 @@ def _incomplete(path: Path, why: str) -> InputError:
     return InputError(
         f"The CIF part of the header of {path} cannot be understood.",
         why,
-        "If its comment lines are right, leave the axes out: --set pilatus-cbf.full_header=false",
+        "If its comment lines are right, leave the axes out: --set pilatus_cbf.full_header=false",
     )
 
 

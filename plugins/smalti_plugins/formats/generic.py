@@ -35,7 +35,7 @@ logging.getLogger("fabio").addHandler(logging.NullHandler())
 class FabioGeneric:
     """Reads what fabio reads: SMV, mar345, MarCCD, Bruker, Oxford, Nonius, EDF, TIFF; flat detectors."""
 
-    name: ClassVar[str] = "fabio-generic"
+    name: ClassVar[str] = "fabio_generic"
 
     pixel_size: float | None = option(None, "Size of a pixel, instead of the header's.", unit="mm", gt=0)
     two_theta: float | None = option(
@@ -116,7 +116,7 @@ def _header(facts: Facts, size: tuple[int, int], reader: FabioGeneric, path: Pat
         raise InputError(
             f"The header of {path} does not give the pixel size.",
             "Without it no geometry can be made.",
-            "Tell it in mm: --set fabio-generic.pixel_size=...",
+            "Tell it in mm: --set fabio_generic.pixel_size=...",
         )
     arm = facts.two_theta if reader.two_theta is None else reader.two_theta
     beam = facts.beam or (size[0] / 2.0, size[1] / 2.0)

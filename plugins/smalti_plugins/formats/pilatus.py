@@ -28,7 +28,7 @@ SMALTI_API = API
 class PilatusCbf:
     """Reads Pilatus (and Eiger) images in CBF: byte-offset compression, PILATUS or SLS header."""
 
-    name: ClassVar[str] = "pilatus-cbf"
+    name: ClassVar[str] = "pilatus_cbf"
 
     parallax: bool = option(True, "Correct positions for the depth at which the sensor absorbs.")
     full_header: bool = option(True, "Use the axes of a full CBF header where there is one.")

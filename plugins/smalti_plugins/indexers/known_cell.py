@@ -39,7 +39,7 @@ Array = NDArray[np.float64]
 class KnownCell:
     """Find the orientations of a known cell, from few spots or many, blind to the beam centre."""
 
-    name: ClassVar[str] = "known-cell"
+    name: ClassVar[str] = "known_cell"
 
     wedge: float = option(
         12.0, "Widest wedge whose spots are compared with one another.", unit="deg", gt=0, le=90
@@ -57,9 +57,9 @@ class KnownCell:
         """Propose orientations, best first; refuses to work without the cell."""
         if known_cell is None:
             raise UsageError(
-                "The indexer known-cell was given no cell.",
+                "The indexer known_cell was given no cell.",
                 "It looks for the orientation of a cell that is known.",
-                "Give the cell with --unit-cell, or use the indexer wedge-fft.",
+                "Give the cell with --unit-cell, or use the indexer wedge_fft.",
             )
         if len(cloud.points) < 4:
             return []

@@ -39,7 +39,7 @@ Index = NDArray[np.intp]
 class WedgeFFT:
     """Find lattices blind to the beam centre, from differences of spots within wedges of rotation."""
 
-    name: ClassVar[str] = "wedge-fft"
+    name: ClassVar[str] = "wedge_fft"
 
     wedge: float = option(
         12.0, "Widest wedge whose spots are compared with one another.", unit="deg", gt=0, le=90

@@ -127,10 +127,10 @@ def test_chain_of_axes_and_images_in_words() -> None:
         (vector([1, 0, 0]), vector([0.643, -0.766, 0]), vector([1, 0, 0])),
         (0.1, -0.5, 0.0), ("PHI", "KAPPA", "OMEGA"), 2,
     )  # fmt: skip
-    images = ImageSet(template="th_####.cbf", params={"reader": "pilatus-cbf"}, mask="hot.npy")
+    images = ImageSet(template="th_####.cbf", params={"reader": "pilatus_cbf"}, mask="hot.npy")
     text = describe(Experiments((replace(experiment(), goniometer=chain, imageset=images),)), None).text()
     assert "(OMEGA)" in text and "KAPPA    (0.6430, -0.7660, 0.0000) at -28.65 deg" in text
-    assert "th_####.cbf, read by pilatus-cbf, mask hot.npy" in text
+    assert "th_####.cbf, read by pilatus_cbf, mask hot.npy" in text
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_what_the_header_lacks_is_left_open_or_told(tmp_path: Path) -> None:
     assert bare.beam.wavelength == 0.0 and bare.detector.panels[0].origin[2] == 0.0
     assert any("middle of the image" in note for note in bare.notes)
     path = write_smv(tmp_path / "b.img", PIXEL_SIZE=None)
-    with pytest.raises(InputError, match=r"fabio-generic\.pixel_size"):
+    with pytest.raises(InputError, match=r"fabio_generic\.pixel_size"):
         header_of(path)
     told = header_of(path, FabioGeneric(pixel_size=0.1, two_theta=20.0))
     normal = np.cross(*told.detector.stacked()[0].T[:2])

@@ -12,7 +12,7 @@ STAGE = Stage(
     "index",
     IndexOptions,
     (
-        Choice("indexer", "indexer", "wedge-fft", "What proposes lattices."),
+        Choice("indexer", "indexer", "wedge_fft", "What proposes lattices."),
         Choice("minimiser", "minimiser", "levenberg_marquardt", "What finds the minimum."),
         Choice("outliers", "outlier_rejector", "mcd", "What judges the residuals."),
     ),

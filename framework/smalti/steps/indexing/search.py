@@ -186,7 +186,7 @@ def _nothing(
             "No lattice was found.",
             f"{n_spots:,} spots show no three periodic directions up to {max_cell:.0f} Angstrom.",
             "Check distance, wavelength and rotation axis, --max-cell, or give the cell and use "
-            "--indexer known-cell; ice rings and several crystals also look like this.",
+            "--indexer known_cell; ice rings and several crystals also look like this.",
         )
     best = max(trials, key=lambda trial: trial.indexed)
     cell = " ".join(f"{value:.2f}" for value in best.cell)
