@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 from smalti.hookspecs import API, hookimpl
 from smalti.options import option
@@ -43,6 +42,9 @@ class ScipyLeastSquares:
 
     def minimise(self, source: NormalSource, start: NDArray[np.float64]) -> Solution:
         """Minimise from ``start`` (n,)."""
+        # Imported here because discovery imports every plugin, and scipy.optimize takes longer than the rest.
+        from scipy.optimize import least_squares
+
         first = source.normal_equations(np.asarray(start, dtype=float))
         if not source.n_parameters:
             return Solution(first.parameters, first.objective, (), Ended.NOTHING_TO_REFINE)

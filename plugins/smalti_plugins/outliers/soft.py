@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import gammaincinv
 
 from smalti_plugins.outliers.spread import pooled_spread, shrunk_spread
@@ -98,6 +97,9 @@ def tune(family: Callable[[float], Weighing], target: float, k: int) -> float:
 
     Efficiency must grow with the constant.
     """
+    # Imported here because discovery imports every plugin, and scipy.optimize takes longer than the rest.
+    from scipy.optimize import brentq
+
     return float(brentq(lambda constant: efficiency(family(constant), k) - target, 1.0, 1e3, xtol=1e-6))
 
 
