@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["plural", "table"]
+__all__ = ["plural", "ranges", "table"]
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> str:
@@ -37,3 +37,15 @@ def plural(count: int, noun: str) -> str:
         return f"1 {noun}"
     ending = noun[:-1] + "ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else noun + "s"
     return f"{count:,} {ending}"
+
+
+def ranges(numbers: Iterable[int], most: int | None = None) -> str:
+    """Write ascending numbers with runs drawn together, "0-3, 7"; of many runs only the first ``most``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    shown = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
+    return ", ".join(shown[:most]) + (", ..." if most is not None and len(shown) > most else "")

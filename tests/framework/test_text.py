@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smalti.text import plural, table
+from smalti.text import plural, ranges, table
 
 
 def test_numbers_stand_to_the_right_and_words_to_the_left() -> None:
@@ -14,3 +14,9 @@ def test_counts_agree_with_their_noun() -> None:
     assert plural(1, "panel") == "1 panel"
     assert plural(1234, "reflection") == "1,234 reflections"
     assert plural(2, "entry") == "2 entries" and plural(2, "day") == "2 days"
+
+
+def test_runs_of_numbers_are_drawn_together() -> None:
+    assert ranges([0, 1, 2, 3, 7, 9, 10]) == "0-3, 7, 9-10"
+    assert ranges(range(0, 100, 2), most=3) == "0, 2, 4, ..."
+    assert ranges([]) == ""

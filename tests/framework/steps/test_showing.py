@@ -13,7 +13,6 @@ from smalti.geometry.rotation import rotation
 from smalti.models import Beam, Detector, Experiment, Experiments, Goniometer, ImageSet, vector
 from smalti.steps.showing import describe
 from smalti.steps.showing.model_facts import space_group_name
-from smalti.steps.showing.model_words import numbers_of
 from smalti.storage import read_experiments, read_reflections
 from smalti.tables import Flag, Reflections
 from smalti.testing import synthetic
@@ -144,12 +143,6 @@ def test_chain_of_axes_and_images_in_words() -> None:
 )
 def test_space_groups_by_name(hall: str, name: str, number: int | None) -> None:
     assert space_group_name(hall) == (name, number)
-
-
-def test_numbers_as_ranges() -> None:
-    assert numbers_of([0, 1, 2, 3, 7, 9, 10]) == "0-3, 7, 9-10"
-    assert numbers_of(range(0, 100, 2), most=3) == "0, 2, 4, ..."
-    assert numbers_of([]) == ""
 
 
 def table(n: int = 100, experiments: int = 2) -> Reflections:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from smalti.files import COMPRESSED
 
-__all__ = ["Numbered", "group_by_template", "ranges", "split_name"]
+__all__ = ["Numbered", "group_by_template", "split_name"]
 
 _LAST = re.compile(r"^(.*?)(\d+)(\.[^.]*)$")  # digits before the last suffix: a_0001.cbf
 _BARE = re.compile(r"^([^.]*?)(\d+)()$")  # no suffix: a0001
@@ -97,14 +97,3 @@ def _by_width(members: Sequence[tuple[str, Path]]) -> list[tuple[int, list[tuple
             width = max((w for w in padded if w <= len(digits)), default=free)
         widths.setdefault(width, []).append((digits, path))
     return sorted(widths.items())
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """Write numbers as ranges: "3, 7-9"."""
-    parts: list[list[int]] = []
-    for number in sorted(numbers):
-        if parts and number == parts[-1][1] + 1:
-            parts[-1][1] = number
-        else:
-            parts.append([number, number])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)

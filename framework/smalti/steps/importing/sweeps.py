@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import degrees, radians
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 from smalti.errors import InputError
 from smalti.models import Detector, Goniometer, Scan
 from smalti.solution import FrameHeader
-from smalti.steps.importing.naming import Numbered, ranges
+from smalti.steps.importing.naming import Numbered
 from smalti.text import plural
 
 __all__ = ["Sweep", "divide"]
@@ -76,9 +77,9 @@ def divide(
     """
     _one_detector(series, headers)
     warnings: list[str] = []
-    missing = sorted(set(range(series.numbers[0], series.numbers[-1] + 1)) - set(series.numbers))
+    missing = _missing(series.numbers)
     if missing:
-        warnings.append(f"{series.name}: image {ranges(missing)} missing")
+        warnings.append(f"{series.name}: image {missing} missing")
     if stills or all(width == 0.0 for width in widths):
         if not stills:
             warnings.append(_stills_told(series, starts))
@@ -98,6 +99,15 @@ def divide(
         for a, b in zip(cuts, [*cuts[1:], len(headers)], strict=True)
     ]
     return sweeps, warnings
+
+
+def _missing(numbers: Sequence[int]) -> str:
+    """Write the numbers that ascending numbers leave out; gaps may be wide, so that they are not listed."""
+    return ", ".join(
+        f"{before + 1}" if after == before + 2 else f"{before + 1}-{after - 1}"
+        for before, after in pairwise(numbers)
+        if after > before + 1
+    )
 
 
 def _sweep(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from smalti.solution import Ended
-from smalti.text import plural
+from smalti.text import plural, ranges
 
 __all__ = ["verdict"]
 
@@ -103,20 +103,9 @@ def _panels(results: Mapping[str, Any]) -> list[str]:
     if empty:
         notes.append(
             f"{plural(len(empty), 'panel')} without reflections moved with the detector as a whole: "
-            f"{_ranges(empty)}."
+            f"{ranges(empty)}."
         )
     weak = [row["panel"] for row in panels if row["n_used"] and (row["prior_share"] or 0.0) > HELD]
     if weak:
-        notes.append(f"{plural(len(weak), 'panel')} held mostly by tolerances: {_ranges(weak)}.")
+        notes.append(f"{plural(len(weak), 'panel')} held mostly by tolerances: {ranges(weak)}.")
     return notes
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """Write ascending numbers with runs drawn together: 0-3, 7, 9-10."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from smalti.text import plural, table
+from smalti.text import plural, ranges, table
 
-__all__ = ["KINDS", "Kind", "numbers_of", "section", "spread", "vector_words"]
+__all__ = ["KINDS", "MOST_RANGES", "Kind", "section", "spread", "vector_words"]
 
 Facts = Mapping[str, Any]
 MOST = 3
 """Different models of a kind that are told one by one; more are summed up."""
+MOST_RANGES = 20
+"""Ranges of numbers that are written out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def section(kind: Kind, models: Sequence[Facts], users: Sequence[Sequence[int]])
             told = kind.one(models[members[0]])
             if len(groups) > 1:
                 whose = sorted(user for member in members for user in users[member])
-                lines.append(f"  experiment{'s' if len(whose) > 1 else ''} {numbers_of(whose)}")
+                lines.append(f"  experiment{'s' if len(whose) > 1 else ''} {ranges(whose, MOST_RANGES)}")
                 told = [f"  {line}" for line in told]
             lines += [f"  {line}" for line in told]
     else:
@@ -63,18 +65,6 @@ def _alike(models: Sequence[Facts]) -> list[list[int]]:
     for k, facts in enumerate(models):
         groups.setdefault(repr(facts), []).append(k)
     return list(groups.values())
-
-
-def numbers_of(values: Sequence[int], most: int = 20) -> str:
-    """Write numbers in order as ranges, "0-3, 7", at most this many of them."""
-    parts: list[list[int]] = []
-    for value in values:
-        if parts and value == parts[-1][1] + 1:
-            parts[-1][1] = value
-        else:
-            parts.append([value, value])
-    shown = [str(a) if a == b else f"{a}-{b}" for a, b in parts]
-    return ", ".join(shown[:most]) + (", ..." if len(shown) > most else "")
 
 
 def spread(values: Sequence[float], form: str = ".2f") -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from smalti.steps.showing.model_words import numbers_of
-from smalti.text import plural, table
+from smalti.steps.showing.model_words import MOST_RANGES
+from smalti.text import plural, ranges, table
 
 __all__ = ["table_words"]
 
@@ -97,7 +97,7 @@ def _panels(rows: Sequence[Facts], n_panels: int | None) -> str:
     ]
     empty = sorted(set(range(n_panels or 0)) - {row["panel"] for row in rows})
     if empty:
-        lines.append(f"{plural(len(empty), 'panel')} without: {numbers_of(empty)}")
+        lines.append(f"{plural(len(empty), 'panel')} without: {ranges(empty, MOST_RANGES)}")
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from smalti.models import ImageSet
-from smalti.steps.importing.naming import group_by_template, ranges, split_name
+from smalti.steps.importing.naming import group_by_template, split_name
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,3 @@ def test_the_template_leads_back_to_the_files(names: tuple[str, ...]) -> None:
     (series,) = group_by_template(Path("/x") / name for name in names)
     image = ImageSet(series.template)
     assert tuple(Path(image.path(number)) for number in series.numbers) == series.paths
-
-
-def test_ranges_in_words() -> None:
-    assert ranges([7, 3, 8, 9]) == "3, 7-9"
