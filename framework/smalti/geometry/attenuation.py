@@ -6,8 +6,8 @@ import numpy as np
 
 __all__ = ["HC", "MATERIALS", "attenuation_coefficient"]
 
-HC = 12.398419843
-"""Planck constant times speed of light, keV Angstrom (CODATA 2018, exact in the SI)."""
+HC = 12.398419843320026
+"""Planck constant times speed of light, keV Angstrom (exact since the SI of 2019)."""
 
 # Mass attenuation coefficients (total, with coherent scattering) at energies in keV, cm^2/g, and
 # densities, g/cm^3: J. H. Hubbell and S. M. Seltzer, NISTIR 5632 (public domain),

@@ -7,6 +7,7 @@ from typing import Any
 import gemmi
 import numpy as np
 
+from smalti.geometry.attenuation import HC
 from smalti.models import IDENTITY, Beam, Crystal, Goniometer, ImageSet, Scan
 from smalti.units import clean_degrees
 
@@ -19,15 +20,12 @@ __all__ = [
     "space_group_name",
 ]
 
-_HC = 12.398419843320026
-"""Planck's constant times the speed of light, keV Angstrom (exact since the SI of 2019)."""
-
 
 def beam_facts(beam: Beam) -> dict[str, Any]:
     """Wavelength (Angstrom), energy (keV), unit vector from the sample to the source."""
     facts: dict[str, Any] = {
         "wavelength": beam.wavelength,
-        "energy_kev": _HC / beam.wavelength,
+        "energy_kev": HC / beam.wavelength,
         "to_source": (-beam.unit_s0).tolist(),
         "polarization_normal": list(beam.polarization_normal),
         "polarization_fraction": beam.polarization_fraction,

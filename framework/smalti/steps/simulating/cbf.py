@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.geometry.attenuation import HC
 from smalti.models import Experiment
 from smalti.steps.simulating.instrument import COUNT_CUTOFF
 from smalti.storage import write_whole
@@ -102,7 +103,7 @@ def header(experiment: Experiment, image: int, layout: str, n_dead: int) -> str:
             f"Exposure_period {exposure:.7f} s",
             "Tau = 0 s",
             f"Count_cutoff {COUNT_CUTOFF} counts",
-            f"Threshold_setting: {12398.42 / experiment.beam.wavelength / 2:.0f} eV",
+            f"Threshold_setting: {1e3 * HC / experiment.beam.wavelength / 2:.0f} eV",
             f"N_excluded_pixels = {n_dead}",
             f"Wavelength {experiment.beam.wavelength:.5f} A",
             f"Detector_distance {-z / 1000:.5f} m",
