@@ -41,7 +41,7 @@ class Calibration:
         Results of the refinements, in order.
     report : Mapping
         Result of the report.
-    detector : str
+    detector : Path
         What to hand on: the refined experiment list.
     page : Path
         The report.

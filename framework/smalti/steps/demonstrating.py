@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -194,9 +194,7 @@ def _warned(result: Comparison) -> Comparison:
         f"The recovered panels are {result.ratio:.2f} times as far from the truth as the nominal ones; "
         f"{BAR:g} or less was to be reached."
     )
-    return Comparison(
-        result.nominal, result.recovered, result.nominal_raw, result.recovered_raw, result.counts, (warning,)
-    )
+    return replace(result, warnings=(warning,))
 
 
 def _errors(truth: Detector, other: Detector, with_data: NDArray[np.bool_], rigid: bool) -> Errors:
