@@ -44,6 +44,9 @@ COMMANDS: dict[str, Entry] = {
     "simulate": Entry(_STEPS, "Make a data set with known truth."),
     "show": Entry(_LOOK, "Show models and reflection tables in words."),
     "history": Entry(_LOOK, "Show where a file comes from: programs, parameters, inputs."),
+    "compare-minimisers": Entry(
+        _LOOK, "Run several minimisers on the same data: steps, time, and where they end."
+    ),
     "params": Entry(_KNOW, "Explain every option, or search them."),
     "plugins": Entry(_KNOW, "List what is installed, and check that it keeps its contract."),
 }
