@@ -13,6 +13,8 @@ __all__ = ["judge", "strata"]
 
 Array = NDArray[np.float64]
 
+_LEAST_EVIDENCE = 5
+
 
 def strata(observations: Observations, options: RefineOptions) -> NDArray[np.intp]:
     """Number the reflections by experiment, panel and block of rotation, (N,).
@@ -58,6 +60,7 @@ def judge(
     """Give each reflection its weight in [0, 1], (N,); none where nothing is predicted.
 
     A panel of which nothing would be left keeps all: then it is the panel that is out, not its spots.
+    A few spots are no evidence for that, and a panel can do without them.
     """
     possible = np.isfinite(residuals).all(axis=1)
     weights = np.zeros(observations.n)
@@ -66,5 +69,5 @@ def judge(
     size = int(panel.max(initial=0)) + 1
     kept = np.bincount(panel, weights=weights > 0.0, minlength=size)
     there = np.bincount(panel, weights=possible, minlength=size)
-    lost = (kept == 0) & (there > 0)
+    lost = (kept == 0) & (there >= _LEAST_EVIDENCE)
     return np.where(lost[panel] & possible, 1.0, weights)

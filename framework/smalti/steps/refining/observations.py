@@ -9,13 +9,39 @@ from numpy.typing import NDArray
 
 from smalti.geometry.derivatives import Spots
 
-__all__ = ["Observations"]
+__all__ = ["Observations", "Traits"]
 
 Array = NDArray[np.float64]
 
 CHUNK = 1024
 """Reflections of one partial sum. Sums are formed chunk by chunk and added in order, so that they do
 not depend on the number of threads."""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What tells how well the centroids of N reflections are known.
+
+    Attributes
+    ----------
+    unit : (N, 3) mm, mm, rad
+        Size of a pixel and of an image.
+    intensity : (N,) counts
+        nan where it is not known.
+    zeta : (N,)
+        |e.(s1 x s0)| / |s1 x s0|: 1 across the spindle, 0 where a reflection moves along the Ewald sphere.
+    unseen : (N,) images
+        Width within which the middle of a spot lies that an end of the scan has cut; 0 for whole spots.
+    """
+
+    unit: Array
+    intensity: Array
+    zeta: Array
+    unseen: Array
+
+    def take(self, rows: NDArray[np.intp]) -> Traits:
+        """Give some of them, by index."""
+        return Traits(self.unit[rows], self.intensity[rows], self.zeta[rows], self.unseen[rows])
 
 
 @dataclass(frozen=True)
@@ -30,6 +56,8 @@ class Observations:
         Sorted by experiment, then by panel (counted over all detectors).
     observed : (N, 3) mm, mm, rad
     variance : (N, 3) mm^2, mm^2, rad^2
+        What the table says.
+    traits : Traits
     chunks : (C + 1,) int64
         Where chunks begin; none crosses from one experiment or panel to another.
     """
@@ -38,10 +66,13 @@ class Observations:
     spots: Spots
     observed: Array
     variance: Array
+    traits: Traits
     chunks: NDArray[np.int64]
 
     @classmethod
-    def of(cls, rows: NDArray[np.intp], spots: Spots, observed: Array, variance: Array) -> Observations:
+    def of(
+        cls, rows: NDArray[np.intp], spots: Spots, observed: Array, variance: Array, traits: Traits
+    ) -> Observations:
         """Sort them (a stable sort: rows stay in the order of the table within a cell)."""
         order = np.lexsort((spots.panel, spots.experiment))
         spots = Spots(
@@ -51,7 +82,7 @@ class Observations:
             spots.experiment[order],
             spots.panel[order],
         )
-        return cls(rows[order], spots, observed[order], variance[order], _chunks(spots))
+        return cls(rows[order], spots, observed[order], variance[order], traits.take(order), _chunks(spots))
 
     @property
     def chunk_experiment(self) -> NDArray[np.int64]:

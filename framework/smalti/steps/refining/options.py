@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from smalti.errors import UsageError
 from smalti.options import option, suggest
@@ -51,6 +52,10 @@ class RefineOptions:
     use_all: bool = option(True, "Use all reflections; otherwise a random part of them.")
     reflections_per_degree: int = option(
         100, "How many to use per degree of rotation, if not all.", unit="1/deg", ge=1
+    )
+    noise: Literal["estimated", "table"] = option(
+        "estimated",
+        "Variances of centroids: estimated from the residuals, or as in the table but for one common factor.",
     )
     minimum_reflections: int = option(10, "Refuse to refine against fewer reflections than this.", ge=3)
     phi_block: float = option(18.0, "Judge outliers in blocks of rotation of this width.", unit="deg", gt=0)

@@ -14,16 +14,17 @@ from smalti.errors import DataError
 from smalti.models import Experiments
 from smalti.progress import Progress, silent
 from smalti.roles import DetectorParameterisation, Minimiser, OutlierRejector
-from smalti.solution import Prior
 from smalti.steps.predicting import predict_indexed
+from smalti.steps.refining.concentrating import FEW, concentrate
 from smalti.steps.refining.judging import judge, strata
 from smalti.steps.refining.layout import Layout
+from smalti.steps.refining.noise import Noise, first_noise, later_noise
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.result import Refined, Round, gather
 from smalti.steps.refining.selection import Selection, observed_and_indexed, select
 from smalti.steps.refining.source import RotationSource
-from smalti.steps.refining.uncertainty import assess, effective_parameters, reduced_chi_squared
+from smalti.steps.refining.uncertainty import assess, effective_parameters
 from smalti.tables import Flag, Reflections
 
 __all__ = ["refine"]
@@ -88,60 +89,43 @@ def _rounds(
     progress: Progress,
 ) -> tuple[RotationSource, tuple[Round, ...]]:
     """Judge and minimise in turn; give the last problem and what each round did."""
-    sigmas, groups = np.sqrt(data.variance), strata(data, options)
+    groups, estimate = strata(data, options), options.noise == "estimated"
     threads = options.n_threads or os.cpu_count() or 1
     source = RotationSource(layout, data, 1.0 / data.variance, layout.prior, threads)
     p = np.zeros(layout.n)
-    residuals = source.calc_minus_obs(p)
-    # Before anything is refined only the scatter within strata tells how good the centroids are.
-    scale = _robust_scale(residuals / sigmas, groups)
+    before = residuals = source.calc_minus_obs(p)
+    noise = first_noise(data, residuals, groups, estimate)
+    if data.n < FEW:
+        least = max(options.minimum_reflections, layout.n)
+        p = concentrate(source, minimiser, p, noise.variance, least)
+        residuals = source.calc_minus_obs(p)
+        noise = first_noise(data, residuals, groups, estimate, layout.n)
     rounds: list[Round] = []
     for number in range(options.rounds):
         progress("refining", number, options.rounds)
-        weights = judge(data, residuals, sigmas * np.sqrt(scale), groups, rejector)
-        if rounds and _as_before(rounds[-1], weights, scale):
+        weights = judge(data, residuals, np.sqrt(noise.judging), groups, rejector)
+        if rounds and _as_before(rounds[-1], weights, noise):
             break
         if 2 * int((weights > 0.0).sum()) < options.minimum_reflections:
             raise _all_rejected(weights, rejector)
-        source = replace(source, weights=weights[:, None] / (scale * data.variance))
+        source = replace(source, weights=weights[:, None] / noise.variance)
         solution = minimiser.minimise(source, p)
         p = solution.parameters
         equations = source.normal_equations(p)
-        rounds.append(Round(weights, scale, residuals, solution, equations))
+        rounds.append(Round(weights, noise, before, solution, equations))
         log.info("round %d: %d used, %s", number + 1, equations.n_reflections, solution.ended.value)
-        residuals = source.calc_minus_obs(p)
-        scale = _fitted_scale(rounds[-1], source.prior, p)
+        before = residuals = source.calc_minus_obs(p)
+        effective = effective_parameters(equations, source.prior)
+        noise = later_noise(data, residuals, groups, weights, effective, estimate)
     progress("refining", options.rounds, options.rounds)
     return source, tuple(rounds)
 
 
-def _as_before(last: Round, weights: Array, scale: float) -> bool:
+def _as_before(last: Round, weights: Array, noise: Noise) -> bool:
     """Whether another round would change nothing that matters."""
     changed = int(((weights > 0.0) != (last.weights > 0.0)).sum())
-    return changed <= 1e-3 * len(weights) and abs(scale / last.scale - 1.0) < 0.05
-
-
-def _robust_scale(normalised: Array, groups: NDArray[np.intp]) -> float:
-    """Variance of normalised residuals about the median of their stratum, from absolute deviations."""
-    values = normalised[np.isfinite(normalised).all(axis=1)]
-    labels = groups[np.isfinite(normalised).all(axis=1)]
-    order = np.argsort(labels, kind="stable")
-    parts = np.split(values[order], np.flatnonzero(np.diff(labels[order])) + 1)
-    deviations = np.concatenate(
-        [part - np.median(part, axis=0) for part in parts if len(part) > 2] or [values]
-    )
-    # 1.4826 makes the median absolute deviation of a normal distribution its standard deviation.
-    spread = 1.4826 * np.median(np.abs(deviations), axis=0) if len(deviations) else np.ones(3)
-    squares = float(np.sum(spread**2)) * len(values)
-    return reduced_chi_squared(squares, 3 * len(values), 0.0)
-
-
-def _fitted_scale(last: Round, prior: Prior, p: Array) -> float:
-    """Variance of the centroids against what the table says, from chi-squared at the minimum."""
-    energy = 0.5 * float(np.sum(prior.precision * (p - prior.mean) ** 2))
-    chi_squared = 2.0 * (last.equations.objective - energy) * last.scale
-    n = 3 * last.equations.n_reflections
-    return reduced_chi_squared(chi_squared, n, effective_parameters(last.equations, prior))
+    ratio = noise.variance / last.noise.variance
+    return changed <= 1e-3 * len(weights) and bool(np.quantile(np.abs(ratio - 1.0), 0.9) < 0.05)
 
 
 def _all_rejected(weights: Array, rejector: OutlierRejector) -> DataError:

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from smalti.models import Experiments
 from smalti.solution import NormalEquations, Solution
 from smalti.steps.refining.layout import Layout
+from smalti.steps.refining.noise import Noise
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.rows import (
     crystal_rows,
     detector_rows,
     experiment_rows,
+    noise_row,
     panel_rows,
     parameter_rows,
     residual_statistics,
@@ -42,8 +44,8 @@ class Round:
     ----------
     weights : (N,)
         What the judge said.
-    scale : float
-        Variance of the centroids against what the table says.
+    noise : Noise
+        Variances of the centroids.
     residuals : (N, 3)
         Before this round's minimisation.
     solution : Solution
@@ -52,7 +54,7 @@ class Round:
     """
 
     weights: Array
-    scale: float
+    noise: Noise
     residuals: Array
     solution: Solution
     equations: NormalEquations
@@ -151,12 +153,13 @@ def _fit(data: Observations, rounds: Sequence[Round], residuals: Array) -> dict[
     """Residuals before, without outliers and at the end, and the steps between."""
     first, last = rounds[0], rounds[-1]
     return {
-        "before": residual_statistics(data, first.residuals, np.ones(data.n, dtype=bool)),
-        "after_rejection": residual_statistics(data, first.residuals, first.weights > 0.0),
-        "final": residual_statistics(data, residuals, last.weights > 0.0),
+        "before": residual_statistics(first.noise.variance, first.residuals, np.ones(data.n, dtype=bool)),
+        "after_rejection": residual_statistics(first.noise.variance, first.residuals, first.weights > 0.0),
+        "final": residual_statistics(last.noise.variance, residuals, last.weights > 0.0),
         "steps": step_rows([item.solution for item in rounds]),
         "ended": last.solution.ended.value,
-        "variance_scale": last.scale,
+        "variance_scale": last.noise.scale,
+        "noise": noise_row(data, last.noise, last.weights > 0.0),
     }
 
 

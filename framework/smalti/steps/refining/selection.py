@@ -15,6 +15,7 @@ from smalti.models import Experiment, Experiments
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.options import RefineOptions
+from smalti.steps.refining.traits import traits
 from smalti.tables import Flag, Reflections
 
 __all__ = ["Selection", "observed_and_indexed", "select"]
@@ -57,9 +58,9 @@ def select(table: Reflections, layout: Layout, options: RefineOptions) -> Select
     margin, entering = _by_experiment(experiments, table, indexed)
     spots = _spots(table, layout, entering)
     xyz, s1 = predict(layout.state(np.zeros(layout.n)), _rows(spots, indexed))
-    possible, volume = np.zeros(table.n_rows, dtype=bool), np.zeros(table.n_rows)
+    possible, volume, zeta = np.zeros(table.n_rows, dtype=bool), *np.zeros((2, table.n_rows))
     possible[indexed] = np.isfinite(xyz).all(axis=1)
-    volume[indexed] = _spindle_volume(experiments, table["id"][indexed], s1)
+    volume[indexed], zeta[indexed] = _spindle_volume(experiments, table["id"][indexed], s1)
     overloaded = table.flagged(Flag.OVERLOADED) if "flags" in table else np.zeros(table.n_rows, dtype=bool)
     edge = np.radians(options.scan_margin)
     tests = {
@@ -82,7 +83,11 @@ def select(table: Reflections, layout: Layout, options: RefineOptions) -> Select
         raise _too_few(int(keep.sum()), table.n_rows, int(indexed.sum()), left_out, options)
     rows = np.flatnonzero(keep)
     observations = Observations.of(
-        rows, _rows(spots, keep), table["xyzobs.mm.value"][rows], table["xyzobs.mm.variance"][rows]
+        rows,
+        _rows(spots, keep),
+        table["xyzobs.mm.value"][rows],
+        table["xyzobs.mm.variance"][rows],
+        traits(table.take(rows), experiments, zeta[rows]),
     )
     return Selection(observations, entering, left_out)
 
@@ -174,14 +179,17 @@ def _rows(spots: Spots, keep: Mask) -> Spots:
     )
 
 
-def _spindle_volume(experiments: Experiments, number: NDArray[np.int32], s1: Array) -> Array:
+def _spindle_volume(experiments: Experiments, number: NDArray[np.int32], s1: Array) -> tuple[Array, Array]:
     """|(s1 x s0).e|: small where a reflection moves along the Ewald sphere and its angle means little.
 
-    DIALS's form of the criterion, in 1/Angstrom^2: it depends on the wavelength.
+    DIALS's form of the criterion, in 1/Angstrom^2: it depends on the wavelength. Second zeta, which is
+    the same over |s1 x s0|: a pure number.
     """
     axes = np.array([e.goniometer.laboratory_axis for e in experiments if e.goniometer is not None])
     s0 = np.array([e.beam.s0 for e in experiments])
-    return np.asarray(np.abs(np.einsum("ni,ni->n", np.cross(s1, s0[number]), axes[number])))
+    across = np.cross(s1, s0[number])
+    volume = np.abs(np.einsum("ni,ni->n", across, axes[number]))
+    return volume, volume / np.maximum(np.linalg.norm(across, axis=1), 1e-12)
 
 
 def _drawn(table: Reflections, keep: Mask, experiments: Experiments, options: RefineOptions) -> Mask:

@@ -4,7 +4,7 @@ import pytest
 from smalti.geometry.derivatives import Spots
 from smalti.steps.refining import RefineOptions
 from smalti.steps.refining.judging import judge, strata
-from smalti.steps.refining.observations import Observations
+from smalti.steps.refining.observations import Observations, Traits
 
 
 def observations(counts, rng, turns=1.0):
@@ -18,7 +18,8 @@ def observations(counts, rng, turns=1.0):
         np.zeros(n, dtype=np.intp),
         panel,
     )
-    return Observations.of(np.arange(n), spots, np.zeros((n, 3)), np.ones((n, 3)))
+    traits = Traits(np.ones((n, 3)), np.full(n, np.nan), np.ones(n), np.zeros(n))
+    return Observations.of(np.arange(n), spots, np.zeros((n, 3)), np.ones((n, 3)), traits)
 
 
 def test_panels_are_apart_and_blocks_are_large_enough(rng):

@@ -29,13 +29,26 @@ def load(data, name):
 
 
 @pytest.mark.parametrize("name", TABLES)
-@pytest.mark.parametrize("rejector", [Tukey(), MinimumCovarianceDeterminant()], ids=["tukey", "mcd"])
-def test_tables_refine_to_subpixel_residuals(data, name, rejector):
+@pytest.mark.parametrize(
+    ("rejector", "noise", "kept", "rmsd"),
+    [
+        (Tukey(), "estimated", 0.8, 0.6),
+        (MinimumCovarianceDeterminant(), "estimated", 0.8, 0.6),
+        (Tukey(), "table", 0.6, 0.55),
+    ],
+    ids=["tukey", "mcd", "tukey-table"],
+)
+def test_tables_refine_to_subpixel_residuals(data, name, rejector, noise, kept, rmsd):
+    """Estimated noise keeps more reflections.
+
+    It lets x of the four sweeps scatter a little more: there the models leave half a pixel in x and a
+    third in y that is in no variance of the table, and what fits less weighs less.
+    """
     experiments, table = load(data, name)
-    refined = refine(experiments, table, Hierarchical(), GaussNewton(), rejector)
+    refined = refine(experiments, table, Hierarchical(), GaussNewton(), rejector, RefineOptions(noise=noise))
     for row in refined.results["experiments"]:
-        assert row["n_used"] > 0.6 * (row["n_used"] + row["n_rejected"])
-        assert max(row["rmsd_x_px"], row["rmsd_y_px"]) < 0.55
+        assert row["n_used"] > kept * (row["n_used"] + row["n_rejected"])
+        assert max(row["rmsd_x_px"], row["rmsd_y_px"]) < rmsd
     assert refined.trustworthy
 
 
@@ -72,7 +85,7 @@ def test_the_minimum_is_that_of_dials(data, dials, tmp_path, name):
     again = predict_indexed(read_experiments(tmp_path / "refined.expt"), same)
     assert np.abs(again["xyzcal.px"] - same["xyzcal.px"]).max() < 1e-6
     assert np.abs(again["xyzcal.mm"][:, 2] - same["xyzcal.mm"][:, 2]).max() < 1e-7
-    settings = RefineOptions(close_to_spindle=0.0, weak_priors=False)
+    settings = RefineOptions(close_to_spindle=0.0, weak_priors=False, noise="table")
     mine = refine(experiments, same, Hierarchical(priors=False), GaussNewton(), NoOutliers(), settings)
     assert mine.results["n_used"] == same.n_rows
     weights = 1.0 / same["xyzobs.mm.variance"]
