@@ -38,7 +38,7 @@ class LevenbergMarquardt:
     rmsd_target: tuple[float, ...] = option(
         (), "End when the RMSDs in x, y and phi are within these; none never ends.", unit="mm, mm, deg"
     )
-    damping: float = option(1e-3, "Damping at the start, relative to the diagonal.", gt=0)
+    damping: float = option(1e-6, "Damping at the start, relative to the diagonal.", gt=0)
 
     def minimise(self, source: NormalSource, start: NDArray[np.float64]) -> Solution:
         """Minimise from ``start`` (n,)."""
