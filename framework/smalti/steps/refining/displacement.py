@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.geometry.derivatives import PANEL
+from smalti.geometry.panels import panel_bases, panel_centres
 from smalti.geometry.rotation import rotation_vector, skew
 from smalti.geometry.superposition import ALONG_RAY, panel_motions
 from smalti.models import Detector
@@ -59,7 +60,7 @@ def displacements(
     size = np.array([panel.size_mm for panel in before.panels])
     use = with_data if with_data.any() else ~with_data
     moved = panel_motions(start, end, size, use)
-    centre = _middles(start, size / 2.0).mean(axis=0)
+    centre = panel_centres(start, size).mean(axis=0)
     whole = np.concatenate([moved.R @ centre + moved.t - centre, rotation_vector(moved.R)])
     # To first order, all motions are linear in the parameters: their covariances follow.
     chain = np.array([_motion_by_frame(d, half) for d, half in zip(end, size / 2.0, strict=True)])
@@ -68,7 +69,7 @@ def displacements(
     whole_by_p = fit @ by_p.reshape(6 * len(start), tangent.shape[1])
     own_by_p = by_p - (rigid @ whole_by_p).reshape(by_p.shape)
     turn = np.zeros((len(start), 6, 6))
-    turn[:, :3, :3] = turn[:, 3:, 3:] = _axes(start).transpose(0, 2, 1)
+    turn[:, :3, :3] = turn[:, 3:, 3:] = panel_bases(start).transpose(0, 2, 1)
     own_by_p = turn @ own_by_p
     return Displacements(
         whole,
@@ -76,15 +77,6 @@ def displacements(
         np.concatenate([moved.shift, moved.turn], axis=1),
         own_by_p @ covariance @ own_by_p.transpose(0, 2, 1),
     )
-
-
-def _axes(d: Array) -> Array:
-    fast, slow = d[:, :, 0], d[:, :, 1]
-    return np.stack([fast, slow, np.cross(fast, slow)], axis=2)
-
-
-def _middles(d: Array, half: Array) -> Array:
-    return np.asarray(np.einsum("pij,pj->pi", d, np.column_stack([half, np.ones(len(d))])))
 
 
 def _motion_by_frame(d: Array, half: Array) -> Array:
@@ -111,7 +103,7 @@ def _superposition(d: Array, half: Array, centre: Array, use: NDArray[np.bool_])
     fit : (6, 6 P)
         The motion of the whole that fits motions of the panels best.
     """
-    count, axes, middles = len(d), _axes(d), _middles(d, half)
+    count, axes, middles = len(d), panel_bases(d), panel_centres(d, 2.0 * half)
     rigid = np.zeros((count, 6, 6))
     rigid[:, :3, :3] = rigid[:, 3:, 3:] = np.eye(3)
     rigid[:, :3, 3:] = -skew(middles - centre)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,16 +32,19 @@ class Traits:
         |e.(s1 x s0)| / |s1 x s0|: 1 across the spindle, 0 where a reflection moves along the Ewald sphere.
     unseen : (N,) images
         Width within which the middle of a spot lies that an end of the scan has cut; 0 for whole spots.
+    single : (N,) bool
+        Whether the spot is on one image only, of which it may be anywhere.
     """
 
     unit: Array
     intensity: Array
     zeta: Array
     unseen: Array
+    single: NDArray[np.bool_]
 
     def take(self, rows: NDArray[np.intp]) -> Traits:
         """Give some of them, by index."""
-        return Traits(self.unit[rows], self.intensity[rows], self.zeta[rows], self.unseen[rows])
+        return Traits(*(getattr(self, item.name)[rows] for item in fields(self)))
 
 
 @dataclass(frozen=True)

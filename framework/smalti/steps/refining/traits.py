@@ -24,6 +24,7 @@ def traits(table: Reflections, experiments: Experiments, zeta: Array) -> Traits:
     """Gather them for the reflections of a table (those that are refined against), zeta (N,)."""
     number = table["id"]
     unit, unseen = np.empty((table.n_rows, 3)), np.zeros(table.n_rows)
+    single = np.zeros(table.n_rows, dtype=bool)
     for k, experiment in enumerate(experiments):
         assert experiment.scan is not None
         mine = number == k
@@ -32,10 +33,11 @@ def traits(table: Reflections, experiments: Experiments, zeta: Array) -> Traits:
         unit[mine, 2] = abs(experiment.scan.oscillation[1])
         if "bbox" in table:
             frames = table["bbox"][mine, 4:6]
+            single[mine] = frames[:, 1] - frames[:, 0] == 1
             unseen[mine] = unseen_widths(frames, experiment.scan.array_range, zeta[mine])
     nothing = np.full(table.n_rows, np.nan)
     intensity = table["intensity.sum.value"] if "intensity.sum.value" in table else nothing
-    return Traits(unit, np.asarray(intensity, dtype=float), zeta, unseen)
+    return Traits(unit, np.asarray(intensity, dtype=float), zeta, unseen, single)
 
 
 def unseen_widths(frames: NDArray[np.int32], ends: tuple[int, int], zeta: Array) -> Array:

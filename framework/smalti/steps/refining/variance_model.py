@@ -55,8 +55,8 @@ def terms(traits: Traits, table: Array) -> tuple[Terms, Terms, Terms]:
     A centroid that is a mean over I photons has a variance in proportion to 1/I, with the size of the spot in
     the variance of the table, less what is the same for all there (the floor of 1/12 that programs add);
     background below the spot adds one in proportion to 1/I^2; pixels and models one that is constant.
-    In phi, spots close to the spindle are 1/zeta times as wide; the middle of a cut spot is anywhere in the
-    width that is unseen.
+    In phi, spots close to the spindle are 1/zeta times as wide; one that is on a single image may be anywhere
+    in it; the middle of a cut spot is anywhere in the width that is unseen.
 
     Parameters
     ----------
@@ -71,10 +71,12 @@ def terms(traits: Traits, table: Array) -> tuple[Terms, Terms, Terms]:
     choices = []
     for k in range(3):
         columns = {"constant": none + 1.0, "table": poisson[:, k]}
-        # In phi the table knows nothing of spots on a single image, which the weakest are.
+        # The table's variance in phi is nothing for spots on a single image, which the weakest are.
         columns |= {"1/I": counting} if k == 2 or not poisson[:, k].any() else {}
         columns |= {"1/I^2": background}
-        columns |= {"1/zeta^2": slowness, "unseen": traits.unseen**2} if k == 2 else {}
+        if k == 2:
+            columns |= {"1/I zeta^2": counting * slowness}
+            columns |= {"1/zeta^2": slowness, "single": none + traits.single, "unseen": traits.unseen**2}
         used = {name: column for name, column in columns.items() if column.any()}
         known = UNSEEN_VARIANCE * traits.unseen**2 if k == 2 else none
         choices.append(Terms(tuple(used), np.column_stack(list(used.values())), known))
