@@ -9,7 +9,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from smalti.models import Detector
 
-__all__ = ["PanelArrays", "absorption_depth", "find_panels", "intersect", "laboratory", "to_mm", "to_px"]
+__all__ = [
+    "PanelArrays",
+    "absorption_depth",
+    "find_panels",
+    "intersect",
+    "laboratory",
+    "panel_bases",
+    "panel_centres",
+    "to_mm",
+    "to_px",
+    "wave_vectors",
+]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -53,11 +64,32 @@ class PanelArrays:
         )
 
 
+def panel_bases(d: ArrayLike) -> Array:
+    """Fast, slow and normal (fast x slow) of panels with d matrices (P, 3, 3), as columns, (P, 3, 3)."""
+    frames = np.asarray(d, dtype=float)
+    fast, slow = frames[:, :, 0], frames[:, :, 1]
+    return np.stack([fast, slow, np.cross(fast, slow)], axis=2)
+
+
+def panel_centres(d: ArrayLike, size: ArrayLike) -> Array:
+    """Centres (P, 3) mm in the laboratory of panels with d matrices (P, 3, 3) and sizes (P, 2) mm."""
+    half = 0.5 * np.asarray(size, dtype=float)
+    return np.asarray(
+        np.einsum("pij,pj->pi", np.asarray(d, dtype=float), np.column_stack([half, np.ones(len(half))]))
+    )
+
+
 def laboratory(mm: ArrayLike, panel: Index, arrays: PanelArrays) -> Array:
     """Laboratory positions (N, 3) mm of points (N, 2) mm on panels (N,)."""
     xy = np.asarray(mm, dtype=float)
     d = arrays.d[panel]
     return np.asarray(d[:, :, 0] * xy[:, :1] + d[:, :, 1] * xy[:, 1:2] + d[:, :, 2])
+
+
+def wave_vectors(mm: ArrayLike, panel: Index, arrays: PanelArrays, wavelength: float) -> Array:
+    """Diffracted wave vectors s1 (N, 3) 1/Angstrom towards points (N, 2) mm on panels (N,)."""
+    ray = laboratory(mm, panel, arrays)
+    return np.asarray(ray / (np.linalg.norm(ray, axis=1)[:, None] * wavelength))
 
 
 def intersect(s1: ArrayLike, panel: Index, arrays: PanelArrays) -> tuple[Array, NDArray[np.bool_]]:

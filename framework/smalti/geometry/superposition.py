@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
+from smalti.geometry.panels import panel_bases
 from smalti.geometry.rotation import skew
 
 __all__ = ["ALONG_RAY", "Motions", "panel_motions", "rigid_motion", "rigid_motion_across_rays"]
@@ -80,8 +81,10 @@ def rigid_motion_across_rays(
 
     Diffraction tells places across the rays from the sample (at the origin) far better than along them, and
     a fit that trusted both alike would put the errors along the rays into the places across them. So
-    distances along the rays count ``along`` times. Gauss-Newton from :func:`rigid_motion`; each step
-    solves for a small rotation w and shift v in x -> x + w x x + v.
+    distances along the rays count ``along`` times. They are measured where the points were before, from
+    after taken back by R and t, so that what is left does not depend on the common motion itself.
+    Gauss-Newton from :func:`rigid_motion`; each step solves for a small rotation w and shift v in
+    x -> x + w x x + v of the points taken back.
 
     Parameters
     ----------
@@ -92,17 +95,17 @@ def rigid_motion_across_rays(
     """
     old, new = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
     w = np.ones(len(old)) if weights is None else np.asarray(weights, dtype=float)
-    R, t = rigid_motion(old, new, w)
-    ray = new / np.linalg.norm(new, axis=1)[:, None]
+    back, shift = rigid_motion(new, old, w)
+    ray = old / np.linalg.norm(old, axis=1)[:, None]
     scale = np.sqrt(w)[:, None, None] * (np.eye(3) - (1.0 - along) * ray[:, :, None] * ray[:, None, :])
     for _ in range(3):
-        x = old @ R.T + t
+        x = new @ back.T + shift
         design = scale @ np.concatenate([-skew(x), np.broadcast_to(np.eye(3), (len(x), 3, 3))], axis=2)
-        target = np.einsum("nij,nj->ni", scale, new - x)
+        target = np.einsum("nij,nj->ni", scale, old - x)
         step = np.linalg.lstsq(design.reshape(-1, 6), target.reshape(-1), rcond=None)[0]
         turn = Rotation.from_rotvec(step[:3]).as_matrix()
-        R, t = turn @ R, turn @ t + step[3:]
-    return R, t
+        back, shift = turn @ back, turn @ shift + step[3:]
+    return back.T, -back.T @ shift
 
 
 def panel_motions(
@@ -134,10 +137,10 @@ def panel_motions(
         w = np.ones(len(old)) if weights is None else np.asarray(weights, dtype=float)
         R, t = rigid_motion_across_rays(was[:, 1:].reshape(-1, 3), now[:, 1:].reshape(-1, 3), np.repeat(w, 4))
     moved = (now - t) @ R - was
-    own = _bases(old)
+    own = panel_bases(old)
     shift = np.einsum("pji,pj->pi", own, moved[:, 0])
     # R^T takes the common rotation back; what is left of the panel's own is seen in its old frame.
-    turn = np.einsum("pji,jk,pkl->pil", own, R.T, _bases(new))
+    turn = np.einsum("pji,jk,pkl->pil", own, R.T, panel_bases(new))
     corners = np.linalg.norm(moved[:, 1:], axis=2)
     return Motions(shift, np.asarray(Rotation.from_matrix(turn).as_rotvec()), moved[:, 0], corners, R, t)
 
@@ -147,8 +150,3 @@ def _points(d: Array, size: Array) -> Array:
     unit = np.array([[0.5, 0.5], [0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
     flat = np.concatenate([unit * size[:, None], np.ones((len(size), 5, 1))], axis=2)
     return np.asarray(np.einsum("pij,pcj->pci", d, flat))
-
-
-def _bases(d: Array) -> Array:
-    """Fast, slow and normal of each panel as columns, (P, 3, 3)."""
-    return np.stack([d[:, :, 0], d[:, :, 1], np.cross(d[:, :, 0], d[:, :, 1])], axis=2)

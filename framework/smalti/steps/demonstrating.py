@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import DataError
+from smalti.geometry.panels import panel_centres
 from smalti.geometry.superposition import panel_motions
 from smalti.models import Detector
 from smalti.text import plural, table
@@ -201,7 +202,7 @@ def _errors(truth: Detector, other: Detector, with_data: NDArray[np.bool_], rigi
     size = np.array([panel.size_mm for panel in truth.panels])
     d = truth.stacked()
     motions = panel_motions(d, other.stacked(), size, with_data.astype(float), rigid=rigid)
-    centre = np.einsum("pij,pj->pi", d, np.column_stack([size / 2.0, np.ones(len(size))]))
+    centre = panel_centres(d, size)
     ray = centre / np.linalg.norm(centre, axis=1)[:, None]
     along = np.einsum("pi,pi->p", motions.centre, ray)
     across = motions.centre - along[:, None] * ray

@@ -38,6 +38,17 @@ def test_a_large_motion_is_found_across_rays_too(rng: np.random.Generator) -> No
     np.testing.assert_allclose(found[1], t, atol=1e-9)
 
 
+def test_what_is_left_does_not_depend_on_the_common_motion(rng: np.random.Generator) -> None:
+    points = rng.normal(size=(30, 3)) * [100.0, 100.0, 1.0] + [0.0, 0.0, -300.0]
+    moved = points + 0.1 * rng.normal(size=(30, 3))
+    R, t = rotation([0.2, 1.0, 0.4], 0.02), np.array([0.3, -0.2, 1.5])
+    left = []
+    for after in (moved, moved @ R.T + t):
+        turn, shift = rigid_motion_across_rays(points, after)
+        left.append((after - shift) @ turn - points)
+    np.testing.assert_allclose(left[1], left[0], atol=1e-9)
+
+
 def test_counting_all_directions_alike_is_the_plain_superposition(rng: np.random.Generator) -> None:
     points = rng.normal(size=(30, 3)) * 100.0 + [0.0, 0.0, -300.0]
     moved = points + rng.normal(size=(30, 3))

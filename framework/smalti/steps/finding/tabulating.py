@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.geometry.panels import PanelArrays, laboratory, to_mm
+from smalti.geometry.panels import PanelArrays, to_mm, wave_vectors
 from smalti.geometry.reciprocal import map_to_reciprocal
 from smalti.models import Experiment
 from smalti.steps.finding.measuring import Spots
@@ -25,16 +25,10 @@ def on_panel(spots: Spots, experiment: Experiment) -> Array:
     return np.asarray(spots.centroid[:, :2] - window[spots.panel])
 
 
-def wave_vectors(mm: Array, panel: NDArray[np.int64], experiment: Experiment, arrays: PanelArrays) -> Array:
-    """Diffracted wave vectors (S, 3) 1/Angstrom of positions (S, 2) mm on panels."""
-    ray = laboratory(mm, panel, arrays)
-    return np.asarray(ray / np.linalg.norm(ray, axis=1)[:, None] / experiment.beam.wavelength)
-
-
 def resolutions(spots: Spots, experiment: Experiment, arrays: PanelArrays) -> Array:
     """Resolution of the centroids, (S,) Angstrom."""
     mm = to_mm(on_panel(spots, experiment), spots.panel, arrays)
-    q = wave_vectors(mm, spots.panel, experiment, arrays) - experiment.beam.s0
+    q = wave_vectors(mm, spots.panel, arrays, experiment.beam.wavelength) - experiment.beam.s0
     return np.asarray(1.0 / np.maximum(np.linalg.norm(q, axis=1), 1e-12))
 
 
@@ -55,7 +49,7 @@ def rows(
     """
     px = np.column_stack([on_panel(spots, experiment), spots.centroid[:, 2] + shift])
     mm = to_mm(px[:, :2], spots.panel, arrays)
-    s1 = wave_vectors(mm, spots.panel, experiment, arrays)
+    s1 = wave_vectors(mm, spots.panel, arrays, experiment.beam.wavelength)
     still, scan, goniometer = experiment.is_still, experiment.scan, experiment.goniometer
     angle = np.zeros(len(px)) if still or scan is None else scan.angle(px[:, 2])
     width = 0.0 if still or scan is None else scan.oscillation[1]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import DataError
-from smalti.geometry.panels import PanelArrays, laboratory, to_mm, to_px
+from smalti.geometry.panels import PanelArrays, to_mm, to_px, wave_vectors
 from smalti.geometry.reciprocal import map_to_reciprocal
 from smalti.models import Experiment, Goniometer, Scan
 from smalti.solution import PointCloud
@@ -119,8 +119,7 @@ def map_spots(experiments: Sequence[Experiment], spots: Reflections, sweep: Inde
         mm[rows, 2] = scan.angle(px[rows, 2])
         variance[rows, :2] = px_variance[rows, :2] * arrays.pixel_size[panel[rows]] ** 2
         variance[rows, 2] = px_variance[rows, 2] * scan.oscillation[1] ** 2
-        ray = laboratory(mm[rows, :2], panel[rows], arrays)
-        s1[rows] = ray / (np.linalg.norm(ray, axis=1)[:, None] * experiment.beam.wavelength)
+        s1[rows] = wave_vectors(mm[rows, :2], panel[rows], arrays, experiment.beam.wavelength)
         rlp[rows] = map_to_reciprocal(
             s1[rows], mm[rows, 2], experiment.beam.s0, goniometer.axis, goniometer.F, goniometer.S
         )

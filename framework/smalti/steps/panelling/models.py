@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.geometry.superposition import rigid_motion
 from smalti.models import Detector, Group, Node, Panel, layout_of, modular, vector
 
 __all__ = ["Division", "to_modules", "to_single"]
@@ -65,7 +66,7 @@ def to_single(detector: Detector) -> Division:
 
     A root with modules becomes one panel; a barrel of rows becomes one panel per row. Modules that
     lie where the group says keep their exact places; otherwise the plane is a least-squares fit
-    [Kabsch 1976, Acta Cryst. A32, 922] and ``deviation`` tells what is lost.
+    and ``deviation`` tells what is lost.
     """
     if len(detector) == 1:
         return Division(detector, detector, np.zeros(1, dtype=np.intp), np.zeros((1, 2)))
@@ -218,9 +219,6 @@ def _fit(node: Node, panels: Sequence[Panel], offsets: Array, frames: Array) -> 
     R, t = node.rotation, node.origin
     miss = np.linalg.norm(source @ R.T + t - target, axis=1).max()
     if miss > _EXACT:
-        centre = source.mean(axis=0), target.mean(axis=0)
-        u, _, vt = np.linalg.svd((source - centre[0]).T @ (target - centre[1]))
-        R = (vt.T * [1.0, 1.0, np.linalg.det(vt.T @ u.T)]) @ u.T
-        t = centre[1] - R @ centre[0]
+        R, t = rigid_motion(source, target)
         miss = np.linalg.norm(source @ R.T + t - target, axis=1).max()
     return np.column_stack([R[:, 0], R[:, 1], t]), float(miss)

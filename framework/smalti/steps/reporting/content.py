@@ -36,7 +36,8 @@ def content(
     """Gather the figures of a report; see docs/reference/report.md for the meaning of each."""
     detector = experiments[0].detector
     face = face_of(detector, experiments[0].beam)
-    moved = compare(before[0][0].detector, detector) if before is not None else None
+    used = np.bincount(after.panel[after.used], minlength=len(detector)) > 0
+    moved = compare(before[0][0].detector, detector, used) if before is not None else None
     comparable = before is not None and len(before[0][0].detector) == len(detector)
     earlier = before[1] if before is not None else None
     rows = panel_rows(detector, after, earlier if comparable else None, moved, refinement.panels)

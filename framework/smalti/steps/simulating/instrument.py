@@ -8,7 +8,7 @@ import numpy as np
 
 from smalti.errors import UsageError
 from smalti.geometry.attenuation import attenuation_coefficient
-from smalti.geometry.panels import PanelArrays
+from smalti.geometry.panels import panel_bases, panel_centres
 from smalti.geometry.rotation import rotation
 from smalti.models import (
     LAYOUTS,
@@ -95,10 +95,8 @@ def displaced(
     turn : about (fast, slow, normal) rad, RMS
     """
     d = detector.stacked()
-    arrays = PanelArrays.of(detector)
-    for k in range(len(d)):
-        basis = np.column_stack([d[k, :, 0], d[k, :, 1], np.cross(d[k, :, 0], d[k, :, 1])])
-        centre = d[k] @ np.array([*(arrays.image_size[k] * arrays.pixel_size[k] / 2), 1.0])
+    centres = panel_centres(d, [panel.size_mm for panel in detector.panels])
+    for k, (basis, centre) in enumerate(zip(panel_bases(d), centres, strict=True)):
         vector = basis @ (rng.normal(size=3) * turn)
         angle = float(np.linalg.norm(vector))
         R = rotation(vector, angle) if angle > 0 else np.eye(3)

@@ -18,6 +18,7 @@ from smalti.geometry.rotation import rotation
 from smalti.models import Experiments
 from smalti.steps.predicting import predict_indexed
 from smalti.steps.reporting import make_report
+from smalti.steps.reporting.moved import compare
 from smalti.tables import Flag
 from smalti.testing import synthetic
 
@@ -119,8 +120,6 @@ def test_displacements_are_those_made_beyond_a_common_motion(compared):
     centre = np.array([0.0, 0.0, -250.0])
     R = rotation((0.2, 1.0, 0.4), 2e-3)
     whole = moved.moved({(): (R, centre - R @ centre + np.array([0.3, -0.2, 1.5]))})
-    from smalti.steps.reporting.moved import compare
-
     alone, together = compare(nominal, moved), compare(nominal, whole)
     assert together.shift == pytest.approx(alone.shift, abs=1e-6)
     assert together.turn == pytest.approx(alone.turn, abs=1e-8)
