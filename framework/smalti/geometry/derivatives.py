@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.geometry.prediction import nearest_turn
+from smalti.geometry.rotation import rotation
 
 __all__ = [
     "BEAM",
@@ -142,8 +143,7 @@ def differentiate(state: RotationState, spots: Spots, xyz: Array, s1: Array) -> 
     by_r[:, :2] = G / w[:, None, None] - slope[:, :, None] * s1[:, None]
     by_s0[:, :2] = G / w[:, None, None] - slope[:, :, None] * r[:, None]
     by_r[:, 2], by_s0[:, 2] = -s1 / V[:, None], -r / V[:, None]
-    # dr = S R dM h for a change dM of F A; S R is recovered column by column from the basis vectors.
-    SR = S @ _rotations(state.axis[e], xyz[:, 2])
+    SR = S @ rotation(state.axis[e], xyz[:, 2])  # dr = S R dM h for a change dM of F A
     out = np.zeros((len(r), 3, N_LOCAL))
     on_panel = np.stack([xyz[:, 0], xyz[:, 1], np.ones(len(r))], axis=1)
     out[:, :2, PANEL] = -(on_panel[:, None, :, None] * G[:, :, None, :]).reshape(-1, 2, 9)
@@ -151,14 +151,3 @@ def differentiate(state: RotationState, spots: Spots, xyz: Array, s1: Array) -> 
     out[:, :, CRYSTAL] = ((by_r @ SR)[:, :, :, None] * spots.h[:, None, None, :]).reshape(-1, 3, 9)
     out[:, :, SETTING] = np.cross(r[:, None], by_r)
     return out
-
-
-def _rotations(axis: Array, angle: Array) -> Array:
-    """Rotation matrices about axes (N, 3) by angles (N,), (N, 3, 3)."""
-    columns = []
-    for unit in np.eye(3):
-        along = (axis @ unit)[:, None] * axis
-        columns.append(
-            along + np.cos(angle)[:, None] * (unit - along) + np.sin(angle)[:, None] * np.cross(axis, unit)
-        )
-    return np.stack(columns, axis=2)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.geometry.panels import panel_centres
+from smalti.geometry.rotation import rotate
 from smalti.models import Beam, Detector
 
 __all__ = ["Face", "face_of"]
@@ -77,7 +79,7 @@ def face_of(detector: Detector, beam: Beam) -> Face:
     d = detector.stacked()
     size = np.array([panel.size_mm for panel in detector.panels])
     normals = np.cross(d[:, :, 0], d[:, :, 1])
-    centres = np.einsum("pij,pj->pi", d, np.column_stack([size / 2, np.ones(len(size))]))
+    centres = panel_centres(d, size)
     # A panel may be read out in either direction: what matters is which way it faces.
     normals *= np.sign(np.einsum("pi,pi->p", normals, centres))[:, None]
     first = _nearest(centres, beam)
@@ -154,16 +156,9 @@ def _spread(d: Array, size: Array, centres: Array, first: int, beam: Beam) -> Fa
     radial = np.outer(np.cos(azimuth), right) + np.outer(np.sin(azimuth), down)
     # Rotate the paper's axes with the ray, so that a panel that faces the sample keeps its shape.
     axis = np.cross(s0, radial)
-    turned = [_rotate(axis, off, np.broadcast_to(v, axis.shape)) for v in (right, down)]
+    turned = [rotate(axis, off, np.broadcast_to(v, axis.shape)) for v in (right, down)]
     linear = np.asarray(np.stack(turned, axis=1) @ d[:, :, :2])
     return _assemble(d, size, middle, linear, "spread", np.zeros(2))
-
-
-def _rotate(axis: Array, angle: Array, vectors: Array) -> Array:
-    """Rodrigues' formula, each vector (P, 3) about its own unit axis by its own angle."""
-    cosine, sine = np.cos(angle)[:, None], np.sin(angle)[:, None]
-    along = np.einsum("pi,pi->p", axis, vectors)[:, None]
-    return np.asarray(vectors * cosine + np.cross(axis, vectors) * sine + axis * along * (1.0 - cosine))
 
 
 def _assemble(d: Array, size: Array, middle: Array, linear: Array, kind: str, beam: Array) -> Face:
