@@ -12,6 +12,8 @@ import gemmi
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from smalti.models import cell_of_axes
+
 __all__ = [
     "cell_of",
     "fit_A",
@@ -31,12 +33,7 @@ Integers = NDArray[np.int64]
 
 def cell_of(basis: ArrayLike) -> tuple[float, float, float, float, float, float]:
     """Cell (a b c in Angstrom, alpha beta gamma in degrees) of a basis (3, 3), rows a b c."""
-    axes = np.asarray(basis, dtype=float)
-    lengths = np.linalg.norm(axes, axis=1)
-    unit = axes / lengths[:, None]
-    cosines = np.array([unit[1] @ unit[2], unit[0] @ unit[2], unit[0] @ unit[1]])
-    a, b, c = lengths.tolist()
-    alpha, beta, gamma = np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0))).tolist()
+    a, b, c, alpha, beta, gamma = cell_of_axes(basis).tolist()
     return a, b, c, alpha, beta, gamma
 
 

@@ -1,4 +1,4 @@
-"""Cells, metrics and reciprocal space."""
+"""Cells and reciprocal space."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from smalti.geometry.rotation import rotate
 
-__all__ = ["B_from_cell", "cell_from_A", "map_to_reciprocal", "resolution"]
+__all__ = ["B_from_cell", "map_to_reciprocal", "resolution"]
 
 Array = NDArray[np.float64]
 
@@ -32,17 +32,6 @@ def B_from_cell(cell: ArrayLike) -> Array:
         [[a, b * cg, c * cx], [0.0, b * sg, c * cy], [0.0, 0.0, c * np.sqrt(1.0 - cx * cx - cy * cy)]]
     )
     return np.asarray(np.linalg.inv(orthogonal).T)
-
-
-def cell_from_A(A: ArrayLike) -> Array:
-    """Cell (a b c in Angstrom, alpha beta gamma in degrees) of A = U B, (..., 3, 3); gives (..., 6)."""
-    axes = np.linalg.inv(np.asarray(A, dtype=float))
-    lengths = np.linalg.norm(axes, axis=-1)
-    unit = axes / lengths[..., None]
-    cosines = np.stack(
-        [np.sum(unit[..., j, :] * unit[..., k, :], axis=-1) for j, k in ((1, 2), (0, 2), (0, 1))], -1
-    )
-    return np.concatenate([lengths, np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))], axis=-1)
 
 
 def resolution(vectors: ArrayLike) -> Array:

@@ -1,7 +1,7 @@
 """Frozen models of an experiment: beam, detector, goniometer, scan, crystal."""
 
 from smalti.models.beam import Beam
-from smalti.models.crystal import Crystal
+from smalti.models.crystal import Crystal, cell_of_axes
 from smalti.models.detector import Detector, Group, Node, Panel
 from smalti.models.experiment import Experiment, Experiments, ImageSet
 from smalti.models.frames import IDENTITY, Matrix, Vector, as_array, matrix, vector
@@ -27,6 +27,7 @@ __all__ = [
     "Scan",
     "Vector",
     "as_array",
+    "cell_of_axes",
     "layout_of",
     "matrix",
     "modular",

@@ -11,7 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from smalti.models.frames import Matrix, Vector, vector
 
-__all__ = ["Crystal"]
+__all__ = ["Crystal", "cell_of_axes"]
+
+
+def cell_of_axes(axes: ArrayLike) -> NDArray[np.float64]:
+    """Cells (..., 6), a b c in Angstrom and alpha beta gamma in degrees, of axes (..., 3, 3), rows a b c."""
+    rows = np.asarray(axes, dtype=float)
+    lengths = np.linalg.norm(rows, axis=-1)
+    unit = rows / lengths[..., None]
+    pairs = ((1, 2), (0, 2), (0, 1))
+    cosines = np.stack([np.sum(unit[..., j, :] * unit[..., k, :], axis=-1) for j, k in pairs], axis=-1)
+    return np.concatenate([lengths, np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))], axis=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +62,7 @@ class Crystal:
     @property
     def cell(self) -> tuple[float, float, float, float, float, float]:
         """The unit cell: a, b, c in Angstrom, alpha, beta, gamma in *degrees*, as the field writes it."""
-        axes = np.array(self.real_space)
-        a, b, c = (float(length) for length in np.linalg.norm(axes, axis=1))
-        cosines = (axes[1] @ axes[2] / (b * c), axes[0] @ axes[2] / (a * c), axes[0] @ axes[1] / (a * b))
-        alpha, beta, gamma = (float(np.degrees(np.arccos(np.clip(x, -1.0, 1.0)))) for x in cosines)
+        a, b, c, alpha, beta, gamma = cell_of_axes(self.real_space).tolist()
         return a, b, c, alpha, beta, gamma
 
     @property

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from smalti.geometry.panels import PanelArrays, laboratory
 from smalti.geometry.rotation import rotation
-from smalti.models import Beam, Detector, Experiment
+from smalti.models import Beam, Detector, Experiment, Experiments
 from smalti.steps.indexing.mapping import MappedSpots, rotation_models
 from smalti.tables import Reflections
 
@@ -85,7 +85,7 @@ def centre_shifts(
     """
     vectors = _short_vectors(basis)
     found = []
-    for detector in _detectors(experiments):
+    for detector in Experiments(tuple(experiments)).unique("detector"):
         members = [k for k, item in enumerate(experiments) if item.detector is detector]
         mine = rows[np.isin(mapped.sweep[rows], members)]
         pixel = max(detector.panels[0].pixel_size)
@@ -103,19 +103,12 @@ def centre_shifts(
 def moved_detectors(experiments: Sequence[Experiment], shifts: Sequence[CentreShift]) -> list[Experiment]:
     """Give the experiments with each distinct detector moved across the beam; shared ones stay shared."""
     moved = {}
-    for detector, shift in zip(_detectors(experiments), shifts, strict=True):
+    for detector, shift in zip(Experiments(tuple(experiments)).unique("detector"), shifts, strict=True):
         beam = next(item.beam for item in experiments if item.detector is detector)
         first, second = plane_axes(detector, beam)
         step = shift.shift[0] * first + shift.shift[1] * second
         moved[id(detector)] = detector.moved({(): (np.eye(3), step)}) if np.any(step) else detector
     return [replace(item, detector=moved[id(item.detector)]) for item in experiments]
-
-
-def _detectors(experiments: Sequence[Experiment]) -> list[Detector]:
-    seen: dict[int, Detector] = {}
-    for item in experiments:
-        seen.setdefault(id(item.detector), item.detector)
-    return list(seen.values())
 
 
 def _short_vectors(basis: Array, count: int = 6) -> Array:
