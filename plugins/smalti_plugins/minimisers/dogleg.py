@@ -39,7 +39,7 @@ class Dogleg:
     max_steps: int = option(100, "Most steps, refused ones included.", ge=1)
     rmsd_tolerance: float = option(
         1e-6,
-        "End when no RMSD changes by more than this fraction and steps are within a hundredth of the ESDs.",
+        "End when no RMSD changes by more than this fraction and the minimum is within 0.003 ESDs.",
         ge=0,
     )
     step_tolerance: float = option(1e-3, "End when steps are this small against the ESDs.", gt=0)

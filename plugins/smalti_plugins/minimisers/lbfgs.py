@@ -42,8 +42,7 @@ class LimitedMemoryBFGS:
     max_steps: int = option(1000, "Most steps.", ge=1)
     rmsd_tolerance: float = option(
         1e-6,
-        "End when no RMSD changes by more than this fraction and the minimum is within a hundredth of the"
-        " ESDs.",
+        "End when no RMSD changes by more than this fraction and the minimum is within 0.003 ESDs.",
         ge=0,
     )
     step_tolerance: float = option(1e-3, "End when the minimum is this near, in ESDs.", gt=0)

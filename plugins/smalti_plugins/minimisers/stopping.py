@@ -14,7 +14,7 @@ __all__ = ["judge_rmsd", "rmsd_change", "scaled", "solve", "target_reached", "un
 
 Array = NDArray[np.float64]
 
-CLOSE = 0.01
+CLOSE = 3e-3
 """How near the minimum must be, in ESDs, before RMSDs that stand still count as an end."""
 
 
