@@ -61,7 +61,7 @@ def first_noise(
         Number of parameters that have already been fitted to the data.
     """
     deviations = _about_strata(residuals, groups) * _followed(data.n, effective)
-    scale = _robust_scale(deviations / np.sqrt(data.variance))
+    scale = _robust_scale(deviations / np.sqrt(_telling(data, estimate)))
     if not estimate:
         return Noise(scale * data.variance, scale * data.variance, scale)
     variance, found = _fitted(data, deviations, scale)
@@ -85,11 +85,12 @@ def later_noise(
     effective : float
         Number of parameters that the data determined.
     """
-    scale = _chi_squared(residuals, data.variance, weights, effective)
+    telling = _telling(data, estimate)
+    scale = _chi_squared(residuals, telling, weights, effective)
     if not estimate:
         return Noise(scale * data.variance, scale * data.variance, scale)
     deviations = _about_strata(residuals, groups)
-    judging, _ = _fitted(data, deviations, _robust_scale(deviations / np.sqrt(data.variance)))
+    judging, _ = _fitted(data, deviations, _robust_scale(deviations / np.sqrt(telling)))
     followed = _followed(int((weights > 0.0).sum()), effective)
     used = np.where(weights[:, None] > 0.0, residuals, np.nan)
     variance, found = _fitted(data, used * followed, scale)
@@ -144,17 +145,23 @@ def _about_strata(residuals: Array, groups: Groups) -> Array:
     return deviations
 
 
+def _telling(data: Observations, estimate: bool) -> Array:
+    """Variances of the table (N, 3); nan for angles of spots that were cut, of which it knows nothing."""
+    variance = data.variance.copy()
+    if estimate:
+        variance[data.traits.unseen > 0.0, 2] = np.nan
+    return variance
+
+
 def _robust_scale(normalised: Array) -> float:
     """Variance of normalised deviations from their absolute medians, drawn to 1 where they are few."""
-    values = normalised[np.isfinite(normalised).all(axis=1)]
-    if not len(values):
-        return 1.0
-    squares = sum(robust_variance(column**2) for column in values.T) * len(values)
-    return reduced_chi_squared(squares, 3 * len(values), 0.0)
+    columns = [column[np.isfinite(column)] for column in normalised.T]
+    squares = sum(robust_variance(column**2) * column.size for column in columns)
+    return reduced_chi_squared(squares, sum(column.size for column in columns), 0.0)
 
 
 def _chi_squared(residuals: Array, variance: Array, weights: Array, effective: float) -> float:
-    """Reduced chi-squared of what is used, drawn to 1 where degrees of freedom are few."""
+    """Reduced chi-squared of what is used and known, drawn to 1 where degrees of freedom are few."""
     used = weights > 0.0
-    chi = float(np.sum(weights[used, None] * residuals[used] ** 2 / variance[used]))
-    return reduced_chi_squared(chi, 3 * int(used.sum()), effective)
+    squares = weights[used, None] * residuals[used] ** 2 / variance[used]
+    return reduced_chi_squared(float(np.nansum(squares)), int(np.isfinite(squares).sum()), effective)
