@@ -21,7 +21,7 @@ Weighing = Callable[[Array], Array]
 
 ROUNDS = 50
 """Most rounds of weights and centres; ten are usual."""
-SETTLED = 1e-8
+SETTLED = 1e-7
 """A centre that moves by less, in sigmas, has settled."""
 POINTS = 30_000
 
@@ -51,7 +51,7 @@ def soft_weights(residuals: Array, sigmas: Array, strata: Index, weigh: Weighing
     weights = _settled(own, sigma, shrunk_spread(own, groups, borrowed), groups, weigh)
     lonely = np.repeat(groups.counts < LEAST_FOR_CENTRE, groups.counts)
     if lonely.any():
-        weights[lonely] = weigh(np.sum((pooled[lonely] / pooled_spread(pooled)) ** 2, axis=1))
+        weights[lonely] = weigh(_squares(pooled[lonely] / pooled_spread(pooled)))
     result[groups.rows] = weights
     return result
 
@@ -59,14 +59,14 @@ def soft_weights(residuals: Array, sigmas: Array, strata: Index, weigh: Weighing
 def _settled(own: Array, sigma: Array, spread: Array, groups: Strata, weigh: Weighing) -> Array:
     """Give weights (M,) about centres that agree with them; ``own`` is about the medians."""
     labels, width = groups.labels, spread[groups.labels]
-    weights = weigh(np.sum((own / width) ** 2, axis=1))
+    weights = weigh(_squares(own / width))
     before = np.zeros_like(spread)
+    # Centres are in the units of the residuals: against the smallest sigma they have settled for each.
+    least = SETTLED * sigma.min(axis=0)
     for _ in range(ROUNDS):
         centre = _weighted_means(own, sigma, weights, groups)
-        deviations = (own - centre[labels] / sigma) / width
-        weights = weigh(np.sum(deviations**2, axis=1))
-        # In the units of the residuals: compared with the smallest sigma of all, it has settled for each.
-        if (np.abs(centre - before) <= SETTLED * sigma.min(axis=0)).all():
+        weights = weigh(_squares((own - centre[labels] / sigma) / width))
+        if (np.abs(centre - before) <= least).all():
             break
         before = centre
     return weights
@@ -79,6 +79,11 @@ def _weighted_means(own: Array, sigma: Array, weights: Array, groups: Strata) ->
     return np.asarray(
         np.add.reduceat(precision * own * sigma, groups.starts) / np.where(total > 0.0, total, 1.0)
     )
+
+
+def _squares(values: Array) -> Array:
+    """Squared lengths of the rows of (n, k), (n,)."""
+    return np.asarray(np.einsum("nk,nk->n", values, values))
 
 
 def efficiency(weigh: Weighing, k: int) -> float:

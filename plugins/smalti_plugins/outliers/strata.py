@@ -75,10 +75,12 @@ def quantiles(values: Array, groups: Strata, levels: tuple[float, ...]) -> Array
     -------
     (L, S, k)
     """
-    labels = groups.labels
     result = np.empty((len(levels), len(groups), values.shape[1]))
+    bounds = np.r_[groups.starts, len(values)].tolist()
     for column in range(values.shape[1]):
-        ordered = values[np.lexsort((values[:, column], labels)), column]
+        ordered = values[:, column].copy()
+        for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+            ordered[start:end].sort()  # many short sorts: several times faster than one long one
         for k, level in enumerate(levels):
             place = level * (groups.counts - 1)
             below = np.floor(place).astype(np.intp)
