@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.errors import DataError, InputError
+from smalti.errors import DataError
 from smalti.geometry.panels import PanelArrays
 from smalti.models import Experiments
 from smalti.progress import Progress, silent
@@ -134,8 +134,7 @@ def _refuse(result: FrameResult, diary: _Diary, options: FindOptions) -> None:
         return
     if result.error is not None:
         raise result.error
-    kind = InputError if "read" in result.problem else DataError
-    raise kind(
+    raise DataError(
         f"Spots cannot be found on {name}.",
         result.problem[0].upper() + result.problem[1:],
         "Mend it or leave it out; find-spots.on_bad_image=skip goes on without such images.",

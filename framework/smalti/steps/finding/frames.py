@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.errors import PluginError, SmaltiError
+from smalti.errors import InputError, PluginError, SmaltiError
 from smalti.models import Detector, Experiment
 from smalti.roles import Series, SpotFinder
 from smalti.steps.finding.pixels import Pixels
+from smalti.steps.guarding import guarded
 from smalti.steps.masking import valid
 from smalti_ext.components import surroundings
 
@@ -74,12 +75,17 @@ class FrameResult:
 
 def find_in_frame(task: FrameTask) -> FrameResult:
     """Find the strong pixels of one frame; a frame that cannot be used is a result, not an exception."""
+    cure = "Mend it or leave it out; find-spots.on_bad_image=skip goes on without such images."
     try:
-        raw = task.series.read(task.index)
-    except SmaltiError as error:
-        return FrameResult(task, Pixels.none(), str(error).replace("\n", " "), error)
+        what = f"The reader of experiment {task.number} broke on {task.name}."
+        raw = guarded(lambda: task.series.read(task.index), what, cure)
     except OSError as error:
-        return FrameResult(task, Pixels.none(), f"it cannot be read: {error.strerror or error}.")
+        name = f"experiment {task.number}, {task.name}"
+        return _unreadable(
+            task, InputError(f"Spots cannot be found on {name}.", f"{error.strerror or error}.", cure)
+        )
+    except SmaltiError as error:
+        return _unreadable(task, error)
     if raw.shape != task.static.shape:
         fast_slow = " x ".join(str(n) for n in reversed(raw.shape))
         expected = " x ".join(str(n) for n in reversed(task.static.shape))
@@ -99,19 +105,15 @@ def find_in_frame(task: FrameTask) -> FrameResult:
     return FrameResult(task, _look_around(task, counts, usable, strong))
 
 
+def _unreadable(task: FrameTask, error: SmaltiError) -> FrameResult:
+    return FrameResult(task, Pixels.none(), str(error).replace("\n", " "), error)
+
+
 def _strong_pixels(task: FrameTask, counts: NDArray[np.int32], usable: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Ask the finder, and hold it to its contract: the linking relies on ascending indices."""
-    name = task.finder.name
-    try:
-        strong = np.asarray(task.finder.find(counts, usable))
-    except SmaltiError:
-        raise
-    except Exception as error:  # the finder is a plugin's code
-        raise PluginError(
-            f"The spot finder '{name}' failed on experiment {task.number}, {task.name}.",
-            f"{type(error).__name__}: {error}.",
-            "Choose another with --finder, and tell its author.",
-        ) from error
+    name, cure = task.finder.name, "Choose another with --finder, and tell its author."
+    what = f"The spot finder '{name}' failed on experiment {task.number}, {task.name}."
+    strong = np.asarray(guarded(lambda: task.finder.find(counts, usable), what, cure))
     good = strong.ndim == 1 and strong.dtype.kind in "iu"
     if good and strong.size:
         good = strong[0] >= 0 and strong[-1] < counts.size and bool(np.all(strong[1:] > strong[:-1]))
@@ -119,7 +121,7 @@ def _strong_pixels(task: FrameTask, counts: NDArray[np.int32], usable: NDArray[n
         raise PluginError(
             f"The spot finder '{name}' did not give ascending flat indices of pixels.",
             f"It gave {strong.dtype} of shape {strong.shape} for a frame of {counts.size} pixels.",
-            "Choose another with --finder, and tell its author.",
+            cure,
         )
     return strong.astype(np.intp, copy=False)
 

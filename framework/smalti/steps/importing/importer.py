@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from math import degrees
 from pathlib import Path
 from typing import Any, TypeVar
 
-from smalti.errors import InputError, PluginError, SmaltiError
+from smalti.errors import InputError, PluginError
 from smalti.models import Detector, Experiment, Experiments, ImageSet
 from smalti.progress import Progress, silent
 from smalti.roles import Reader, Series
 from smalti.solution import FrameHeader
+from smalti.steps.executing import ordered
+from smalti.steps.guarding import guarded
 from smalti.steps.importing.collecting import Named, collect
 from smalti.steps.importing.naming import Numbered, group_by_template
 from smalti.steps.importing.opening import choose_reader, named_reader
@@ -170,82 +171,64 @@ def _headers(
     tell: Callable[[int], None],
 ) -> list[FrameHeader]:
     """Read the headers of a template with several threads; options applied."""
-    images = _guarded(lambda: reader.open(series.paths), reader, series.paths[0])
+    images = _called(reader, (series.paths[0], partial(reader.open, series.paths)))
     if len(images) != len(series.paths):
         raise PluginError(
             f"The reader '{reader.name}' found {len(images)} frames in {len(series.paths)} files.",
             f"{series.name} should hold one image a file.",
             "Use a reader made for this container.",
         )
-    jobs = options.jobs or os.cpu_count() or 1
     headers: list[FrameHeader] = []
-    with ThreadPoolExecutor(jobs) as pool:
-        probes = _probes(images, reader, series, pool) if options.check else []
-        futures = [pool.submit(_header, images, reader, k, series.paths[k]) for k in range(len(images))]
-        try:
-            for k, future in enumerate(futures):
-                headers.append(overrides.apply(future.result(), series.paths[k]))
-                tell(k + 1)
-            for probe in probes:
-                probe.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    calls = [partial(images.header, k) for k in range(len(images))]
+    for k, header in enumerate(
+        ordered(partial(_called, reader), zip(series.paths, calls, strict=True), options.jobs)
+    ):
+        headers.append(overrides.apply(header, series.paths[k]))
+        tell(k + 1)
+    if options.check:
+        _probe(images, reader, series, options.jobs)
     return headers
 
 
-def _probes(
-    images: Series, reader: Reader, series: Numbered, pool: ThreadPoolExecutor
-) -> list[Future[object]]:
+def _probe(images: Series, reader: Reader, series: Numbered, jobs: int) -> None:
     """Read the pixels of the first and last image: copies that were cut off are seen now, not hours later.
 
     The mask comes with the first image, in readers that have one.
     """
-    last = len(images) - 1
 
     def first() -> object:
         mask = images.mask()
         return images.read(0) if mask is None else mask
 
-    probes: list[Future[object]] = [pool.submit(_guarded, first, reader, series.paths[0])]
-    if last > 0:
-        probes.append(pool.submit(_guarded, lambda: images.read(last), reader, series.paths[last]))
-    return probes
+    calls: list[tuple[Path, Callable[[], object]]] = [(series.paths[0], first)]
+    if len(images) > 1:
+        calls.append((series.paths[-1], partial(images.read, len(images) - 1)))
+    for _ in ordered(partial(_called, reader), calls, jobs):
+        pass
 
 
-def _header(images: Series, reader: Reader, index: int, path: Path) -> FrameHeader:
-    return _guarded(lambda: images.header(index), reader, path)
-
-
-def _guarded(call: Callable[[], T], reader: Reader, path: Path) -> T:
-    """Call a reader; whatever it raises that is not one of our errors is its own fault."""
-    try:
-        return call()
-    except SmaltiError:
-        raise
-    except Exception as error:  # the reader is a plugin's code
-        raise PluginError(
-            f"The reader '{reader.name}' broke on {path}.",
-            f"{type(error).__name__}: {error}.",
-            "Tell its author; --debug shows where.",
-        ) from error
+def _called(reader: Reader, work: tuple[Path, Callable[[], T]]) -> T:
+    path, call = work
+    return guarded(
+        call, f"The reader '{reader.name}' broke on {path}.", "Tell its author; --debug shows where."
+    )
 
 
 def _experiments(sweeps: Sequence[tuple[Sweep, Reader]], options: ImportOptions) -> Experiments:
     """Make experiments that share equal models."""
-    pool: dict[str, list[Any]] = {}
+    models: list[object] = []
     flat: dict[int, Detector] = {}
 
-    def shared(kind: str, model: T) -> T:
-        for known in pool.setdefault(kind, []):
-            if known is model or known == model:
-                return known  # type: ignore[no-any-return]
-        pool[kind].append(model)
+    def shared(model: T) -> T:
+        for known in models:
+            if isinstance(known, type(model)) and (known is model or known == model):
+                return known
+        models.append(model)
         return model
 
     items = []
     for sweep, reader in sweeps:
-        detector = shared("detector", sweep.header.detector)
+        detector = shared(sweep.header.detector)
         if options.panels == "single":
             detector = flat.setdefault(id(detector), to_single(detector).coarse)
         params = {"reader": reader.name, "multi_panel": options.panels == "modules"}
@@ -255,9 +238,9 @@ def _experiments(sweeps: Sequence[tuple[Sweep, Reader]], options: ImportOptions)
         goniometer = None if sweep.scan is None else sweep.header.goniometer
         items.append(
             Experiment(
-                shared("beam", sweep.header.beam),
+                shared(sweep.header.beam),
                 detector,
-                None if goniometer is None else shared("goniometer", goniometer),
+                None if goniometer is None else shared(goniometer),
                 sweep.scan,
                 imageset=imageset,
                 identifier=_identifier(sweep),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from smalti.errors import InputError, PluginError, SmaltiError, UsageError
+from smalti.errors import InputError, PluginError, UsageError
 from smalti.files import read_head
 from smalti.models import ImageSet, Scan
 from smalti.options import suggest
 from smalti.roles import Reader, Series
 from smalti.solution import Match
+from smalti.steps.guarding import guarded
 
 __all__ = ["HEAD", "choose_reader", "named_reader", "open_series"]
 
@@ -35,16 +37,12 @@ def choose_reader(path: Path, readers: Sequence[Reader]) -> Reader | None:
         raise InputError(f"{path} is empty.", "It has no bytes at all.", "Copy it again, or leave it out.")
     matches: list[tuple[Match, Reader]] = []
     for reader in readers:
-        try:
-            matches.append((Match(reader.match(path, head)), reader))
-        except SmaltiError:
-            raise
-        except Exception as error:  # the reader is a plugin's code
-            raise PluginError(
-                f"The reader '{reader.name}' failed to judge {path}.",
-                f"{type(error).__name__}: {error}.",
-                f"Leave it out with SMALTI_DISABLE={reader.name} and tell its author.",
-            ) from error
+        match = guarded(
+            partial(_match, reader, path, head),
+            f"The reader '{reader.name}' failed to judge {path}.",
+            "Leave its plugin out with --plugin -NAME (smalti plugins tells the name), and tell its author.",
+        )
+        matches.append((match, reader))
     best = max((match for match, _ in matches), default=Match.NO)
     if best == Match.NO:
         return None
@@ -57,6 +55,10 @@ def choose_reader(path: Path, readers: Sequence[Reader]) -> Reader | None:
             f"Choose one: --set import.reader={first[0].name}",
         )
     return first[0]
+
+
+def _match(reader: Reader, path: Path, head: bytes) -> Match:
+    return Match(reader.match(path, head))
 
 
 def named_reader(name: str, readers: Sequence[Reader]) -> Reader:

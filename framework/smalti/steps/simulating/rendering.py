@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +10,7 @@ from numpy.typing import NDArray
 
 from smalti.models import Experiment
 from smalti.progress import Progress
+from smalti.steps.executing import ordered
 from smalti.steps.simulating.backgrounds import Scene
 from smalti.steps.simulating.cbf import header, write_cbf
 from smalti.steps.simulating.instrument import COUNT_CUTOFF
@@ -103,17 +101,8 @@ def write_images(
         write_cbf(path, draw(scene, spots, image, options), text)
         return path
 
-    return _in_parallel(make, options.n_images, jobs or os.cpu_count() or 1, progress)
-
-
-def _in_parallel(make: Callable[[int], Path], number: int, jobs: int, progress: Progress) -> tuple[Path, ...]:
     paths = []
-    executor = ThreadPoolExecutor(jobs)
-    try:
-        for path in executor.map(make, range(number)):
-            paths.append(path)
-            progress("drawing images", len(paths), number)
-    finally:
-        # On an interrupt nobody wants the images that are still waiting.
-        executor.shutdown(cancel_futures=True)
+    for path in ordered(make, range(options.n_images), jobs):
+        paths.append(path)
+        progress("drawing images", len(paths), options.n_images)
     return tuple(paths)

@@ -21,7 +21,7 @@ from smalti.tables import Flag, Reflections
 from smalti_plugins.spots.dispersion import Dispersion
 from smalti_plugins.spots.dispersion_extended import DispersionExtended
 
-from .frames_on_disk import DETECTOR, GAP, ArrayReader, spotty, stills, sweep
+from .frames_on_disk import DETECTOR, GAP, ArrayReader, ArraySeries, spotty, stills, sweep
 
 READERS = [ArrayReader()]
 
@@ -286,6 +286,17 @@ def test_a_finder_that_breaks_its_contract_is_named(tmp_path: Path, answer: tupl
         find_spots(experiments, READERS, Broken(answer), FindOptions())
     with pytest.raises(PluginError, match=r"'broken' failed on experiment 0, image 1[\s\S]*oops"):
         find_spots(experiments, READERS, Broken(), FindOptions())
+
+
+def test_a_reader_that_breaks_is_told_and_may_be_skipped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(ArraySeries, "read", lambda self, index: 1 // 0)
+    experiments = Experiments((sweep(tmp_path, np.zeros((2, 90, 120), dtype=np.int32)),))
+    with pytest.raises(PluginError, match=r"broke on image 1[\s\S]*ZeroDivisionError"):
+        find(experiments)
+    with pytest.raises(DataError, match="None of 2 images could be used"):
+        find(experiments, on_bad_image="skip")
 
 
 def test_options_are_read_from_text() -> None:
