@@ -263,6 +263,7 @@ def _conform(name: str, values: ArrayLike) -> NDArray[Any]:
                     f"It is: {column.meaning}.",
                     "Check what made this table.",
                 )
+            _refuse_overflow(column, array)
             array = array.astype(column.dtype)
     array = np.ascontiguousarray(array)
     if array.flags.writeable and array.base is None and array is not values:
@@ -271,3 +272,17 @@ def _conform(name: str, values: ArrayLike) -> NDArray[Any]:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def _refuse_overflow(column: Column, array: NDArray[Any]) -> None:
+    """Refuse whole numbers that the column cannot hold: a panel of -1 would become 2^64 - 1."""
+    wanted = np.dtype(column.dtype)
+    if array.size == 0 or array.dtype.kind not in "iu" or wanted.kind not in "iu":
+        return
+    low, high, limits = int(array.min()), int(array.max()), np.iinfo(wanted)
+    if low < limits.min or high > limits.max:
+        raise DataError(
+            f"Column '{column.name}' holds values from {low} to {high}.",
+            f"It is {wanted}: {column.meaning}.",
+            "Check what made this table.",
+        )

@@ -95,3 +95,11 @@ def test_joined_tables_keep_common_columns() -> None:
 
 def test_an_empty_table_has_no_rows() -> None:
     assert Reflections({}).n_rows == 0
+
+
+def test_whole_numbers_that_do_not_fit_are_refused_and_do_not_wrap() -> None:
+    with pytest.raises(DataError, match="Column 'panel' holds values from -1 to 3"):
+        Reflections({"panel": np.array([3, -1])})
+    with pytest.raises(DataError, match="Column 'id' holds values"):
+        Reflections({"id": np.array([2**40])})
+    assert Reflections({"panel": np.array([3, 1])})["panel"].dtype == np.uint64
