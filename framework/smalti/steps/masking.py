@@ -41,8 +41,9 @@ def frame_mask(experiment: Experiment, series: Series) -> Mask:
                 "Import the images again, or give the .expt that belongs to them.",
             )
         mask[y : y + height, x : x + width] = True
+        own_pixels = mask[y : y + height, x : x + width]
         for f0, s0, f1, s1 in panel.mask:
-            mask[y + s0 : y + s1, x + f0 : x + f1] = False
+            own_pixels[max(s0, 0) : max(s1, 0), max(f0, 0) : max(f1, 0)] = False
     own = series.mask()
     if own is not None:
         mask &= _fitting(own, mask, "The reader's mask")

@@ -16,9 +16,11 @@ _LINE = re.compile(r"^#[ \t]*([A-Za-z][\w/]*)[ \t]*[:=]?[ \t]*(.*?)[ \t]*$", re.
 _DATE = re.compile(
     r"^#[ \t]*(\d{4})[-/](\d\d|[A-Za-z]{3})[-/](\d\d)[T ](\d\d):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE
 )
-_SENSOR = re.compile(r"^#[ \t]*(\w+)[ \t]+sensor,[ \t]*thickness[ \t]+([\d.eE+-]+)[ \t]*m", re.MULTILINE)
+_FIGURE = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_SENSOR = re.compile(
+    rf"^#[ \t]*(\w+)[ \t]+sensor,[ \t]*thickness[ \t]+({_FIGURE.pattern})[ \t]*m", re.MULTILINE
+)
 _SERIAL = re.compile(r"\b(\d+-\d{4})\b")
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MATERIALS = {"silicon": "Si", "si": "Si", "cdte": "CdTe", "cadmium": "CdTe", "gaas": "GaAs"}
 
@@ -126,7 +128,7 @@ def _numbers(
     value = lines.get(name)
     if value is None and default is not None:
         return default
-    found = _NUMBER.findall(value or "")
+    found = _FIGURE.findall(value or "")
     if len(found) < count:
         raise InputError(
             f"The header of {path} does not give {name}.",
@@ -142,9 +144,9 @@ def _time(text: str) -> tuple[str, float]:
     if not found:
         return "", 0.0
     year, month, day, hour, minute, second = found.groups()
-    number = int(month) if month.isdigit() else _MONTHS.index(month.lower()) + 1
     whole, fraction = divmod(float(second), 1.0)
     try:
+        number = int(month) if month.isdigit() else _MONTHS.index(month.lower()) + 1
         moment = datetime(int(year), number, int(day), int(hour), int(minute), int(whole), tzinfo=UTC)
     except ValueError:
         return "", 0.0

@@ -66,7 +66,7 @@ class GenericSeries:
         path = self.paths[index]
         head, words, counts = _image(path)
         size = (counts.shape[1], counts.shape[0])
-        facts = DIALECTS[dialect_of(head)](words, head, size)
+        facts = _facts(words, head, size, path)
         return _header(facts, size, self.reader, path)
 
     def read(self, index: int) -> NDArray[np.int32]:
@@ -108,6 +108,18 @@ def _image(path: Path) -> tuple[bytes, dict[str, str], NDArray[Any]]:
             "Use a reader made for this format, or convert it to CBF images.",
         )
     return data[:_HEAD], words, counts
+
+
+def _facts(words: dict[str, str], head: bytes, size: tuple[int, int], path: Path) -> Facts:
+    dialect = dialect_of(head)
+    try:
+        return DIALECTS[dialect](words, head, size)
+    except ValueError as error:
+        raise InputError(
+            f"The header of {path} cannot be understood.",
+            f"It is that of a {dialect} image, but: {error}.",
+            "Correct the header, or copy the file again.",
+        ) from None
 
 
 def _header(facts: Facts, size: tuple[int, int], reader: FabioGeneric, path: Path) -> FrameHeader:

@@ -109,6 +109,16 @@ def test_every_format_that_is_claimed_has_a_dialect() -> None:
         assert dialect_of(head) in DIALECTS
 
 
+def test_words_that_are_no_numbers_are_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    words = {"DETTYPE": "CCD-PXL", "CENTER": "north south"}
+    image = b"FORMAT :", words, np.zeros((8, 8), dtype=np.uint16)
+    monkeypatch.setattr("smalti_plugins.formats.generic._image", lambda path: image)
+    with pytest.raises(InputError, match=r"a\.sfrm cannot be understood[\s\S]*Bruker[\s\S]*north"):
+        FabioGeneric().open([tmp_path / "a.sfrm"]).header(0)
+
+
 # From the headers themselves: distance (mm), wavelength, pixel (mm), start and width (deg).
 SAMPLES = {
     "Cr8F8140k103.0026.gz": (89.0, 0.5166, 0.3125, -84.8, 0.2),

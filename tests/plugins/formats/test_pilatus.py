@@ -99,6 +99,7 @@ def test_frames_of_one_sweep_share_the_detector(tmp_path: Path) -> None:
         ("2016-03-05T09:01:45.613", 1457168505.613),
         ("2019-02-14T14:25:57", 1550154357.0),
         ("2019-02-31T14:25:57", 0.0),
+        ("2019/Foo/02 14:25:57", 0.0),
     ],
 )
 def test_time_stamps_of_three_dialects(written: str, epoch: float, tmp_path: Path) -> None:
@@ -154,6 +155,8 @@ def test_other_sensors_and_no_parallax(tmp_path: Path) -> None:
     assert (panel.material, panel.thickness, panel.parallax) == ("CdTe", 1.0, True)
     bare = header_of(write_image(tmp_path / "b.cbf", {"Silicon": None}))
     assert not bare.detector.panels[0].parallax and any("sensor" in note for note in bare.notes)
+    odd = header_of(write_image(tmp_path / "c.cbf", {"Silicon": "sensor, thickness 1e-e m"}))
+    assert odd.detector.panels[0].material == ""
     off = header_of(tmp_path / "a.cbf", PilatusCbf(parallax=False)).detector.panels[0]
     assert off.mu > 0 and not off.parallax
 

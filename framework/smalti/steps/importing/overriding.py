@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.errors import InputError
+from smalti.errors import InputError, UsageError
 from smalti.geometry.attenuation import attenuation_coefficient
 from smalti.models import Beam, Detector, Goniometer, Panel, vector
 from smalti.solution import FrameHeader
@@ -44,6 +44,8 @@ class Overrides:
         if beam.wavelength <= 0.0:
             raise _missing(path, "the wavelength", "wavelength", "in Angstrom")
         if options.axis is not None:
+            if not any(options.axis):
+                raise UsageError("import.axis is 0, 0, 0.", "A rotation axis has a direction.", "Try 1,0,0.")
             goniometer = Goniometer(vector(np.array(options.axis) / np.linalg.norm(options.axis)))
         detector = self._detector(header.detector, beam, path)
         return replace(header, beam=beam, detector=detector, goniometer=goniometer)
