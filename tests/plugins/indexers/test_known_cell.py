@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -12,8 +9,7 @@ from smalti.errors import UsageError
 from smalti.geometry.lattice import cell_of, multiple, niggli
 from smalti_plugins.indexers.known_cell import KnownCell, half_sphere
 
-sys.path.insert(0, str(Path(__file__).parent))
-from clouds import cloud, orientation_matrix
+from .clouds import cloud, orientation_matrix
 
 CELLS = {
     "tetragonal": (57.8, 57.8, 150.0, 90.0, 90.0, 90.0),

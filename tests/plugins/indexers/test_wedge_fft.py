@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -12,8 +9,7 @@ from smalti.geometry.lattice import multiple
 from smalti.solution import PointCloud
 from smalti_plugins.indexers.wedge_fft import WedgeFFT, difference_histogram, lattices
 
-sys.path.insert(0, str(Path(__file__).parent))
-from clouds import cloud, orientation_matrix
+from .clouds import cloud, orientation_matrix
 
 THAUMATIN = (57.8, 57.8, 150.0, 90.0, 90.0, 90.0)
 TRICLINIC = (31.2, 42.5, 55.1, 83.0, 97.0, 104.0)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +17,7 @@ from smalti.steps.indexing import IndexOptions, index
 from smalti.tables import Flag, Reflections
 from smalti_plugins.indexers.known_cell import KnownCell
 
-sys.path.insert(0, str(Path(__file__).parent))
-from made_up import COMPONENTS, FAST, SMALL_CELL, sweep
+from .made_up import COMPONENTS, FAST, SMALL_CELL, sweep
 
 
 def run(experiments, spots, indexer=FAST, **options):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +15,7 @@ from smalti.tables import Reflections
 from smalti_plugins.indexers.known_cell import KnownCell
 from smalti_plugins.indexers.wedge_fft import WedgeFFT
 
-sys.path.insert(0, str(Path(__file__).parent))
-from made_up import COMPONENTS, pushed, strong
+from .made_up import COMPONENTS, pushed, strong
 
 pytestmark = pytest.mark.data
 
