@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from smalti.models import Crystal, Experiment, Experiments
 from smalti.progress import Progress
 from smalti.roles import DetectorParameterisation, Minimiser, OutlierRejector
 from smalti.steps.indexing.assigning import Assignment, assign
+from smalti.steps.indexing.crystals import as_seen_with_first, crystal_of
 from smalti.steps.indexing.mapping import MappedSpots, map_spots, rotation_models
 from smalti.steps.indexing.options import IndexOptions
 from smalti.steps.refining.options import RefineOptions
@@ -21,7 +22,16 @@ from smalti.steps.refining.refine import refine
 from smalti.steps.refining.result import Refined
 from smalti.tables import Flag, Reflections
 
-__all__ = ["Cycle", "Refinery", "assign_all", "indexed_table", "macrocycles"]
+__all__ = [
+    "Cycle",
+    "Refinery",
+    "Task",
+    "assign_all",
+    "indexed_table",
+    "macrocycle",
+    "macrocycles",
+    "refine_or_why",
+]
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +49,26 @@ class Refinery:
     parameterisation: DetectorParameterisation
     minimiser: Minimiser
     rejector: OutlierRejector
+
+
+@dataclass(frozen=True)
+class Task:
+    """What stays the same through all macrocycles.
+
+    Attributes
+    ----------
+    spots : Reflections
+        N rows, with pixel positions.
+    usable : (M,) intp
+        Rows that may be indexed.
+    refinery : Refinery
+    options : IndexOptions
+    """
+
+    spots: Reflections
+    usable: Index
+    refinery: Refinery
+    options: IndexOptions
 
 
 @dataclass(frozen=True)
@@ -63,9 +93,14 @@ class Cycle:
 
 
 def assign_all(
-    experiments: Sequence[Experiment], A: Array, mapped: MappedSpots, tolerance: float
+    experiments: Sequence[Experiment], mapped: MappedSpots, tolerance: float
 ) -> tuple[Assignment, NDArray[np.bool_]]:
     """Assign indices to all spots, each lattice point once per sweep, side of the Ewald sphere and turn.
+
+    Parameters
+    ----------
+    experiments : sequence of Experiment
+        With their crystals: one for all, or one of its own for each, in the same axes.
 
     Returns
     -------
@@ -80,7 +115,8 @@ def assign_all(
         rows = mapped.sweep == number
         entering[rows] = mapped.s1[rows] @ across > 0.0
     groups = 2 * mapped.sweep + entering
-    return assign(A, mapped.rlp, tolerance, mapped.mm[:, 2], groups), entering
+    points = as_seen_with_first(experiments, mapped.rlp, mapped.sweep)
+    return assign(crystal_of(experiments[0]).A, points, tolerance, mapped.mm[:, 2], groups), entering
 
 
 def indexed_table(
@@ -106,15 +142,8 @@ def indexed_table(
 
 
 def macrocycles(
-    experiments: Sequence[Experiment],
-    crystal: Crystal,
-    spots: Reflections,
-    mapped: MappedSpots,
-    usable: Index,
-    refinery: Refinery,
-    options: IndexOptions,
-    progress: Progress,
-) -> tuple[list[Experiment], Crystal, tuple[Cycle, ...], tuple[str, ...]]:
+    experiments: Sequence[Experiment], mapped: MappedSpots, task: Task, progress: Progress
+) -> tuple[list[Experiment], tuple[Cycle, ...], tuple[str, ...]]:
     """Refine in macrocycles of growing resolution.
 
     The models of the first cycle need only be good enough for spots of low resolution; each cycle makes
@@ -123,59 +152,72 @@ def macrocycles(
 
     Returns
     -------
-    experiments, crystal
+    experiments
         Refined.
     cycles : tuple of Cycle
     warnings : tuple of str
     """
-    items, cycles, warnings = list(experiments), list[Cycle](), list[str]()
-    length = np.linalg.norm(mapped.rlp, axis=1)
-    limits = resolution_steps(length[usable], options.cycles)
+    items, cycles = list(experiments), list[Cycle]()
+    length = np.linalg.norm(mapped.rlp[task.usable], axis=1)
+    limits = resolution_steps(length, task.options.cycles)
     for number, limit in enumerate(limits, start=1):
         progress("refining", number - 1, len(limits))
-        outside = np.ones(len(length), dtype=bool)
-        outside[usable] = length[usable] > limit
-        found, entering = assign_all(items, crystal.A, mapped, options.tolerance)
-        found = found.without(outside)
-        count = int(found.indexed.sum())
-        if count < LEAST_TO_REFINE:
-            warnings.append(
-                f"{count} indexed spots are too few to refine; the lattice is as fitted to the spots."
-            )
-            break
-        table = indexed_table(spots, mapped, found, entering).without(*spots.opaque)
-        outcome = _refined(
-            items, crystal, table, refinery, refine_options(count, number == len(limits), options)
-        )
-        if isinstance(outcome, str):
-            warnings.append(f"Macrocycle {number} was not taken over: {outcome}")
-            break
-        refined, crystal = outcome
-        items = [replace(item, crystal=None) for item in refined.experiments]
-        mapped = map_spots(items, spots, mapped.sweep)
-        cycles.append(Cycle(number, 1.0 / limit, count, refined))
-        log.info("macrocycle %d: %d indexed to %.2f Angstrom", number, count, 1.0 / limit)
-    return items, crystal, tuple(cycles), tuple(warnings)
+        rows = task.usable[length <= limit]
+        cycle = macrocycle(number, 1.0 / limit, items, mapped, rows, task, last=number == len(limits))
+        if isinstance(cycle, str):
+            return items, tuple(cycles), (cycle,)
+        items = list(cycle.refined.experiments)
+        mapped = map_spots(items, task.spots, mapped.sweep)
+        cycles.append(cycle)
+    return items, tuple(cycles), ()
 
 
-def _refined(
+def macrocycle(
+    number: int,
+    d_min: float,
     items: Sequence[Experiment],
-    crystal: Crystal,
-    table: Reflections,
-    refinery: Refinery,
-    options: RefineOptions,
-) -> tuple[Refined, Crystal] | str:
+    mapped: MappedSpots,
+    rows: Index,
+    task: Task,
+    *,
+    last: bool,
+    hold_cell: bool = False,
+) -> Cycle | str:
+    """Assign indices to some rows (M,) and refine with them; the reason, in words, if that is impossible."""
+    found, entering = assign_all(items, mapped, task.options.tolerance)
+    outside = np.ones(task.spots.n_rows, dtype=bool)
+    outside[rows] = False
+    found = found.without(outside)
+    count = int(found.indexed.sum())
+    if count < LEAST_TO_REFINE:
+        return f"{count} indexed spots are too few to refine; the lattice is as fitted to the spots."
+    table = indexed_table(task.spots, mapped, found, entering).without(*task.spots.opaque)
+    options = refine_options(count, last, task.options, hold_cell=hold_cell)
+    refined = refine_or_why(items, table, task.refinery, options)
+    if isinstance(refined, str):
+        return f"Macrocycle {number} was not taken over: {refined}"
+    log.info("macrocycle %d: %d indexed to %.2f Angstrom", number, count, d_min)
+    return Cycle(number, d_min, count, refined)
+
+
+def refine_or_why(
+    items: Sequence[Experiment], table: Reflections, refinery: Refinery, options: RefineOptions
+) -> Refined | str:
     """Refine once; the reason, in words, where that fails or loses the lattice."""
-    shared = Experiments(tuple(replace(item, crystal=crystal) for item in items))
     try:
         refined = refine(
-            shared, table, refinery.parameterisation, refinery.minimiser, refinery.rejector, options
+            Experiments(tuple(items)),
+            table,
+            refinery.parameterisation,
+            refinery.minimiser,
+            refinery.rejector,
+            options,
         )
     except DataError as error:
         return f"{error.what} {error.why}".strip()
-    after = refined.experiments[0].crystal
-    trouble = _lost(crystal, after)
-    return trouble if after is None or trouble else (refined, after)
+    pairs = zip(items, refined.experiments, strict=True)
+    lost = [trouble for before, after in pairs if (trouble := _lost(crystal_of(before), after.crystal))]
+    return lost[0] if lost else refined
 
 
 def resolution_steps(length: Array, cycles: int, least: int = 300) -> Array:
@@ -189,7 +231,9 @@ def resolution_steps(length: Array, cycles: int, least: int = 300) -> Array:
     return np.linspace(first, ordered[-1], count) if count > 1 else ordered[-1:]
 
 
-def refine_options(count: int, last: bool, options: IndexOptions) -> RefineOptions:
+def refine_options(
+    count: int, last: bool, options: IndexOptions, *, hold_cell: bool = False
+) -> RefineOptions:
     """Free only what so many reflections can tell; the detector only if there are plenty.
 
     Before the last cycle a quarter of the reflections does: the next cycle needs no more than indices.
@@ -197,6 +241,7 @@ def refine_options(count: int, last: bool, options: IndexOptions) -> RefineOptio
     few = count < options.min_to_refine_detector
     return RefineOptions(
         fix_beam=("all",) if few else RefineOptions().fix_beam,
+        fix_crystal=("cell",) if hold_cell else (),
         fix_detector=("all",) if few else (),
         use_all=False,
         reflections_per_degree=max(1, options.reflections_per_degree // (1 if last else 4)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from smalti.options import option
 
@@ -42,6 +43,11 @@ class IndexOptions:
     )
     cycles: int = option(
         5, "Macrocycles of refinement, of growing resolution; 0 does not refine.", ge=0, le=20
+    )
+    crystals: Literal["auto", "shared", "own"] = option(
+        "auto",
+        "One crystal for all sweeps, or one of its own (orientation and cell, same axes) for each; auto "
+        "takes own ones where the spots clearly ask for them.",
     )
     reflections_per_degree: int = option(
         100, "Reflections per degree of rotation used to refine.", unit="1/deg", ge=10

@@ -10,9 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.geometry.lattice_symmetry import Setting
-from smalti.models import Crystal, Experiments
+from smalti.models import Crystal, Experiment, Experiments
 from smalti.steps.indexing.centre import CentreShift
+from smalti.steps.indexing.crystals import (
+    crystal_of,
+    crystal_rows,
+    crystals_table,
+    largest_turn,
+    single,
+)
 from smalti.steps.indexing.cycles import Cycle
+from smalti.steps.indexing.separating import Comparison
 from smalti.steps.indexing.trials import Trial
 from smalti.tables import Reflections
 from smalti.text import table
@@ -27,7 +35,7 @@ class Indexed:
     Attributes
     ----------
     experiments : Experiments
-        One per sweep, all with the one crystal.
+        One per sweep: all with one crystal, or each with its own in the same axes.
     reflections : Reflections
         All spots; those not indexed have ``id`` -1.
     warnings : tuple of str
@@ -46,6 +54,8 @@ class Indexed:
         Longest axis looked for, Angstrom.
     space_group : str
         Name for people.
+    comparison : Comparison or None
+        Own crystals against a shared one, where both were tried.
     """
 
     experiments: Experiments
@@ -59,13 +69,12 @@ class Indexed:
     total: tuple[int, ...]
     max_cell: float
     space_group: str
+    comparison: Comparison | None = None
 
     @property
     def crystal(self) -> Crystal:
-        """The crystal that all sweeps share."""
-        crystal = self.experiments[0].crystal
-        assert crystal is not None
-        return crystal
+        """The crystal of the first sweep: in most cases that of all."""
+        return crystal_of(self.experiments[0])
 
     def summary(self) -> dict[str, Any]:
         """Give everything that is printed, and every candidate tried, as one JSON object."""
@@ -74,6 +83,7 @@ class Indexed:
             "space_group": self.space_group,
             "volume": abs(self.crystal.volume),
             "A": self.crystal.A.tolist(),
+            "crystals": _crystals_summary(self.experiments.items, self.comparison),
             "indexed": list(self.indexed),
             "spots": list(self.total),
             "fraction": sum(self.indexed) / max(sum(self.total), 1),
@@ -103,6 +113,7 @@ class Indexed:
             bravais_table(self.bravais),
             *(_cycle_text(cycle) for cycle in self.cycles),
             crystal_text(self.crystal, self.space_group, sum(self.indexed)),
+            crystals_table(self.experiments.items),
             sweep_table(self.indexed, self.total),
             *(f"Warning: {warning}" for warning in self.warnings),
         ]
@@ -180,7 +191,8 @@ def bravais_table(lattices: Sequence[Setting]) -> str:
 
 
 def _cycle_text(cycle: Cycle) -> str:
-    head = f"Macrocycle {cycle.number}: {cycle.indexed:,} indexed spots to {cycle.d_min:.2f} Angstrom"
+    own = "" if single(cycle.refined.experiments.items) else ", own crystals"
+    head = f"Macrocycle {cycle.number}{own}: {cycle.indexed:,} indexed spots to {cycle.d_min:.2f} Angstrom"
     keys = ("rmsd_x_px", "rmsd_y_px", "rmsd_z_images")
     rows = [
         (item["experiment"], item["n_used"], *(_number(item[key]) for key in keys))
@@ -230,6 +242,15 @@ def _shift_summary(shift: CentreShift) -> dict[str, Any]:
         "coherence_before": shift.before,
         "coherence_after": shift.coherence,
         "alternatives": shift.alternatives,
+    }
+
+
+def _crystals_summary(experiments: Sequence[Experiment], comparison: Comparison | None) -> dict[str, Any]:
+    return {
+        "shared": single(experiments),
+        "largest_turn_deg": largest_turn(experiments),
+        "comparison": None if comparison is None else asdict(comparison),
+        "sweeps": crystal_rows(experiments),
     }
 
 

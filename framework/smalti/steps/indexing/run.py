@@ -16,13 +16,15 @@ from smalti.progress import Progress, silent
 from smalti.roles import DetectorParameterisation, Indexer, Minimiser, OutlierRejector
 from smalti.steps.indexing.assigning import fit_growing
 from smalti.steps.indexing.centre import moved_detectors
-from smalti.steps.indexing.cycles import Refinery, assign_all, indexed_table, macrocycles
+from smalti.steps.indexing.crystals import as_seen_with_first, crystal_of, reduced
+from smalti.steps.indexing.cycles import Refinery, Task, assign_all, indexed_table, macrocycles
 from smalti.steps.indexing.doubts import doubts
 from smalti.steps.indexing.known import KnownLattice
 from smalti.steps.indexing.mapping import MappedSpots, map_spots, with_pixels
 from smalti.steps.indexing.options import IndexOptions
 from smalti.steps.indexing.result import Indexed
 from smalti.steps.indexing.search import find_lattice
+from smalti.steps.indexing.separating import own_crystals
 from smalti.steps.indexing.superlattice import superlattices
 from smalti.steps.indexing.sweeps import distinct_sweeps
 from smalti.steps.predicting import predict_indexed
@@ -51,7 +53,8 @@ def index(
     Parameters
     ----------
     experiments : Experiments
-        The sweeps as imported. All show the same crystal, each with its own goniometer and beam.
+        The sweeps as imported. All show the same crystal, each with its own goniometer and beam; what the
+        goniometers do not tell exactly is found where the spots show it (``options.crystals``).
     reflections : Reflections
         Spots with ``xyzobs.px.value`` (or else ``xyzobs.mm.value``) and ``panel``.
     indexer
@@ -77,22 +80,26 @@ def index(
     if best.shifts:
         sweeps = moved_detectors(sweeps, best.shifts)
         mapped = map_spots(sweeps, spots, number)
-    A = fit_growing(best.A, mapped.rlp[usable])
-    crystal = _settled(A, known, options)
-    refinery = Refinery(parameterisation, minimiser, rejector)
-    sweeps, crystal, cycles, warnings = macrocycles(
-        sweeps, crystal, spots, mapped, usable, refinery, options, progress
-    )
+    crystal = _settled(fit_growing(best.A, mapped.rlp[usable]), known, options)
+    sweeps = [replace(item, crystal=crystal) for item in sweeps]
+    task = Task(spots, usable, Refinery(parameterisation, minimiser, rejector), options)
+    sweeps, cycles, warnings = macrocycles(sweeps, mapped, task, progress)
+    apart, comparison, more = own_crystals(cycles, number, task)
+    if apart:
+        sweeps, cycles = list(apart[-1].refined.experiments), (*cycles, *apart)
+    if known.space_group is None and known.cell is None:
+        sweeps = reduced(sweeps)
     flags = cycles[-1].refined.reflections["flags"] if cycles else None
-    final, table = _finished(experiments, sweeps, crystal, spots, number, flags, options)
-    basis = primitive(np.array(crystal.real_space), known.centring)
+    final, table = _finished(experiments, sweeps, spots, number, flags, options)
+    basis = primitive(np.array(crystal_of(sweeps[0]).real_space), known.centring)
     indexed, total = _counts(number, table)
-    larger = superlattices(np.asarray(np.linalg.inv(basis)), table["rlp"][usable])
+    points = as_seen_with_first(sweeps, table["rlp"], number)[usable]
+    larger = superlattices(np.asarray(np.linalg.inv(basis)), points)
     reasons = doubts(sum(indexed) / max(usable.size, 1), best, cycles, larger)
     bravais = bravais_lattices(basis, options.lattice_tolerance)
     return Indexed(
-        final, table, (*warnings, *reasons), trials, best.shifts, bravais, cycles, indexed, total, max_cell,
-        known.name,
+        final, table, (*warnings, *more, *reasons), trials, best.shifts, bravais, cycles, indexed, total,
+        max_cell, known.name, comparison,
     )  # fmt: skip
 
 
@@ -134,19 +141,18 @@ def _settled(A: Array, known: KnownLattice, options: IndexOptions) -> Crystal:
 def _finished(
     experiments: Experiments,
     sweeps: list[Experiment],
-    crystal: Crystal,
     spots: Reflections,
     number: Index,
     flags: NDArray[np.uint64] | None,
     options: IndexOptions,
 ) -> tuple[Experiments, Reflections]:
-    """Assign all spots with the final models, predict them, and put the crystal into the experiments."""
+    """Assign all spots with the final models, and predict them."""
     mapped = map_spots(sweeps, spots, number)
-    found, entering = assign_all(sweeps, crystal.A, mapped, options.tolerance)
+    found, entering = assign_all(sweeps, mapped, options.tolerance)
     beyond = np.ones(spots.n_rows, dtype=bool)
     beyond[_usable(mapped, options)] = False
     found = found.without(beyond)
-    final = replace(experiments, items=tuple(replace(item, crystal=crystal) for item in sweeps))
+    final = replace(experiments, items=tuple(sweeps))
     table = indexed_table(spots, mapped, found, entering)
     if flags is not None:
         kept = np.uint64(int(Flag.USED_IN_REFINEMENT | Flag.CENTROID_OUTLIER)) & flags

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -23,8 +20,7 @@ from smalti.steps.indexing.trials import try_candidate
 from smalti.steps.predicting import predict_sweep
 from smalti.testing import synthetic
 
-sys.path.insert(0, str(Path(__file__).parent))
-from made_up import SMALL_CELL, sweep
+from .made_up import SMALL_CELL, sweep
 
 A = B_from_cell((30.0, 40.0, 50.0, 90.0, 100.0, 90.0))
 
@@ -37,7 +33,7 @@ def test_mapping_inverts_prediction():
     mapped = map_spots([truth], spots, zero)
     # parallax is undone to a few nm only, as in DIALS
     assert mapped.rlp == pytest.approx(table["miller_index"] @ truth.crystal.A.T, abs=1e-7)
-    found, entering = assign_all([truth], truth.crystal.A, mapped, 0.3)
+    found, entering = assign_all([truth], mapped, 0.3)
     assert np.array_equal(found.h[found.indexed], table["miller_index"][found.indexed])
     assert np.array_equal(entering, table["entering"])
 
