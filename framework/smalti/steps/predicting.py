@@ -43,44 +43,53 @@ def predict_sweep(experiment: Experiment, d_min: float) -> Reflections:
     q = h @ (goniometer.F @ crystal.A).T
     angles, _ = diffraction_angles(q, goniometer.axis, goniometer.S.T @ s0)
     arrays = PanelArrays.of(experiment.detector)
-    begin, end = sorted(scan.angle_range)
-    parts = []
-    for column in (0, 1):
-        for turn in range(
-            int(np.floor((begin - 7.0) / (2 * np.pi))), int(np.ceil((end + 7.0) / (2 * np.pi))) + 1
-        ):
-            phi = nearest_turn(angles[:, column], 0.0) + 2.0 * np.pi * turn
-            inside = np.flatnonzero((phi >= begin) & (phi < end))
-            if inside.size:
-                s1 = diffracted_beams(q[inside], phi[inside], goniometer.axis, goniometer.S, s0)
-                panel, mm = find_panels(s1, arrays)
-                hit = panel >= 0
-                parts.append((inside[hit], phi[inside][hit], s1[hit], panel[hit], mm[hit], column))
-    rows = np.concatenate([part[0] for part in parts]) if parts else np.zeros(0, dtype=np.intp)
-    if rows.size == 0:
+    rows, phi, entering = _crossings(angles, *sorted(scan.angle_range))
+    s1 = diffracted_beams(q[rows], phi, goniometer.axis, goniometer.S, s0)
+    panel, mm = find_panels(s1, arrays)
+    hit = np.flatnonzero(panel >= 0)
+    if hit.size == 0:
         raise DataError(
             "No reflection is predicted on the detector.",
             f"Resolution {d_min:g} Angstrom, {scan.n_images} images.",
             "Check beam, distance and d_min.",
         )
-    phi, s1, panel, mm = (np.concatenate([part[k] for part in parts]) for k in (1, 2, 3, 4))
-    entering = np.concatenate([np.full(len(part[0]), part[5] == 0) for part in parts])
-    order = np.argsort(phi, kind="stable")
-    xyz_mm = np.column_stack([mm, phi])
-    xyz_px = np.column_stack([to_px(mm, panel, arrays), scan.array_index(phi)])
+    order = hit[np.argsort(phi[hit], kind="stable")]
+    phi, panel, mm = phi[order], panel[order], mm[order]
     return Reflections(
         {
-            "id": np.zeros(len(rows), dtype=np.int32),
-            "miller_index": h[rows][order],
-            "panel": panel[order].astype(np.uint64),
+            "id": np.zeros(len(order), dtype=np.int32),
+            "miller_index": h[rows[order]],
+            "panel": panel.astype(np.uint64),
             "entering": entering[order],
-            "flags": np.full(len(rows), int(Flag.PREDICTED), dtype=np.uint64),
+            "flags": np.full(len(order), int(Flag.PREDICTED), dtype=np.uint64),
             "s1": s1[order],
-            "xyzcal.mm": xyz_mm[order],
-            "xyzcal.px": xyz_px[order],
+            "xyzcal.mm": np.column_stack([mm, phi]),
+            "xyzcal.px": np.column_stack([to_px(mm, panel, arrays), scan.array_index(phi)]),
         },
         {0: experiment.identifier} if experiment.identifier else {},
     )
+
+
+def _crossings(angles: Array, begin: float, end: float) -> tuple[NDArray[np.intp], Array, NDArray[np.bool_]]:
+    """Give every crossing of the Ewald sphere from one angle up to another, on every turn between them.
+
+    Parameters
+    ----------
+    angles : (N, 2) rad
+        As :func:`smalti.geometry.prediction.diffraction_angles` gives them.
+
+    Returns
+    -------
+    rows : (M,)
+        Which of the N points crosses.
+    phi : (M,) rad
+    entering : (M,)
+    """
+    first = angles - 2.0 * np.pi * np.floor((angles - begin) / (2.0 * np.pi))
+    turns = np.arange(np.ceil((end - begin) / (2.0 * np.pi)))
+    phi = first[:, :, None] + 2.0 * np.pi * turns
+    rows, column, turn = np.nonzero(phi < end)
+    return rows, phi[rows, column, turn], column == 0
 
 
 def predict_indexed(experiments: Experiments, table: Reflections) -> Reflections:

@@ -63,12 +63,13 @@ def test_nothing_on_the_detector_is_an_error() -> None:
 
 
 @pytest.mark.data
-def test_predictions_equal_those_that_dials_wrote(data: Path) -> None:
-    folder = data / "tables" / "l_cysteine_20"
+@pytest.mark.parametrize("name", ["centroid_indexed", "four_sweeps_indexed", "i23_24_panels"])
+def test_predictions_equal_those_that_dials_wrote(data: Path, name: str) -> None:
+    folder = data / "tables" / name
     experiments, table = read_experiments(folder / "data.expt"), read_reflections(folder / "data.refl")
-    table = table.where(table.flagged(Flag.PREDICTED) & np.any(table["miller_index"] != 0, axis=1))
-    assert table.n_rows > 1000
+    table = table.where(np.any(table["miller_index"] != 0, axis=1) & np.any(table["xyzcal.mm"] != 0, axis=1))
+    assert table.n_rows > 500
     again = predict_indexed(experiments, table.with_columns({"xyzobs.mm.value": table["xyzcal.mm"]}))
     np.testing.assert_allclose(again["xyzcal.px"], table["xyzcal.px"], atol=1e-6)
-    np.testing.assert_allclose(again["xyzcal.mm"][:, 2], table["xyzcal.mm"][:, 2], atol=1e-7)
+    np.testing.assert_allclose(again["xyzcal.mm"], table["xyzcal.mm"], atol=1e-7)
     np.testing.assert_array_equal(again["entering"], table["entering"])
