@@ -73,6 +73,13 @@ class Overrides:
         elif plane is not None and abs(float(plane[:, 2] @ np.cross(plane[:, 0], plane[:, 1]))) < _FLAT:
             raise _missing(path, "the distance of the detector", "distance", "in mm")
         if options.beam_centre is not None:
+            normal = np.cross(*detector.stacked()[0, :, :2].T)
+            if abs(float(normal @ beam.unit_s0)) < _FLAT:
+                raise InputError(
+                    f"The beam never meets the detector in {path}: import.beam_centre has no meaning.",
+                    "It is parallel to the detector.",
+                    "Leave import.beam_centre out, or correct the angle of the arm.",
+                )
             detector = with_beam_centre(detector, beam, options.beam_centre)
         return detector
 

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import radians
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from smalti.errors import InputError, UsageError
 from smalti.geometry.panels import PanelArrays, intersect, to_px
 from smalti.geometry.rotation import rotation
 from smalti.models import Beam, Detector
+from smalti.solution import FrameHeader
 from smalti.steps.importing.options import ImportOptions
-from smalti.steps.importing.overriding import angles, with_beam_centre, with_distance, with_wavelength
+from smalti.steps.importing.overriding import (
+    Overrides,
+    angles,
+    with_beam_centre,
+    with_distance,
+    with_wavelength,
+)
 from smalti.testing.synthetic import detector
 
 BEAM = Beam(wavelength=1.0)
@@ -64,6 +73,17 @@ def test_the_beam_meets_the_centre_told(modules: bool, tilt: bool) -> None:
     moved = with_beam_centre(start, BEAM, (111.5, 222.25))
     assert beam_on(moved) == pytest.approx((111.5, 222.25))
     assert distance(moved) == pytest.approx(distance(start))
+
+
+def test_what_has_no_meaning_is_refused_in_words() -> None:
+    edge_on = detector("PILATUS 200K", 200.0)
+    turn = rotation((0.0, 1.0, 0.0), np.pi / 2)
+    edge_on = edge_on.moved({(): (turn, np.array([0.0, 0.0, -300.0]))})
+    header = FrameHeader(BEAM, edge_on, None, 0.0, 0.1, 1.0, 0.0, (487, 407))
+    with pytest.raises(InputError, match="never meets the detector"):
+        Overrides(ImportOptions(beam_centre=(1.0, 2.0))).apply(header, Path("a.cbf"))
+    with pytest.raises(UsageError, match=r"import\.axis is 0, 0, 0"):
+        Overrides(ImportOptions(axis=(0.0, 0.0, 0.0))).apply(header, Path("a.cbf"))
 
 
 def test_another_wavelength_is_attenuated_otherwise() -> None:
