@@ -128,12 +128,16 @@ def on_the_reflections_of(before: Residuals, after: Residuals) -> tuple[Residual
 def _check(experiments: Experiments, table: Reflections) -> None:
     if not len(experiments):
         raise DataError("There is nothing to report.", "The file holds no experiment.", "Give another file.")
-    least = min(len(e.detector) for e in experiments)
-    if table.n_rows and (table["id"].max() >= len(experiments) or table["panel"].max() >= least):
+    owner = np.maximum(table["id"], 0)
+    sizes = np.array([len(e.detector) for e in experiments], dtype=np.uint64)
+    strange = owner >= len(experiments)
+    strange |= table["panel"] >= sizes[np.where(strange, 0, owner)]
+    if strange.any():
+        row = int(np.flatnonzero(strange)[0])
         raise DataError(
             "Experiments and reflections do not belong together.",
-            f"The table speaks of experiment {table['id'].max()} and panel {table['panel'].max()}; there are "
-            f"{len(experiments)} experiments and {least} panels.",
+            f"Row {row} speaks of experiment {table['id'][row]} and panel {table['panel'][row]}; "
+            f"there are {len(experiments)} experiments, with {sizes.min()} to {sizes.max()} panels.",
             "Give the .expt and the .refl that one command wrote together.",
         )
 
