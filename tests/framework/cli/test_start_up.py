@@ -43,6 +43,12 @@ def test_neither_does_a_mistake(words):
     assert status == (0 if words == ("--version",) else 2)
 
 
+def test_discovery_loads_no_package_that_one_plugin_alone_needs():
+    code = "import sys; from smalti.discovery import discover; discover(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"fabio", "h5py", "pandas", "scipy.optimize", "scipy.spatial"} & set(done.stdout.split()) == set()
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_with_an_example_that_parses(name, capsys):
     from smalti.cli import main
