@@ -161,7 +161,11 @@ def _robust_scale(normalised: Array) -> float:
 
 
 def _chi_squared(residuals: Array, variance: Array, weights: Array, effective: float) -> float:
-    """Reduced chi-squared of what is used and known, drawn to 1 where degrees of freedom are few."""
+    """Reduced chi-squared of what is used and known, drawn to 1 where degrees of freedom are few.
+
+    A reflection of weight w counts as w observations, as its square does.
+    """
     used = weights > 0.0
     squares = weights[used, None] * residuals[used] ** 2 / variance[used]
-    return reduced_chi_squared(float(np.nansum(squares)), int(np.isfinite(squares).sum()), effective)
+    count = (weights[used, None] * np.isfinite(squares)).sum()
+    return reduced_chi_squared(float(np.nansum(squares)), round(float(count)), effective)

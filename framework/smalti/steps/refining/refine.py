@@ -123,7 +123,7 @@ def _rounds(
 
 def _as_before(last: Round, weights: Array, noise: Noise) -> bool:
     """Whether another round would change nothing that matters."""
-    changed = int(((weights > 0.0) != (last.weights > 0.0)).sum())
+    changed = float(np.abs(weights - last.weights).sum())
     ratio = noise.variance / last.noise.variance
     return changed <= 1e-3 * len(weights) and bool(np.quantile(np.abs(ratio - 1.0), 0.9) < 0.05)
 
