@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.linalg import polar
 
 from smalti.geometry.lattice import niggli
+from smalti.geometry.superposition import rigid_motion
 from smalti.models import Crystal, Experiment
 from smalti.text import table
 
@@ -21,6 +22,7 @@ __all__ = [
     "crystals_table",
     "largest_turn",
     "reduced",
+    "rotation_onto",
     "separated",
     "single",
     "turns",
@@ -40,9 +42,42 @@ def single(experiments: Sequence[Experiment]) -> bool:
     return len({id(item.crystal) for item in experiments}) == 1
 
 
-def separated(experiments: Sequence[Experiment]) -> list[Experiment]:
-    """Give every sweep a crystal of its own, equal to that it has."""
-    return [replace(item, crystal=replace(crystal_of(item))) for item in experiments]
+def separated(
+    experiments: Sequence[Experiment], points: Array, h: NDArray[np.int32], sweep: NDArray[np.intp]
+) -> list[Experiment]:
+    """Give every sweep a crystal of its own: that it has, turned to where its spots show it.
+
+    Parameters
+    ----------
+    points : (N, 3) 1/Angstrom
+        Indexed spots.
+    h : (N, 3)
+        Their indices.
+    sweep : (N,)
+    """
+    turned = []
+    for number, item in enumerate(experiments):
+        crystal, rows = crystal_of(item), sweep == number
+        A = rotation_onto(h[rows] @ crystal.A.T, points[rows]) @ crystal.A
+        own = Crystal.from_A(A, crystal.space_group, crystal.extra)
+        turned.append(replace(item, crystal=own))
+    return turned
+
+
+def rotation_onto(before: Array, after: Array, steps: int = 20) -> Array:
+    """The rotation R that brings most of the points ``before`` (N, 3) close to ``after``, (3, 3).
+
+    Least squares, repeated with weights 1/(1 + (d/median d)^2)^2, so that points that do not take part in the
+    rotation have little say.
+    """
+    R, weights = np.eye(3), np.ones(len(before))
+    for _ in range(steps):
+        # each point and its opposite: the rotation is about the origin
+        both = (np.concatenate([before, -before]), np.concatenate([after, -after]))
+        R, _ = rigid_motion(*both, np.concatenate([weights, weights]))
+        away = np.linalg.norm(before @ R.T - after, axis=1)
+        weights = (1.0 + (away / max(float(np.median(away)), np.finfo(float).tiny)) ** 2) ** -2.0
+    return R
 
 
 def reduced(experiments: Sequence[Experiment]) -> list[Experiment]:

@@ -45,16 +45,16 @@ class Comparison:
 
     Attributes
     ----------
-    shared, own : float
-        Bounded chi-squared of the same spots.
+    shared, own : tuple of float
+        Bounded chi-squared of the same spots, for each sweep.
     parameters : int
         How many parameters own crystals add.
     n : int
         Residuals compared: three for each spot.
     """
 
-    shared: float
-    own: float
+    shared: tuple[float, ...]
+    own: tuple[float, ...]
     parameters: int
     n: int
 
@@ -63,10 +63,12 @@ class Comparison:
         """Whether chi-squared falls by more than the Bayesian information criterion asks, and by much.
 
         The criterion asks ln n for each parameter. With thousands of spots every imperfection of the models
-        is significant and own crystals mend a little of each; the second condition leaves them alone.
+        is significant and own crystals mend a little of each; they are left alone unless at least one sweep
+        gains clearly.
         """
         asked = self.parameters * float(np.log(max(self.n, 1)))
-        return self.shared - self.own > asked and self.shared > CLEAR_GAIN * self.own
+        clear = any(a > CLEAR_GAIN * b for a, b in zip(self.shared, self.own, strict=True))
+        return clear and sum(self.shared) - sum(self.own) > asked
 
 
 def own_crystals(
@@ -74,9 +76,9 @@ def own_crystals(
 ) -> tuple[tuple[Cycle, ...], Comparison | None, tuple[str, ...]]:
     """Refine with a crystal for each sweep, and go on with them where the data or the user say so.
 
-    Own crystals start from the shared one and are refined against the same table, in the same way as in the
-    last macrocycle: the comparison is one of models, not of spots. Where they are taken, indices are assigned
-    again, now that each sweep has its orientation.
+    Own crystals start from the shared one, turned to the spots of their sweep, and are refined against the
+    same table in the same way as in the last macrocycle: the comparison is one of models, not of spots.
+    Where they are taken, indices are assigned again, now that each sweep has its orientation.
 
     Parameters
     ----------
@@ -97,7 +99,7 @@ def own_crystals(
     insist = task.options.crystals == "own"
     if task.options.crystals == "shared" or np.unique(sweep).size < 2:
         return (), None, ()
-    trial = _trial(cycles, task)
+    trial = _trial(cycles, sweep, task)
     if isinstance(trial, str):
         kept = f"All sweeps share one crystal, although own ones were asked for: {trial}"
         return (), None, (kept,) if insist else ()
@@ -109,7 +111,7 @@ def own_crystals(
     return more, comparison, (_turned(more[-1].refined.experiments.items), *warnings)
 
 
-def _trial(cycles: Sequence[Cycle], task: Task) -> Cycle | str:
+def _trial(cycles: Sequence[Cycle], sweep: Index, task: Task) -> Cycle | str:
     """Repeat the last refinement with own crystals; the reason, in words, where that is impossible."""
     if not cycles:
         return "nothing was refined."
@@ -118,8 +120,12 @@ def _trial(cycles: Sequence[Cycle], task: Task) -> Cycle | str:
     if least < LEAST_FOR_ORIENTATION:
         return f"a sweep has only {least} indexed spots."
     options = refine_options(last.indexed, True, task.options, hold_cell=least < LEAST_FOR_CELL)
-    items = separated(last.refined.experiments.items)
-    refined = refine_or_why(items, last.refined.reflections, task.refinery, options)
+    items, table = last.refined.experiments.items, last.refined.reflections
+    # Turned beforehand: from the shared crystal, outlier rejection would take a whole sweep for outliers.
+    rows = np.flatnonzero(table["id"] >= 0)
+    points = map_spots(items, task.spots, sweep).rlp[rows]
+    own = separated(items, points, table["miller_index"][rows], sweep[rows])
+    refined = refine_or_why(own, table, task.refinery, options)
     return refined if isinstance(refined, str) else replace(last, number=last.number + 1, refined=refined)
 
 
@@ -147,24 +153,27 @@ def compare(shared: Refined, own: Refined) -> Comparison:
     """
     before, after = _residuals(shared.reflections), _residuals(own.reflections)
     both = np.isfinite(before).all(axis=1) & np.isfinite(after).all(axis=1)
-    before, after = before[both], after[both]
-    n, parameters = 3 * len(after), int(own.results["n_parameters"])
-    added = parameters - int(shared.results["n_parameters"])
+    n, parameters = 3 * int(both.sum()), int(own.results["n_parameters"])
+    sweeps = len(own.experiments)
+    # A cell that is held was free before: what is added is no less than the orientations.
+    added = max(parameters - int(shared.results["n_parameters"]), 3 * (sweeps - 1))
     if n <= parameters:
-        return Comparison(0.0, 0.0, added, n)
-    sigma = 1.4826 * np.median(np.abs(after), axis=0) * np.sqrt(n / (n - parameters))
+        return Comparison((0.0,) * sweeps, (0.0,) * sweeps, added, n)
+    sigma = 1.4826 * np.median(np.abs(after[both]), axis=0) * np.sqrt(n / (n - parameters))
     sigma = np.maximum(sigma, np.finfo(float).tiny)
-    return Comparison(_bounded(before / sigma), _bounded(after / sigma), added, n)
+    ids = own.reflections["id"]
+    members = [both & (ids == number) for number in range(sweeps)]
+    return Comparison(_bounded(before / sigma, members), _bounded(after / sigma, members), added, n)
 
 
 def _residuals(reflections: Reflections) -> Array:
-    """Predicted minus observed positions of the indexed spots, (N, 3) mm mm rad."""
-    rows = reflections["id"] >= 0
-    return np.asarray(reflections["xyzcal.mm"][rows] - reflections["xyzobs.mm.value"][rows])
+    """Predicted minus observed positions, (N, 3) mm mm rad; NaN for spots without an index."""
+    difference = reflections["xyzcal.mm"] - reflections["xyzobs.mm.value"]
+    return np.where(reflections["id"][:, None] >= 0, difference, np.nan)
 
 
-def _bounded(ratios: Array) -> float:
-    return float(np.minimum(ratios**2, CUT**2).sum())
+def _bounded(ratios: Array, members: Sequence[NDArray[np.bool_]]) -> tuple[float, ...]:
+    return tuple(float(np.minimum(ratios[rows] ** 2, CUT**2).sum()) for rows in members)
 
 
 def _least(refined: Refined) -> int:

@@ -77,7 +77,7 @@ def test_four_sweeps_that_share_a_crystal_give_the_cell_others_found_so(data):
 
 
 def test_four_sweeps_with_own_crystals_agree_with_one_another_and_with_the_header(data):
-    """Sharing one crystal pulls all detectors 1.5 mm nearer to hide that the goniometer is half a degree off."""
+    """A shared crystal pulls all detectors 1.5 mm nearer, to hide that the goniometer is 0.6 deg off."""
     experiments, spots = four_sweeps(data)
     shared = run(experiments, spots, space_group="I4", crystals="shared")
     result = run(experiments, spots, space_group="I4")
