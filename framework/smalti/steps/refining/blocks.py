@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -59,6 +60,16 @@ class Block(Protocol):
         """What holds them (precision 0 where nothing does)."""
 
 
+def still_true(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what a file said of a model that has been refined since.
+
+    DIALS keeps values at scan points, covariances and recalculated cells beside the model, and would
+    believe them.
+    """
+    stale = ("B_covariance", "recalculated_")
+    return {k: v for k, v in extra.items() if not k.startswith(stale) and not k.endswith("_at_scan_points")}
+
+
 @dataclass(frozen=True)
 class BeamBlock:
     """Mu1, Mu2 and nu of one beam."""
@@ -90,7 +101,8 @@ class BeamBlock:
             return self.beam
         s0 = compose_beam(self.beam.s0, self.spindle, p)
         length = float(np.linalg.norm(s0))
-        return replace(self.beam, direction=vector(-s0 / length), wavelength=1.0 / length)
+        extra = still_true(self.beam.extra)
+        return replace(self.beam, direction=vector(-s0 / length), wavelength=1.0 / length, extra=extra)
 
     def derivatives(self, p: Array) -> Array:
         """Give d(s0)/dp, (3, 3), one row a parameter."""
@@ -156,7 +168,7 @@ class CrystalBlock:
         """Give the crystal at p (n,)."""
         if not p.any():
             return self.crystal
-        return Crystal.from_A(self.matrix(p), self.crystal.space_group, self.crystal.extra)
+        return Crystal.from_A(self.matrix(p), self.crystal.space_group, still_true(self.crystal.extra))
 
     def matrix(self, p: Array) -> Array:
         """Give A (3, 3) 1/Angstrom at p (n,)."""

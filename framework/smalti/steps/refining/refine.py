@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from smalti.errors import DataError
 from smalti.models import Experiments
 from smalti.progress import Progress, silent
 from smalti.roles import DetectorParameterisation, Minimiser, OutlierRejector
+from smalti.steps.executing import available_cores
 from smalti.steps.predicting import predict_indexed
 from smalti.steps.refining.concentrating import FEW, concentrate
 from smalti.steps.refining.judging import judge, strata
@@ -90,7 +90,7 @@ def _rounds(
 ) -> tuple[RotationSource, tuple[Round, ...]]:
     """Judge and minimise in turn; give the last problem and what each round did."""
     groups, estimate = strata(data, options), options.noise == "estimated"
-    threads = options.n_threads or os.cpu_count() or 1
+    threads = options.n_threads or available_cores()
     source = RotationSource(layout, data, 1.0 / data.variance, layout.prior, threads)
     p = np.zeros(layout.n)
     before = residuals = source.calc_minus_obs(p)

@@ -30,6 +30,7 @@ from smalti.steps.refining.tables import as_text
 from smalti.steps.refining.uncertainty import Uncertainty
 from smalti.steps.refining.verdict import verdict
 from smalti.tables import Reflections
+from smalti.text import plural
 
 __all__ = ["Refined", "Round", "gather"]
 
@@ -138,7 +139,7 @@ def gather(
         "seconds": _durations(clock),
     }
     judgement = verdict(results, rounds[-1].solution.ended, null_names(layout, uncertainty))
-    warnings = (*judgement["reasons"], *judgement["notes"])
+    warnings = (*judgement["reasons"], *judgement["notes"], *_made_static(layout.experiments))
     return Refined(
         refined,
         table,
@@ -146,6 +147,16 @@ def gather(
         uncertainty.covariance,
         tuple(panel_covariance),
         {**results, "verdict": judgement},
+    )
+
+
+def _made_static(experiments: Experiments) -> tuple[str, ...]:
+    """Say that crystals which vary over the scan in the file were refined as static ones."""
+    varying = sum(bool(crystal.scan_points) for crystal in experiments.unique("crystal"))
+    if not varying:
+        return ()
+    return (
+        f"{plural(varying, 'crystal')} in the file with an A for every image: refined without variation.",
     )
 
 
