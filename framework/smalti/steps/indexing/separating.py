@@ -104,7 +104,7 @@ def own_crystals(
         kept = f"All sweeps share one crystal, although own ones were asked for: {trial}"
         return (), None, (kept,) if insist else ()
     comparison = compare(cycles[-1].refined, trial.refined)
-    log.info("chi-squared %.0f with a shared crystal, %.0f with own", comparison.shared, comparison.own)
+    log.info("chi-squared of each sweep: shared %s, own %s", comparison.shared, comparison.own)
     if not (insist or comparison.better):
         return (), comparison, ()
     more, warnings = _followed(trial, sweep, task)
