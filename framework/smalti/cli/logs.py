@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from smalti.errors import InputError
@@ -24,7 +24,7 @@ def open_log(path: Path) -> logging.Handler:
         It cannot be written there.
     """
     try:
-        handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+        handler = _LogFile(path, mode="w", encoding="utf-8")
     except OSError as error:
         raise InputError(
             f"The log {path} cannot be written.",
@@ -33,6 +33,31 @@ def open_log(path: Path) -> logging.Handler:
         ) from error
     handler.setFormatter(logging.Formatter(_LINE, "%Y-%m-%d %H:%M:%S"))
     return handler
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that gives up, with one line, where the disk is full.
+
+    The handler of the library would print a traceback for every message, and end the run when it closes.
+    """
+
+    _given_up = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one message."""
+        if self._given_up:
+            return
+        try:
+            self.stream.write(self.format(record) + self.terminator)
+            self.flush()
+        except OSError as error:
+            self._given_up = True
+            sys.stderr.write(f"Warning: the log {self.baseFilename} ends early: {error.strerror or error}\n")
+
+    def close(self) -> None:
+        """Close the file; what is left in its buffer is lost where there is no space for it."""
+        with suppress(OSError):
+            super().close()
 
 
 @contextmanager

@@ -144,6 +144,15 @@ def test_a_log_by_name_and_no_log_without_outputs(run):
     assert "nowhere/mine.log" in err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_ends_the_log_and_not_the_run(run):
+    status, out, err = run(fine, log="/dev/full")
+    assert status == 0
+    assert "Written: done.expt" in out
+    assert "Traceback" not in err
+    assert err.count("No space left on device") == 1
+
+
 def test_handlers_do_not_pile_up(run):
     before = list(logging.getLogger("smalti").handlers)
     run(fine)
