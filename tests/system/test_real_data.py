@@ -47,11 +47,16 @@ def test_snase(smalti, data):
 
 
 def test_l_cysteine(smalti, data):
-    """Two sweeps of one crystal, few spots on 24 modules: it is said that they are too few."""
+    """Two sweeps, kappa changed between them by not quite what the header says; few spots on 24 modules."""
     told = chain(smalti, [data / "l_cysteine"], "--space-group", "P212121")
     assert told["import"]["panels"] == [24]
-    (crystal,) = told["refined_0"]["crystals"]
-    np.testing.assert_allclose(crystal["cell"], [5.42, 8.13, 12.02, 90, 90, 90], rtol=0.015)
+    assert told["index"]["crystals"]["largest_turn_deg"] == pytest.approx(0.7, abs=0.15)
+    crystals = told["refined_0"]["crystals"]
+    assert len(crystals) == 2
+    for crystal in crystals:
+        np.testing.assert_allclose(crystal["cell"], [5.4185, 8.1318, 12.023, 90, 90, 90], rtol=0.01)
+    for row in told["refined_0"]["experiments"]:
+        assert row["rmsd_z_images"] < 0.3
     assert not told["refined_1"]["verdict"]["trustworthy"]
 
 
