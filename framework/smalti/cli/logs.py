@@ -45,7 +45,7 @@ class _LogFile(logging.FileHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one message."""
-        if self._given_up:
+        if self._given_up or self.stream is None:
             return
         try:
             self.stream.write(self.format(record) + self.terminator)

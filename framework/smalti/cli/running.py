@@ -15,6 +15,7 @@ from typing import Any
 
 import smalti
 from smalti.cli.asking import make_request
+from smalti.cli.blaming import blame
 from smalti.cli.command import Command, Outcome, Request
 from smalti.cli.explaining import shown
 from smalti.cli.files import claim_folder, folder_of, stem
@@ -96,11 +97,13 @@ def _in_words(found: BaseException, run: _Run) -> SmaltiError:
             "Nothing half-written was left: every output is written whole or not at all.",
             "Run the same command again" + (" with --resume." if run.command.folder else "."),
         )
+    if theirs := blame(found):
+        return theirs
     # Whatever is left is a mistake of ours, and no user must get a traceback for it.
     return _RunError(
         BUG,
         f"smalti made a mistake: {type(found).__name__}: {found}",
-        "This is a bug in smalti or in a plugin, not in your data or your call.",
+        "This is a bug in smalti, not in your data or your call.",
         "See the traceback above." if run.values.get("debug") else "Run again with --debug and report it.",
     )
 
