@@ -56,7 +56,7 @@ class UsageError(SmaltiError):
 
 
 class InputError(SmaltiError):
-    """An input is missing, unreadable, corrupted or of the wrong kind."""
+    """An input is missing, unreadable, corrupted or of the wrong kind, or an output cannot be written."""
 
     exit_status = 3
 

@@ -193,3 +193,8 @@ class Command:
     switches: tuple[Switch, ...] = ()
     output: str = ""
     folder: bool = False
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it can go on from where an earlier run ended."""
+        return any(switch.flag == "--resume" for switch in self.switches)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from smalti.errors import InputError, UsageError
 
-__all__ = ["Kind", "check_exist", "claim_folder", "folder_of", "recognise", "sort_files", "stem"]
+__all__ = ["Kind", "check_exist", "recognise", "sort_files"]
 
 
 class Kind(Enum):
@@ -177,61 +177,3 @@ def _advice(command: str, kind: Kind, example: str) -> str:
     if kind is Kind.IMAGE and command != "import":
         return f"Make models of images first, with: smalti import IMAGES; then: {example}"
     return f"Example: {example}"
-
-
-def stem(output: str) -> str:
-    """Give the NAME of ``-o NAME``, without a suffix that smalti would add itself."""
-    path = Path(output)
-    known = {".expt", ".refl", ".json", ".h5", ".html"}
-    return str(path.with_suffix("")) if path.suffix in known else output
-
-
-def folder_of(output: str) -> Path:
-    """Give the folder in which ``-o NAME`` puts files.
-
-    Raises
-    ------
-    InputError
-        It does not exist.
-    """
-    folder = Path(output).parent
-    if not folder.is_dir():
-        raise InputError(
-            f"The folder {folder} of the output {output} does not exist.",
-            "A folder is not made for you, since a misspelt one would hide the files.",
-            f"Make it with: mkdir -p {folder}",
-        )
-    return folder
-
-
-def claim_folder(output: str, again: bool) -> Path:
-    """Make the folder of ``-o`` ready.
-
-    Parameters
-    ----------
-    output : str
-    again : bool
-        Whether it may hold files already (``--force``, ``--resume``).
-
-    Raises
-    ------
-    UsageError
-        It holds files, and nobody said that they may be replaced.
-    InputError
-        The folder above it does not exist.
-    """
-    folder = Path(output)
-    folder_of(output)
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(
-            f"{output} is a file.", "A folder is needed for the outputs.", "Name another with -o."
-        )
-    held = [item.name for item in folder.iterdir() if item.suffix != ".log"] if folder.is_dir() else []
-    if held and not again:
-        raise UsageError(
-            f"The folder {output} already holds {len(held)} files.",
-            f"Among them {', '.join(sorted(held)[:3])}; the new ones would mix with them.",
-            "Name another folder with -o, or allow it with --force.",
-        )
-    folder.mkdir(exist_ok=True)
-    return folder

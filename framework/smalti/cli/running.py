@@ -18,8 +18,8 @@ from smalti.cli.asking import make_request
 from smalti.cli.blaming import blame
 from smalti.cli.command import Command, Outcome, Request
 from smalti.cli.explaining import shown
-from smalti.cli.files import claim_folder, folder_of, stem
 from smalti.cli.logs import logging_to, open_log
+from smalti.cli.places import claim_folder, folder_of, stem
 from smalti.cli.progress import showing
 from smalti.cli.telling import as_json, as_object, from_os_error, peak_memory_mb, three_lines
 from smalti.errors import SmaltiError, UntrustworthyError, UsageError
@@ -95,7 +95,7 @@ def _in_words(found: BaseException, run: _Run) -> SmaltiError:
             INTERRUPTED,
             "Interrupted.",
             "Nothing half-written was left: every output is written whole or not at all.",
-            "Run the same command again" + (" with --resume." if run.command.folder else "."),
+            _again(run.command),
         )
     if theirs := blame(found):
         return theirs
@@ -106,6 +106,13 @@ def _in_words(found: BaseException, run: _Run) -> SmaltiError:
         "This is a bug in smalti, not in your data or your call.",
         "See the traceback above." if run.values.get("debug") else "Run again with --debug and report it.",
     )
+
+
+def _again(command: Command) -> str:
+    """How to go on after an interruption."""
+    if command.resumable:
+        return "Go on with the same command and --resume."
+    return "Run the same command again" + (" with --force." if command.folder else ".")
 
 
 class _RunError(SmaltiError):
@@ -124,8 +131,7 @@ def _attempt(run: _Run) -> int:
         run.outcome = _show_params(request, str(mode))
         print(run.outcome.text, file=sys.stderr if run.json else sys.stdout)
         return 0
-    if run.command.folder:
-        claim_folder(request.output, bool(request.switch("force") or request.switch("resume")))
+    _make_room(request, run.command)
     path = log_path(run.command, request, run.values.get("log"))
     verbosity = -1 if run.quiet else int(run.values.get("verbose") or 0)
     with logging_to(open_log(path) if path else None, verbosity) as log:
@@ -138,6 +144,15 @@ def _attempt(run: _Run) -> int:
             raise
         _close(run, run.outcome, log)
     return _verdict(run, run.outcome)
+
+
+def _make_room(request: Request, command: Command) -> None:
+    """See before the work that its outputs can be written."""
+    if command.folder:
+        again = bool(request.switch("force") or request.switch("resume"))
+        claim_folder(request.output, again, command.resumable)
+    elif command.output:
+        folder_of(request.output)
 
 
 def _show_params(request: Request, mode: str) -> Outcome:
@@ -160,7 +175,6 @@ def log_path(command: Command, request: Request, named: str | None) -> Path | No
         return None
     if command.folder:
         return Path(request.output) / f"{command.name}.log"
-    folder_of(request.output)
     return Path(stem(request.output) + ".log")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import sys
@@ -13,6 +14,14 @@ import smalti
 from smalti.errors import DataError, InputError, SmaltiError
 
 __all__ = ["as_json", "as_object", "from_os_error", "peak_memory_mb", "tell_error", "three_lines"]
+
+_NOWHERE = {
+    errno.ENOSPC: "Free some space, or choose another disk.",
+    errno.EDQUOT: "Free some of your space, or choose another disk.",
+    errno.EROFS: "Choose another place with -o: this disk can only be read.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+}
+"""What to do where an output cannot be written, by the number of the error."""
 
 
 def three_lines(error: SmaltiError) -> str:
@@ -32,9 +41,9 @@ def from_os_error(error: OSError) -> SmaltiError:
     reason = f"{error.strerror or error}."
     if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError):
         return InputError(f"{name} cannot be opened.", reason, "Check the path and who may read or write it.")
-    return DataError(
-        f"{name} could not be read or written.", reason, "Free some space or choose another disk."
-    )
+    if error.errno in _NOWHERE:
+        return InputError(f"{name} cannot be written.", reason, _NOWHERE[error.errno])
+    return DataError(f"{name} could not be read or written.", reason, "Check the disk, and try another one.")
 
 
 def as_json(value: Any) -> str:

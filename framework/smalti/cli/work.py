@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from smalti.cli.command import Request, Switch
-from smalti.cli.files import Kind, sort_files, stem
+from smalti.cli.files import Kind, sort_files
+from smalti.cli.places import stem
 from smalti.errors import UsageError
 from smalti.models import Experiments
 from smalti.storage import (

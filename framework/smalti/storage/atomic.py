@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from smalti.errors import UsageError
+from smalti.errors import InputError, UsageError
 
 __all__ = ["atomic_path", "refuse_overwriting", "write_whole"]
 
@@ -27,7 +28,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises
     ------
-    UsageError
+    InputError
         If the folder is missing or may not be written, or the disk is full.
     """
     # A link is followed, so that the file it leads to is replaced and not the link.
@@ -97,12 +98,12 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _refused(target: Path, error: OSError) -> UsageError:
+def _refused(target: Path, error: OSError) -> InputError:
     folder = target.parent
     if not folder.exists():
-        fix = f"Make it first: mkdir -p '{folder}'."
+        fix = f"Make it first: mkdir -p {shlex.quote(str(folder))}"
     elif target.is_dir():
         fix = "A folder has that name; give the output another one with -o NAME."
     else:
         fix = f"Check the permissions and the free space of '{folder}', or write elsewhere with -o NAME."
-    return UsageError(f"Cannot write '{target}'.", f"{error.strerror or error}.", fix)
+    return InputError(f"Cannot write '{target}'.", f"{error.strerror or error}.", fix)

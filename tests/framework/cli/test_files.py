@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from smalti.cli.files import Kind, check_exist, claim_folder, folder_of, recognise, sort_files, stem
+from smalti.cli.files import Kind, check_exist, recognise, sort_files
 from smalti.errors import InputError, SmaltiError, UsageError
 
 PAIR = (Kind.EXPERIMENTS, Kind.REFLECTIONS)
@@ -131,27 +131,3 @@ def test_an_empty_file(folder):
     error = refusal("models.expt", "empty.refl")
     assert isinstance(error, InputError)
     assert error.what == "empty.refl is empty."
-
-
-@pytest.mark.parametrize(
-    ("output", "name"),
-    [("refined", "refined"), ("a/strong.refl", "a/strong"), ("s.h5", "s"), ("run.3", "run.3")],
-)
-def test_the_name_of_outputs(output, name):
-    assert stem(output) == name
-
-
-def test_the_folder_of_outputs(folder):
-    with pytest.raises(InputError) as caught:
-        folder_of("nowhere/refined")
-    assert "mkdir" in caught.value.fix
-    assert claim_folder("fresh", again=False).is_dir()
-    (folder / "fresh" / "calibrate.log").write_text("an earlier try")
-    claim_folder("fresh", again=False)
-    (folder / "fresh" / "indexed.expt").write_text("{}")
-    with pytest.raises(UsageError) as refused:
-        claim_folder("fresh", again=False)
-    assert "--force" in refused.value.fix
-    claim_folder("fresh", again=True)
-    with pytest.raises(UsageError, match="is a file"):
-        claim_folder("models.expt", again=True)

@@ -10,7 +10,7 @@ import pytest
 
 from smalti import errors
 from smalti.cli import progress
-from smalti.cli.command import Command, Outcome
+from smalti.cli.command import Command, Outcome, Switch
 from smalti.cli.running import execute
 from smalti.cli.telling import as_json, from_os_error, three_lines
 
@@ -88,7 +88,8 @@ def test_json_puts_one_object_on_standard_output(run):
         (ZeroDivisionError("division by zero"), 70),
         (KeyboardInterrupt(), 130),
         (FileNotFoundError(2, "No such file or directory", "gone.cbf"), 3),
-        (OSError(28, "No space left on device", "done.expt"), 1),
+        (OSError(28, "No space left on device", "done.expt"), 3),
+        (OSError(5, "Input/output error", "done.expt"), 1),
     ],
 )
 def test_every_error_is_three_lines_and_a_status(run, error, status):
@@ -201,4 +202,24 @@ def test_three_lines_are_three_lines_whatever_the_text_holds():
 
 def test_errors_of_the_system():
     assert from_os_error(PermissionError(13, "Permission denied", "x.expt")).exit_status == 3
-    assert from_os_error(OSError(28, "No space left on device", "x.expt")).exit_status == 1
+    full = from_os_error(OSError(28, "No space left on device", "x.expt"))
+    assert full.exit_status == 3
+    assert "space" in full.fix
+    assert "shorter" in from_os_error(OSError(36, "File name too long", "x" * 300)).fix
+
+
+@pytest.mark.parametrize(
+    ("details", "advice"),
+    [
+        ({}, "Run the same command again."),
+        ({"folder": True}, "Run the same command again with --force."),
+        (
+            {"folder": True, "switches": (Switch("--resume", "Go on."),)},
+            "Go on with the same command and --resume.",
+        ),
+    ],
+)
+def test_after_an_interruption_the_advice_is_one_that_the_command_knows(run, details, advice):
+    status, _, err = run(raising(KeyboardInterrupt()), details)
+    assert status == 130
+    assert err.splitlines()[-1] == f"  Fix: {advice}"

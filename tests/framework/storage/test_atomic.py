@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from smalti.errors import UsageError
+from smalti.errors import InputError, UsageError
 from smalti.storage import atomic_path, refuse_overwriting, write_json, write_whole
 
 
@@ -57,20 +57,20 @@ def test_link_is_followed(tmp_path: Path) -> None:
 
 
 def test_missing_folder_is_told_with_the_cure(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="mkdir -p"):
+    with pytest.raises(InputError, match="mkdir -p"):
         write_whole(tmp_path / "none" / "out", b"")
 
 
 def test_folder_of_that_name_is_told(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    with pytest.raises(UsageError, match="A folder has that name"):
+    with pytest.raises(InputError, match="A folder has that name"):
         write_whole(tmp_path / "out", b"")
     assert [found.name for found in tmp_path.iterdir()] == ["out"]
 
 
 @pytest.mark.skipif(os.name != "posix" or not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_full_disk_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="No space left"), atomic_path(tmp_path / "out") as temporary:
+    with pytest.raises(InputError, match="No space left"), atomic_path(tmp_path / "out") as temporary:
         temporary.unlink()
         temporary.symlink_to("/dev/full")
         temporary.write_bytes(b"x" * 100_000)
