@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from smalti.errors import DataError, InputError
-from smalti.storage.atomic import atomic_path
+from smalti.storage.atomic import write_whole
 from smalti.storage.columns import SHOEBOX
 from smalti.storage.opaque import FixedRows, Shoeboxes
 from smalti.storage.places import open_binary
@@ -29,29 +29,37 @@ def write_hdf5(path: Path, reflections: Reflections) -> None:
     attributes; opaque columns are bytes below ``opaque``, with their ``type`` and ``rows``.
     ``identifiers`` and the history are JSON datasets.
     """
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update(format=_FORMAT, version=_VERSION, rows=reflections.n_rows)
-        columns = file.create_group("columns")
-        for name, values in reflections.items():
-            if values.dtype.kind not in "biuf":
-                raise DataError(f"Column '{name}' of {values.dtype} cannot be written.", "", "Leave it out.")
-            dataset = columns.create_dataset(name.replace("/", "%2F"), data=values)
-            dataset.attrs["name"] = name
-            if (known := SCHEMA.get(name)) is not None:
-                dataset.attrs.update(unit=known.unit, meaning=known.meaning)
-        opaque = file.create_group("opaque")
-        for name, column in reflections.opaque.items():
-            if not isinstance(column, (FixedRows, Shoeboxes)):
-                raise DataError(f"Column '{name}' cannot be written.", "", "Leave it out.")
-            blob = opaque.create_dataset(
-                name.replace("/", "%2F"), data=np.frombuffer(column.blob(), np.uint8)
-            )
-            blob.attrs.update(name=name, type=column.type_name, rows=len(column))
-            if isinstance(column, Shoeboxes):
-                blob.attrs["version"] = column.version
-        # As datasets, since an attribute holds 64 kB at most.
-        file["identifiers"] = json.dumps({str(k): v for k, v in reflections.identifiers.items()})
-        file[HISTORY_KEY] = json.dumps(list(reflections.history))
+    # Built in memory: a disk that fills up while the library writes to it leaves the library beyond repair,
+    # and the process dies when its objects are collected.
+    with h5py.File("in memory", "w", driver="core", backing_store=False) as file:
+        _fill(file, reflections)
+        file.flush()
+        image = file.id.get_file_image()
+    write_whole(path, image)
+
+
+def _fill(file: h5py.File, reflections: Reflections) -> None:
+    """Put the columns, the identifiers and the history into a file."""
+    file.attrs.update(format=_FORMAT, version=_VERSION, rows=reflections.n_rows)
+    columns = file.create_group("columns")
+    for name, values in reflections.items():
+        if values.dtype.kind not in "biuf":
+            raise DataError(f"Column '{name}' of {values.dtype} cannot be written.", "", "Leave it out.")
+        dataset = columns.create_dataset(name.replace("/", "%2F"), data=values)
+        dataset.attrs["name"] = name
+        if (known := SCHEMA.get(name)) is not None:
+            dataset.attrs.update(unit=known.unit, meaning=known.meaning)
+    opaque = file.create_group("opaque")
+    for name, column in reflections.opaque.items():
+        if not isinstance(column, (FixedRows, Shoeboxes)):
+            raise DataError(f"Column '{name}' cannot be written.", "", "Leave it out.")
+        blob = opaque.create_dataset(name.replace("/", "%2F"), data=np.frombuffer(column.blob(), np.uint8))
+        blob.attrs.update(name=name, type=column.type_name, rows=len(column))
+        if isinstance(column, Shoeboxes):
+            blob.attrs["version"] = column.version
+    # As datasets, since an attribute holds 64 kB at most.
+    file["identifiers"] = json.dumps({str(k): v for k, v in reflections.identifiers.items()})
+    file[HISTORY_KEY] = json.dumps(list(reflections.history))
 
 
 def read_hdf5(path: Path) -> Reflections:

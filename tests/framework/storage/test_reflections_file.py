@@ -345,3 +345,20 @@ def test_hdf5_of_real_table(data: Path, tmp_path: Path) -> None:
     table = read_reflections(data / "tables" / "centroid_indexed" / "data.refl")
     write_reflections(tmp_path / "out.h5", table)
     same(table, read_reflections(tmp_path / "out.h5"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_hdf5_on_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library of HDF5 brought the whole process down, when it was left to write to the disk itself."""
+    from smalti.storage import atomic
+
+    table = read_reflections(write(tmp_path, packed()))
+    real = Path.touch
+    monkeypatch.setattr(
+        atomic.Path,
+        "touch",
+        lambda path, **_: path.symlink_to("/dev/full") if ".part" in path.name else real(path),
+    )
+    with pytest.raises(InputError, match="No space left"):
+        write_reflections(tmp_path / "out.h5", table)
+    assert not (tmp_path / "out.h5").exists()
