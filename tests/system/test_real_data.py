@@ -41,9 +41,12 @@ def test_snase(smalti, data):
     (crystal,) = told["refined_0"]["crystals"]
     np.testing.assert_allclose(crystal["cell"], [48.47, 48.47, 63.45, 90, 90, 90], rtol=0.01)
     (row,) = told["refined_0"]["experiments"]
-    assert row["rmsd_x_px"] < 0.5
-    assert row["rmsd_y_px"] < 0.85
-    assert row["rmsd_z_images"] < 0.25
+    # DIALS rejects 560 of these reflections; with the estimated noise some 270 are rejected. y is where the
+    # model of one flat panel misfits: it weighs less, and its RMSD over the spots kept is larger.
+    assert row["n_used"] > 3000
+    assert row["rmsd_x_px"] < 0.36
+    assert row["rmsd_y_px"] < 0.95
+    assert row["rmsd_z_images"] < 0.18
 
 
 def test_l_cysteine(smalti, data):
