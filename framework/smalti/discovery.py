@@ -77,7 +77,11 @@ class Registry:
             f"There is no {words} '{name}'.",
             f"Installed: {', '.join(known) or 'none'}."
             + (f" Broken plugins: {'; '.join(broken)}." if broken else ""),
-            suggest(name, list(known)),
+            suggest(
+                name,
+                list(known),
+                "Choose one that is installed; smalti plugins lists them with their plugins.",
+            ),
         )
 
     def make(self, role: str, name: str, options: Mapping[str, Any] | None = None) -> Any:
@@ -89,9 +93,11 @@ def discover(disable: Iterable[str] = ()) -> Registry:
     """Load every plugin of the entry-point group and vet what it brings.
 
     A broken plugin becomes a line in the registry; the good ones keep working. ``disable`` and the
-    environment variable ``SMALTI_DISABLE`` (names with commas) leave plugins out.
+    environment variable ``SMALTI_DISABLE`` (names with commas) leave plugins out; in their names ``_``
+    and ``-`` are the same.
     """
-    blocked = {name for name in os.environ.get("SMALTI_DISABLE", "").split(",") if name} | set(disable)
+    named = (*os.environ.get("SMALTI_DISABLE", "").split(","), *disable)
+    blocked = frozenset(_plain(name) for name in named if name.strip())
     plugins: list[Plugin] = []
     components: list[Component] = []
     taken: dict[str, str] = {}
@@ -100,7 +106,7 @@ def discover(disable: Iterable[str] = ()) -> Registry:
     ):
         distribution = entry.dist.name if entry.dist else "unknown"
         version = entry.dist.version if entry.dist else ""
-        if entry.name in blocked:
+        if _plain(entry.name) in blocked:
             plugins.append(Plugin(entry.name, distribution, version, disabled=True))
             continue
         if entry.name in taken:
@@ -117,7 +123,12 @@ def discover(disable: Iterable[str] = ()) -> Registry:
             continue
         components.extend(brought)
         plugins.append(Plugin(entry.name, distribution, version, hooks))
-    return Registry(tuple(plugins), tuple(components), frozenset(blocked))
+    return Registry(tuple(plugins), tuple(components), blocked)
+
+
+def _plain(name: str) -> str:
+    """A name with the one sign that people and packaging tools write in two ways."""
+    return name.strip().replace("_", "-")
 
 
 def _load(entry: EntryPoint, others: list[Component]) -> tuple[tuple[str, ...], list[Component]]:

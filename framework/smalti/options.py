@@ -84,11 +84,13 @@ def describe(cls: type[Any]) -> tuple[Option, ...]:
     )
 
 
-def suggest(word: str, known: Sequence[str]) -> str:
-    """Give a "did you mean" sentence for a misspelt word, or the list of what is known."""
+def suggest(word: str, known: Sequence[str], otherwise: str | None = None) -> str:
+    """Give a "did you mean" for a misspelt word; else ``otherwise``, or the list of what is known."""
     close = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
     if close:
         return "Did you mean " + " or ".join(f"'{name}'" for name in close) + "?"
+    if otherwise is not None:
+        return otherwise
     return "Known: " + ", ".join(sorted(known)) + "." if known else ""
 
 

@@ -173,6 +173,13 @@ def test_leaving_a_plugin_out(install, monkeypatch):
     assert registry.broken == ()
 
 
+@pytest.mark.parametrize("word", ["pilatus-cbf", "pilatus_cbf"])
+def test_a_plugin_is_left_out_under_either_spelling(install, monkeypatch, word):
+    assert install(disable=[word], **{"pilatus-cbf": bringing(Keeper)}).plugins[0].disabled
+    monkeypatch.setenv("SMALTI_DISABLE", f" {word}")
+    assert install(**{"pilatus-cbf": bringing(Keeper)}).plugins[0].disabled
+
+
 def test_a_misspelt_component_gets_a_suggestion(install):
     registry = install(good=bringing(Keeper), missing=None)
     with pytest.raises(UsageError) as caught:

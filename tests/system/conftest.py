@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -37,6 +38,17 @@ class Result:
         for word in words:
             assert word in self.err, f"{word!r} is not in {self.err!r}"
         return self
+
+    def refused_as_object(self, status):
+        """Check that it ended with one whole object that tells the error; gives it."""
+        told = json.loads(self.out)
+        assert self.status == told["status"] == told["error"]["status"] == status, self.err
+        assert set(told) == {
+            "smalti", "command", "inputs", "outputs", "result", "seconds", "peak_memory_mb", "warnings",
+            "status", "error",
+        }  # fmt: skip
+        assert told["peak_memory_mb"] > 1
+        return told
 
 
 def call(*words):

@@ -194,3 +194,37 @@ def test_help_of_a_command_is_quick():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert float(done.stdout.splitlines()[-1]) < 3.0
+
+
+@pytest.mark.parametrize(
+    "words", [("shw",), ("show", "--frob"), ("plugins", "x"), ("simulate", "x"), ("import",)]
+)
+def test_every_refusal_is_an_object_too(smalti, words):
+    """Text-only failures, that a script cannot read."""
+    result = smalti(*words, "--json").refused_as_object(2)
+    assert result["command"] == (words[0] if words[0] in COMMANDS else None)
+
+
+def test_ctrl_c_before_the_work_starts(smalti, monkeypatch):
+    def interrupted(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("smalti.cli.app.load", interrupted)
+    assert smalti("show", "a.expt", "--json").refused_as_object(130)["command"] == "show"
+
+
+def test_import_of_what_is_imported_already(smalti, work):
+    """'Unable to handle the following arguments'."""
+    smalti("import", "imported.expt").refused(3, "imported.expt", "smalti find-spots imported.expt")
+
+
+def test_words_that_simulate_does_not_know(smalti):
+    smalti("simulate", "n_images", "3").refused(2, "'n_images'")
+    assert not Path("simulated").exists()
+
+
+def test_the_demo_takes_bare_words_as_its_help_says(smalti):
+    result = smalti("demo", "refine.close_to_spindle=0.5", "--show-params=changed")
+    assert "bare word" in smalti("demo", "--help").out
+    assert result.status == 0
+    assert "close_to_spindle = 0.5" in result.out

@@ -54,9 +54,24 @@ class LazyGroup(TyperGroup):
             raise UsageError(
                 f"There is no command '{args[0]}'.",
                 f"Commands: {', '.join(COMMANDS)}.",
-                suggest(args[0], list(COMMANDS)) if _close(args[0]) else "See: smalti --help",
+                suggest(args[0], list(COMMANDS), "See: smalti --help"),
             )
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Load and run the command.
+
+        Raises
+        ------
+        SmaltiError
+            Ctrl-C came before the command took charge; typer would end without a word.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            from smalti.cli.telling import interruption
+
+            raise interruption() from None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the commands in sections, from the catalogue alone."""
@@ -64,10 +79,6 @@ class LazyGroup(TyperGroup):
             rows = [(name, entry.summary) for name, entry in COMMANDS.items() if entry.section == section]
             with formatter.section(section):
                 formatter.write_dl(rows)
-
-
-def _close(word: str) -> bool:
-    return suggest(word, list(COMMANDS)).startswith("Did")
 
 
 def _version(asked: bool | None) -> None:
@@ -139,9 +150,10 @@ def _let_termination_interrupt() -> None:
 
 
 def _tell(error: SmaltiError, words: Sequence[str]) -> int:
+    """Tell an error that came before a command could start."""
     from smalti.cli.telling import tell_error
 
-    return tell_error(error, words)
+    return tell_error(error, words, next((w for w in words if w in COMMANDS), None))
 
 
 def _normalised(words: Sequence[str]) -> list[str]:
@@ -168,8 +180,6 @@ def _translated(error: Any) -> SmaltiError:
 
 
 def _option_hint(wrong: str, known: Sequence[str], path: str) -> str:
-    hint = suggest(wrong, list(known))
-    if hint.startswith("Did"):
-        return hint
     word = wrong.lstrip("-").replace("-", "_")
-    return f"If it is a parameter: smalti params search {word}. Otherwise see: {path} --help"
+    otherwise = f"If it is a parameter: smalti params search {word}. Otherwise see: {path} --help"
+    return suggest(wrong, list(known), otherwise)

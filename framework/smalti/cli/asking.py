@@ -84,12 +84,13 @@ def find_plugins(words: Sequence[str]) -> Registry:
             )
     registry = discover(disable=[word[1:] for word in words])
     names = [plugin.name for plugin in registry.plugins]
+    left_out = {plugin.name.replace("_", "-") for plugin in registry.plugins if plugin.disabled}
     for word in words:
-        if word[1:] not in names:
+        if word[1:].replace("_", "-") not in left_out:
             raise UsageError(
                 f"There is no plugin '{word[1:]}' to leave out.",
                 f"Installed: {', '.join(names)}.",
-                suggest(word[1:], names),
+                suggest(word[1:], names, "smalti plugins lists them with what they bring."),
             )
     return registry
 
@@ -109,6 +110,12 @@ def make_request(
         raise UsageError(
             f"smalti {command.name} takes no parameters, and '{bare[0]}' would set one.",
             "Only commands that work on data have parameters.",
+            f"Example: {command.example}",
+        )
+    if files and not command.takes_files:
+        raise UsageError(
+            f"smalti {command.name} takes no files, and does not understand '{files[0]}'.",
+            "Parameters are set as NAME=VALUE, without blanks around the sign.",
             f"Example: {command.example}",
         )
     assignments: list[tuple[str, Any]] = []

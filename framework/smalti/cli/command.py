@@ -12,7 +12,10 @@ from smalti.progress import Progress, silent
 if TYPE_CHECKING:
     from smalti.cli.settings import Settings
 
-__all__ = ["Choice", "Command", "Daily", "Outcome", "Request", "Stage", "Switch"]
+__all__ = ["PARAMETERS_ONLY", "Choice", "Command", "Daily", "Outcome", "Request", "Stage", "Switch"]
+
+PARAMETERS_ONLY = "[NAME=VALUE...]"
+"""Usage of a command that takes no files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +196,11 @@ class Command:
     switches: tuple[Switch, ...] = ()
     output: str = ""
     folder: bool = False
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether words that set no parameter mean something to it."""
+        return self.usage not in ("", PARAMETERS_ONLY)
 
     @property
     def resumable(self) -> bool:

@@ -23,8 +23,9 @@ def facts(option: Option, default: Any = None) -> str:
     """Words allowed, unit, default and range of an option, in brackets."""
     value = option.default if default is None else default
     words = _LITERAL.findall(option.annotation) if "Literal[" in option.annotation else []
-    parts = (" | ".join(words), option.unit, f"default {_text(value)}", option.range)
-    return "[" + "; ".join(part for part in parts if part) + "]"
+    default = "" if value == "" else f"default {_text(value)}"
+    parts = [part for part in (" | ".join(words), option.unit, default, option.range) if part]
+    return f"[{'; '.join(parts)}]" if parts else ""
 
 
 def _text(value: Any) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from smalti.errors import InputError, UsageError
 
-__all__ = ["Kind", "check_exist", "recognise", "sort_files"]
+__all__ = ["Kind", "check_exist", "recognise", "refuse_results", "sort_files"]
 
 
 class Kind(Enum):
@@ -35,7 +35,9 @@ _SUFFIXES = {
     ".bz2": Kind.IMAGE,
     ".pickle": Kind.PICKLE,
 }
-_MADE_BY = {Kind.EXPERIMENTS: "smalti import IMAGES", Kind.REFLECTIONS: "smalti find-spots EXPT"}
+_FIRST = {Kind.EXPERIMENTS: "smalti import IMAGES", Kind.REFLECTIONS: "smalti find-spots EXPT"}
+_EARLY = ("find-spots", "index", "panels")
+"""Commands that work on what is not indexed."""
 
 
 def recognise(path: Path) -> Kind:
@@ -143,7 +145,7 @@ def sort_files(command: str, files: Sequence[str], wanted: Sequence[Kind], examp
             raise UsageError(
                 f"smalti {command} needs {kind.value}, and none was given.",
                 f"Given: {', '.join(map(str, files)) or 'no file at all'}.",
-                f"Example: {example} (made by: {_MADE_BY.get(kind, 'an earlier step')}).",
+                f"Example: {example} (made by: {_maker(command, kind)}).",
             )
         found.append(fitting[0])
         paths.remove(fitting[0])
@@ -154,6 +156,30 @@ def sort_files(command: str, files: Sequence[str], wanted: Sequence[Kind], examp
             f"Example: {example}",
         )
     return tuple(found)
+
+
+def _maker(command: str, kind: Kind) -> str:
+    """Which command makes a file that this one lacks."""
+    return _FIRST.get(kind, "an earlier step") if command in _EARLY else "smalti index EXPT REFL"
+
+
+def refuse_results(command: str, files: Sequence[str]) -> None:
+    """Refuse models and tables where images are wanted, which no reader could say of them.
+
+    Raises
+    ------
+    InputError
+        Names the first.
+    """
+    onward = {Kind.EXPERIMENTS: "smalti find-spots", Kind.REFLECTIONS: "smalti show"}
+    for path in map(Path, files):
+        kind = recognise(path) if path.is_file() else Kind.UNKNOWN
+        if kind in onward:
+            raise InputError(
+                f"{path} is {kind.value}.",
+                f"smalti {command} takes images, folders of images and patterns.",
+                f"It is a result already; go on with: {onward[kind]} {path}",
+            )
 
 
 def _refuse_strangers(command: str, kinds: dict[Path, Kind], wanted: Sequence[Kind], example: str) -> None:

@@ -21,13 +21,20 @@ from smalti.cli.explaining import shown
 from smalti.cli.logs import logging_to, open_log
 from smalti.cli.places import claim_folder, folder_of, stem
 from smalti.cli.progress import showing
-from smalti.cli.telling import as_json, as_object, from_os_error, peak_memory_mb, three_lines
+from smalti.cli.telling import (
+    EndedError,
+    as_json,
+    as_object,
+    from_os_error,
+    interruption,
+    peak_memory_mb,
+    three_lines,
+)
 from smalti.errors import SmaltiError, UntrustworthyError, UsageError
 
-__all__ = ["BUG", "INTERRUPTED", "execute"]
+__all__ = ["BUG", "execute"]
 
 BUG = 70
-INTERRUPTED = 130
 
 
 @dataclass
@@ -91,16 +98,11 @@ def _in_words(found: BaseException, run: _Run) -> SmaltiError:
     if isinstance(found, OSError):
         return from_os_error(found)
     if isinstance(found, KeyboardInterrupt):
-        return _RunError(
-            INTERRUPTED,
-            "Interrupted.",
-            "Nothing half-written was left: every output is written whole or not at all.",
-            _again(run.command),
-        )
+        return interruption(_again(run.command))
     if theirs := blame(found):
         return theirs
     # Whatever is left is a mistake of ours, and no user must get a traceback for it.
-    return _RunError(
+    return EndedError(
         BUG,
         f"smalti made a mistake: {type(found).__name__}: {found}",
         "This is a bug in smalti, not in your data or your call.",
@@ -113,14 +115,6 @@ def _again(command: Command) -> str:
     if command.resumable:
         return "Go on with the same command and --resume."
     return "Run the same command again" + (" with --force." if command.folder else ".")
-
-
-class _RunError(SmaltiError):
-    """An end that belongs to no class of error: its status comes with it."""
-
-    def __init__(self, status: int, what: str, why: str, fix: str) -> None:
-        super().__init__(what, why, fix)
-        self.exit_status = status  # type: ignore[misc]
 
 
 def _attempt(run: _Run) -> int:

@@ -13,7 +13,19 @@ from typing import Any
 import smalti
 from smalti.errors import DataError, InputError, SmaltiError
 
-__all__ = ["as_json", "as_object", "from_os_error", "peak_memory_mb", "tell_error", "three_lines"]
+__all__ = [
+    "INTERRUPTED",
+    "EndedError",
+    "as_json",
+    "as_object",
+    "from_os_error",
+    "interruption",
+    "peak_memory_mb",
+    "tell_error",
+    "three_lines",
+]
+
+INTERRUPTED = 130
 
 _NOWHERE = {
     errno.ENOSPC: "Free some space, or choose another disk.",
@@ -77,10 +89,25 @@ def peak_memory_mb() -> float:
     return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
 
 
-def tell_error(error: SmaltiError, argv: Sequence[str]) -> int:
+class EndedError(SmaltiError):
+    """An end that belongs to no class of error: its status comes with it."""
+
+    def __init__(self, status: int, what: str, why: str, fix: str) -> None:
+        super().__init__(what, why, fix)
+        self.exit_status = status  # type: ignore[misc]
+
+
+def interruption(fix: str = "Run the same command again.") -> SmaltiError:
+    """Put Ctrl-C into words."""
+    why = "Nothing half-written was left: every output is written whole or not at all."
+    return EndedError(INTERRUPTED, "Interrupted.", why, fix)
+
+
+def tell_error(error: SmaltiError, argv: Sequence[str], command: str | None = None) -> int:
     """Tell an error that came before a command could start, as an object too where ``--json`` was given."""
     sys.stderr.write(three_lines(error) + "\n")
     if "--json" in argv:
-        empty = {"smalti": smalti.__version__, "command": None, "inputs": (), "outputs": (), "result": None}
-        print(as_json({**empty, "warnings": (), "status": error.exit_status, "error": as_object(error)}))
+        known = {"smalti": smalti.__version__, "command": command, "peak_memory_mb": peak_memory_mb()}
+        empty = {"inputs": (), "outputs": (), "result": None, "seconds": 0.0, "warnings": ()}
+        print(as_json({**known, **empty, "status": error.exit_status, "error": as_object(error)}))
     return error.exit_status

@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from smalti.cli.files import Kind, check_exist, recognise, sort_files
+from smalti.cli.files import Kind, check_exist, recognise, refuse_results, sort_files
 from smalti.errors import InputError, SmaltiError, UsageError
 
 PAIR = (Kind.EXPERIMENTS, Kind.REFLECTIONS)
@@ -131,3 +131,18 @@ def test_an_empty_file(folder):
     error = refusal("models.expt", "empty.refl")
     assert isinstance(error, InputError)
     assert error.what == "empty.refl is empty."
+
+
+def test_what_is_missing_is_made_by_the_step_before(folder):
+    with pytest.raises(UsageError) as caught:
+        sort_files("refine", ["models.expt"], PAIR, EXAMPLE)
+    assert "smalti index" in caught.value.fix
+
+
+@pytest.mark.parametrize(("name", "onward"), [("models.expt", "find-spots"), ("strong.refl", "show")])
+def test_results_are_no_images(folder, name, onward):
+    refuse_results("import", ["a_0001.cbf", "b_0001.img", "letter.txt", ".", "nosuch_*.cbf"])
+    with pytest.raises(InputError) as caught:
+        refuse_results("import", ["a_0001.cbf", name])
+    assert name in caught.value.what
+    assert f"smalti {onward} {name}" in caught.value.fix

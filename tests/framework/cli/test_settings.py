@@ -1,13 +1,13 @@
 """Parameters are found by their names, merged by precedence and validated together."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from smalti.cli.asking import make_request, read_parameters, split_words
-from smalti.cli.command import Choice, Command, Daily, Outcome, Stage
-from smalti.cli.explaining import parameter_list, shown, template
+from smalti.cli.command import PARAMETERS_ONLY, Choice, Command, Daily, Outcome, Stage
+from smalti.cli.explaining import facts, parameter_list, shown, template
 from smalti.cli.settings import Schema, gather
 from smalti.discovery import discover
 from smalti.errors import InputError, UsageError
@@ -192,3 +192,30 @@ def test_plugins_are_left_out_by_a_minus(word, what):
         make_request(COMMAND, {"plugin": [word]}, ())
     left = make_request(COMMAND, {"plugin": ["-tukey"]}, ()).settings.registry
     assert "tukey" not in {component.name for component in left.components}
+
+
+def test_a_command_without_files_takes_parameters_and_refuses_other_words():
+    command = replace(COMMAND, usage=PARAMETERS_ONLY)
+    assert make_request(command, {"words": ["level=3"]}, ()).settings.options(STAGE).level == 3
+    with pytest.raises(UsageError, match="'level'"):
+        make_request(command, {"words": ["level", "=3"]}, ())
+
+
+def test_plugins_are_left_out_under_either_spelling():
+    for word in ("-known-cell", "-known_cell"):
+        registry = make_request(COMMAND, {"plugin": [word]}, ()).settings.registry
+        assert [plugin.name for plugin in registry.plugins if plugin.disabled] == ["known-cell"]
+    with pytest.raises(UsageError) as caught:
+        make_request(COMMAND, {"plugin": ["-known-sell"]}, ())
+    assert "'known-cell'" in caught.value.fix
+
+
+def test_an_empty_default_is_not_shown():
+    (label, cell) = (
+        option
+        for option in Schema((STAGE,), discover()).scopes["try-out"].options
+        if option.name in ("label", "cell")
+    )
+    assert facts(label) == "[default plain]"
+    assert facts(replace(label, default="")) == ""
+    assert facts(cell) == "[Angstrom, deg; default none]"

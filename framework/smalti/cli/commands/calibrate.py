@@ -10,6 +10,7 @@ from typing import Any
 
 from smalti.cli.command import Command, Daily, Outcome, Request, Stage, Switch
 from smalti.cli.commands import find_spots, import_, index, refine
+from smalti.cli.files import refuse_results
 from smalti.cli.pipeline import Journal, run_step
 from smalti.cli.settings import Settings
 from smalti.cli.work import FORCE
@@ -42,6 +43,7 @@ def calibrate(request: Request) -> tuple[Calibration, tuple[Path, ...]]:
             "It takes files, folders, patterns such as 'images/*.cbf' and templates.",
             f"Example: {COMMAND.example}",
         )
+    refuse_results("calibrate", request.files)
     folder = Path(request.output)
     steps = _Steps(request, folder, Journal(folder / "steps.json", bool(request.switch("resume"))))
     models = str(folder / "imported.expt")

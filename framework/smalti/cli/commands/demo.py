@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from smalti.cli.command import Command, Outcome, Request, Switch
+from smalti.cli.command import PARAMETERS_ONLY, Command, Outcome, Request, Switch
 from smalti.cli.commands import calibrate, simulate
 from smalti.cli.pipeline import call
 from smalti.cli.settings import Schema, Settings
@@ -69,7 +69,7 @@ def _compare(made: Simulated, models: Path, table: Path) -> Comparison:
 COMMAND = Command(
     "demo",
     run,
-    usage="",
+    usage=PARAMETERS_ONLY,
     details=(
         "A small twin of the tutorial: images of thaumatin on a Pilatus 6M whose panels are displaced are "
         "simulated, calibrated from the images as any data would be, and the recovered panels are compared "

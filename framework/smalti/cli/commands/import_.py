@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from smalti.cli.command import Command, Daily, Outcome, Request, Stage
+from smalti.cli.files import refuse_results
 from smalti.cli.work import Inputs, Outputs, write
 from smalti.errors import UsageError
 from smalti.models import Experiments
@@ -23,6 +24,7 @@ def run(request: Request) -> Outcome:
             "It takes files, folders, patterns such as 'images/*.cbf' and templates such as a_####.cbf.",
             f"Example: {COMMAND.example}",
         )
+    refuse_results("import", request.files)
     settings = request.settings
     imported = import_images(
         [Path(name) for name in request.files],

@@ -24,21 +24,22 @@ def run(request: Request) -> Outcome:
     text, rows = parameter_list(schema, word)
     if not rows:
         known = [option for _, option in schema.names()]
-        return Outcome(
-            {"parameters": []}, f"No parameter mentions '{word}'. {suggest(word, known)}".strip(), status=0
+        text = (
+            f"No parameter mentions '{word}'. {suggest(word, known, '')}" if word else "It has no parameters."
         )
+        return Outcome({"parameters": []}, text.strip())
     return Outcome({"parameters": rows}, f"{text}\n\n{plural(len(rows), 'parameter')}.")
 
 
 def _asked(words: tuple[str, ...]) -> tuple[str, str]:
     """Take ``[COMMAND] [search WORD]`` apart."""
     name, rest = (words[0], words[1:]) if words and words[0] != "search" else ("", words)
-    commands = [command for command in catalogue.COMMANDS if command not in ("params", "plugins", "history")]
+    commands = list(catalogue.COMMANDS)
     if name and name not in commands:
         raise UsageError(
             f"There is no command '{name}' to explain.",
-            f"Commands with parameters: {', '.join(commands)}.",
-            f"{suggest(name, commands)} To look for a word: smalti params search {name}",
+            f"Commands: {', '.join(commands)}.",
+            suggest(name, commands, f"To look for a word: smalti params search {name}"),
         )
     if not rest:
         return name, ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from smalti.cli.command import Command, Daily, Outcome, Request, Stage
+from smalti.cli.command import PARAMETERS_ONLY, Command, Daily, Outcome, Request, Stage
 from smalti.cli.work import FORCE, JOBS, Inputs, jobs, make_record_of
 from smalti.steps.simulating import Simulated, SimulateOptions, simulate
 
@@ -30,7 +30,7 @@ def make(request: Request) -> Simulated:
 COMMAND = Command(
     "simulate",
     run,
-    usage="[NAME=VALUE...]",
+    usage=PARAMETERS_ONLY,
     details=(
         "Makes images (or a table of spots) of a crystal on a detector whose panels are displaced, and "
         "saves the truth beside them: truth.expt, truth.refl, truth.json. Use it to plan an experiment: how"
