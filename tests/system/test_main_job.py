@@ -73,6 +73,30 @@ def test_every_output_carries_its_history(calibrated):
     assert all(len(item["sha256"]) == 64 for item in last["inputs"])
 
 
+def test_results_and_pages_carry_it_too(smalti, calibrated):
+    chain = ["import", "find-spots", "index", "refine", "refine"]
+    for name, last in (
+        ("report.html", "report"),
+        ("report.json", "report"),
+        ("calibration.json", "calibrate"),
+    ):
+        assert [record["command"] for record in read_history(calibrated / name)] == [*chain, last]
+        assert smalti("history", calibrated / name).status == 0
+
+
+def test_a_report_never_replaces_the_result_that_it_tells_of(smalti, work, calibrated):
+    shutil.copy(calibrated / "refined_1.json", work)
+    result = smalti("report", "refined_1.expt", "refined_1.refl", "-o", "refined_1")
+    result.refused(2, "refined_1.json", "-o NAME")
+    assert (work / "refined_1.json").read_bytes() == (calibrated / "refined_1.json").read_bytes()
+
+
+def test_what_can_hold_no_history(smalti, images):
+    Path("letter.txt").write_text("Dear all")
+    smalti("history", "letter.txt").refused(3, "letter.txt", ".expt")
+    smalti("history", images).refused(3, "folder")
+
+
 def test_history_is_told(smalti, calibrated):
     result = smalti("history", calibrated / "refined_1.expt")
     assert result.status == 0
@@ -232,7 +256,7 @@ def test_whoever_reads_may_stop_reading(calibrated):
 
 
 def test_simulated_files_carry_their_history(images):
-    for name in ("truth.expt", "truth.refl"):
+    for name in ("truth.expt", "truth.refl", "truth.json"):
         (record,) = read_history(images / name)
         assert record["command"] == "simulate"
         assert record["changed"]["simulate"]["layout"] == "PILATUS 1M"
@@ -254,4 +278,6 @@ def test_the_demo_in_small(smalti, monkeypatch):
     told = json.loads(Path("demo/comparison.json").read_text())
     assert told["passed"] and told["ratio"] < 0.2
     assert read_history("demo/data/truth.expt")[0]["changed"]["simulate"]["n_images"] == 15
+    commands = [record["command"] for record in read_history("demo/comparison.json")]
+    assert commands[-2:] == ["calibrate", "demo"]
     smalti("demo", "--quick", "-o", "demo").refused(2, "--force")

@@ -16,6 +16,7 @@ from smalti.storage import (
     make_record,
     merge,
     read_experiments,
+    read_history,
     read_reflections,
     refuse_overwriting,
     write_experiments,
@@ -35,6 +36,7 @@ __all__ = [
     "read_pair",
     "reserve",
     "table_path",
+    "with_history",
     "write",
 ]
 
@@ -127,14 +129,36 @@ def reserve(request: Request, inputs: Sequence[Path], **kinds: bool) -> None:
     refuse_overwriting(paths, inputs)
 
 
-def make_record_of(request: Request, inputs: Inputs) -> dict[str, Any]:
-    """Make the record of a request, for the history of what it writes."""
+def make_record_of(
+    request: Request, inputs: Inputs, parents: Sequence[Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
+    """Make the record of a request, whose ``parents`` are the histories of its inputs."""
     settings = request.settings
     plugins = {p.name: p.version for p in settings.registry.plugins if not p.problem and not p.disabled}
     parameters, changed = settings.used(), settings.changed()
     return make_record(
-        request.command, request.argv, parameters, changed, inputs.paths, plugins, inputs.history
-    )
+        request.command, request.argv, parameters, changed, inputs.paths, plugins,
+        inputs.history if parents is None else parents,
+    )  # fmt: skip
+
+
+def with_history(
+    request: Request, result: Mapping[str, Any], files: Sequence[Path], before: Path
+) -> dict[str, Any]:
+    """Add its history to a result that was made of files that other commands wrote.
+
+    Parameters
+    ----------
+    request : Request
+    result : Mapping
+    files : sequence of Path
+        What it was made of.
+    before : Path
+        The file whose history leads to it.
+    """
+    parents = read_history(before)
+    record = make_record_of(request, Inputs(tuple(files), (), ()), parents)
+    return {**result, "history": [*parents, record]}
 
 
 def write(request: Request, inputs: Inputs, outputs: Outputs) -> tuple[Path, ...]:

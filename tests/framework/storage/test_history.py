@@ -143,7 +143,34 @@ def test_told_in_words(tmp_path: Path) -> None:
     assert "smalti refine   2026-05-01 10:00:00 UTC on here" in text
     assert "smalti refine 'a b.expt'" in text
     assert "d_min = 2.0" in text and "rejector" not in text
-    assert "and 2 more" in text and "mcd 0.1" in text
+    assert "and 2 more" in text and "plugins 0.1: mcd" in text
+
+
+def test_told_within_a_terminal_and_without_saying_versions_twice() -> None:
+    plugins = {f"plugin-number-{k}": "0.1" for k in range(20)} | {"theirs": "7"}
+    changed = {"hierarchical": {"level": "1"}, "index": {"cell": [1.5, 2], "d_min": None}}
+    made = {**replace_time(record("refine")), "plugins": plugins, "changed": changed}
+    other = {**made, "plugins": {"theirs": "8"}}
+    text = describe_history([made, made, other])
+    assert max(map(len, text.splitlines())) <= 100
+    assert text.count("plugin-number-3,") == 1
+    assert text.count("as before") == 1
+    assert "plugins 7: theirs" in " ".join(text.split()) and "plugins 8: theirs" in text
+    for line in ("hierarchical.level = 1", "index.cell = 1.5,2", "index.d_min = none"):
+        assert f"changed  {line}\n" in text
+
+
+def test_the_page_of_a_report_carries_it(tmp_path: Path) -> None:
+    from smalti.steps.reporting.page import _embedded
+
+    made = {**record("report"), "argv": ["smalti", "report", "</script>"]}
+    block = f'<script type="application/json" id="history">{_embedded([made])}</script>'
+    (tmp_path / "page.html").write_text(f"<!doctype html><body>{block}<script>1</script></body>")
+    assert read_history(tmp_path / "page.html") == (made,)
+    for page in ("<!doctype html>", block[:80], block.replace("[", "", 1)):
+        (tmp_path / "page.html").write_text(page)
+        with pytest.raises(InputError, match="page.html"):
+            read_history(tmp_path / "page.html")
 
 
 def replace_time(made: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from smalti.cli.commands import find_spots, import_, index, refine
 from smalti.cli.files import refuse_results
 from smalti.cli.pipeline import Journal, run_step
 from smalti.cli.settings import Settings
-from smalti.cli.work import FORCE
+from smalti.cli.work import FORCE, with_history
 from smalti.errors import UsageError
 from smalti.steps.calibrating import CalibrateOptions, Calibration
 from smalti.steps.importing.collecting import collect
@@ -68,7 +68,8 @@ def calibrate(request: Request) -> tuple[Calibration, tuple[Path, ...]]:
         tuple(dict.fromkeys(steps.warnings)),
         tuple(steps.skipped),
     )
-    write_json(folder / "calibration.json", calibration.summary())
+    result = with_history(request, calibration.summary(), outputs, folder / f"{names[-1]}.json")
+    write_json(folder / "calibration.json", result)
     return calibration, (*outputs, folder / "calibration.json")
 
 

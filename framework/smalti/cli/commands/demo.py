@@ -11,7 +11,7 @@ from smalti.cli.command import PARAMETERS_ONLY, Command, Outcome, Request, Switc
 from smalti.cli.commands import calibrate, simulate
 from smalti.cli.pipeline import call
 from smalti.cli.settings import Schema, Settings
-from smalti.cli.work import FORCE, JOBS
+from smalti.cli.work import FORCE, JOBS, with_history
 from smalti.steps.demonstrating import Comparison, compare_detectors
 from smalti.steps.simulating import FULL_DEMO, QUICK_DEMO, Simulated, SimulateOptions
 from smalti.storage import read_experiments, read_reflections, write_json
@@ -27,13 +27,16 @@ def run(request: Request) -> Outcome:
     made = simulate.make(_data(request, options, folder / "data"))
     given = replace(
         request,
+        command="calibrate",
         files=(str(folder / "data" / f"{options.prefix}_*.cbf"),),
         switches={},
         settings=_with_lattice(request, options),
     )
-    calibration, outputs = calibrate.calibrate(given)
+    calibration, outputs = calibrate.calibrate(replace(given, argv=call(given)))
     comparison = _compare(made, outputs[0], outputs[1])
-    write_json(folder / "comparison.json", comparison.summary())
+    ends = (*made.truth_files, *outputs)
+    result = with_history(request, comparison.summary(), ends, folder / "calibration.json")
+    write_json(folder / "comparison.json", result)
     text = "\n\n".join(
         (made.text(), calibration.text(), comparison.text(), f"The report: {calibration.page}")
     )

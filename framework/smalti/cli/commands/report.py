@@ -10,6 +10,7 @@ from typing import Any
 from smalti.cli.command import Command, Outcome, Request, Switch
 from smalti.cli.files import Kind, sort_files
 from smalti.cli.places import stem
+from smalti.cli.work import Inputs, make_record_of
 from smalti.errors import UsageError
 from smalti.models import Experiments
 from smalti.steps.reporting import make_report
@@ -25,11 +26,17 @@ def run(request: Request) -> Outcome:
     """Make a report of one stage, or of two compared."""
     before, after = _pairs(request)
     page, numbers = Path(stem(request.output) + ".html"), Path(stem(request.output) + ".json")
-    refuse_overwriting([page, numbers], [*before, *after])
+    details, found = _refinement(after[1])
+    refuse_overwriting([page, numbers], [*before, *after, *found])
+    earlier = _read(before) if before else None
+    experiments, reflections = _read(after)
+    inputs = Inputs((*before, *after, *found), (experiments,), (reflections,))
     report = make_report(
-        *_read(after),
-        before=_read(before) if before else None,
-        details=_refinement(after[1]),
+        experiments,
+        reflections,
+        before=earlier,
+        details=details,
+        history=[*inputs.history, make_record_of(request, inputs)],
         names=(str(after[0]), str(after[1])),
     )
     write_whole(page, report.html.encode())
@@ -58,16 +65,16 @@ def _read(pair: tuple[Path, ...]) -> tuple[Experiments, Reflections]:
     return read_experiments(pair[0]), read_reflections(pair[1])
 
 
-def _refinement(table: Path) -> Mapping[str, Any] | None:
-    """Give what ``refine`` wrote beside its table, if it did: uncertainties are only there."""
+def _refinement(table: Path) -> tuple[Mapping[str, Any] | None, tuple[Path, ...]]:
+    """Give what ``refine`` wrote beside its table, if it did: uncertainties are only there; and its file."""
     path = table.with_suffix(".json")
     if not path.is_file():
-        return None
+        return None, ()
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        return None
-    return found if isinstance(found, dict) and "parameters" in found else None
+        return None, ()
+    return (found, (path,)) if isinstance(found, dict) and "parameters" in found else (None, ())
 
 
 COMMAND = Command(

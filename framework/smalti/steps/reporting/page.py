@@ -31,6 +31,7 @@ def render(data: dict[str, Any], title: str) -> str:
         "style": _asset("report.css"),
         "script": _asset("report.js"),
         "json": _embedded({key: data[key] for key in JS_KEYS}),
+        "history": _embedded(data["history"]),
         "body": _body(data, title),
     }
     pieces = re.split(r"\{\{(\w+)\}\}", _asset("report.html"))
@@ -41,7 +42,7 @@ def _asset(name: str) -> str:
     return files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def _embedded(data: dict[str, Any]) -> str:
+def _embedded(data: dict[str, Any] | list[dict[str, Any]]) -> str:
     """Write JSON that cannot end the script element it stands in."""
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.replace("<", "\\u003c")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -97,7 +96,7 @@ def make_report(
         many = plural(len(experiments.unique("detector")), "detector")
         warnings.append(f"There are {many}; the spots of all are drawn on the first.")
     records = history if history is not None else experiments.history
-    data = content(experiments, after, earlier, Refinement.of(details), _records(records))
+    data = content(experiments, after, earlier, Refinement.of(details), records)
     data["verdict"] = judge(data, names)
     data["warnings"] = warnings
     return Report(render(data, title or f"smalti: {names[0]}"), data, tuple(warnings))
@@ -111,21 +110,3 @@ def _usable(residuals: Residuals, which: str) -> Residuals:
             "Give experiments and reflections of the same step; stills need the predictions of a refinement.",
         )
     return residuals
-
-
-def _records(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Keep of each record when it was made, by which program, and its command line."""
-    return [
-        {
-            "when": str(record.get("time", ""))[:19].replace("T", " "),
-            "program": f"{record.get('program', '')} {record.get('version', '')}".strip(),
-            "command": _command(record),
-        }
-        for record in records
-    ]
-
-
-def _command(record: Mapping[str, Any]) -> str:
-    """Give the command line as it would be typed; a line left by another program as it is."""
-    words = [str(word) for word in record.get("argv") or ()]
-    return shlex.join(words) if words else str(record.get("command") or record.get("line") or "")

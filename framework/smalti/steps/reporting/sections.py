@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from html import escape
 from typing import Any
 
@@ -240,7 +241,21 @@ def _parameters(data: dict[str, Any]) -> str:
 
 
 def _history(data: dict[str, Any]) -> str:
+    """List of each record when it was made, by which program, and its command line."""
     if not data["history"]:
         return ""
-    rows = [[record["when"], record["program"], record["command"]] for record in data["history"]]
+    rows = [
+        [
+            str(record.get("time", ""))[:19].replace("T", " "),
+            f"{record.get('program', '')} {record.get('version', '')}".strip(),
+            _command(record),
+        ]
+        for record in data["history"]
+    ]
     return table(["when", "program", "command"], rows)
+
+
+def _command(record: dict[str, Any]) -> str:
+    """Give the command line as it would be typed; a line left by another program as it is."""
+    words = [str(word) for word in record.get("argv") or ()]
+    return shlex.join(words) if words else str(record.get("command") or record.get("line") or "")

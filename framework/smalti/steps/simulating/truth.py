@@ -28,7 +28,7 @@ def write_truth(
     paths = tuple(directory / f"truth.{suffix}" for suffix in ("expt", "refl", "json"))
     write_experiments(paths[0], Experiments((truth,)), record)
     write_reflections(paths[1], table, record)
-    write_json(paths[2], description)
+    write_json(paths[2], {**description, "history": [record] if record else []})
     return paths
 
 
