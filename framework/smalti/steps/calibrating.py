@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from smalti.options import option
+from smalti.steps.handing_on import dials_import
 from smalti.text import plural, table
 
 __all__ = ["CalibrateOptions", "Calibration"]
@@ -154,7 +155,7 @@ class Calibration:
             return f"Do not hand on {self.detector} as it is; see {self.page}."
         return (
             f"Hand on: {self.detector}\n"
-            f"  DIALS: dials.import reference_geometry={self.detector} IMAGES\n"
+            f"  DIALS: {dials_import(str(self.detector), len(self.panels))}\n"
             f"Look at: {self.page}"
         )
 

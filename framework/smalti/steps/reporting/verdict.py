@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
+from smalti.steps.handing_on import dials_import
 from smalti.text import plural
 
 __all__ = ["judge"]
@@ -139,7 +141,7 @@ def _next(data: dict[str, Any], level: str, names: tuple[str, str]) -> list[dict
 
 def _main_step(data: dict[str, Any], level: str, experiments: str, reflections: str) -> dict[str, str]:
     spread = data["systematic"]["after"]["px"]
-    refine = f"smalti refine {experiments} {reflections}"
+    refine = f"smalti refine {shlex.quote(experiments)} {shlex.quote(reflections)}"
     if level == BAD:
         return _step(
             "Look at the map: if all panels disagree alike, the beam centre, distance or lattice is wrong. "
@@ -153,7 +155,7 @@ def _main_step(data: dict[str, Any], level: str, experiments: str, reflections: 
         return _step(text, f"{refine} --level 0 --outliers tukey -o block")
     return _step(
         "Use this geometry for other data of the same detector.",
-        f"dials.import reference_geometry={experiments} ...",
+        dials_import(experiments, data["totals"]["panels"]),
     )
 
 

@@ -154,7 +154,7 @@ def test_histograms_and_images_count_every_reflection_once(compared):
 def test_the_verdict_before_and_after(compared):
     before, _, report = compared
     assert report.data["verdict"]["level"] == "good"
-    assert "dials.import reference_geometry" in report.text()
+    assert "dials.import multi_panel=True reference_geometry" in report.text()
     assert report.data["systematic"]["after"]["um"] < 3.0
     first = make_report(*before, names=("a.expt", "a.refl"))
     assert first.data["systematic"]["after"]["um"] == pytest.approx(50.0, rel=0.5)
