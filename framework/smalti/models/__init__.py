@@ -2,7 +2,7 @@
 
 from smalti.models.beam import Beam
 from smalti.models.crystal import Crystal, cell_of_axes
-from smalti.models.detector import Detector, Group, Node, Panel
+from smalti.models.detector import NO_COUNT, Detector, Group, Node, Panel
 from smalti.models.experiment import Experiment, Experiments, ImageSet
 from smalti.models.frames import IDENTITY, Matrix, Vector, as_array, matrix, vector
 from smalti.models.goniometer import Goniometer
@@ -12,6 +12,7 @@ from smalti.models.scan import Scan
 __all__ = [
     "IDENTITY",
     "LAYOUTS",
+    "NO_COUNT",
     "Beam",
     "Crystal",
     "Detector",

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from smalti.models.frames import Vector, vector
 
-__all__ = ["Detector", "Group", "Node", "Panel"]
+__all__ = ["NO_COUNT", "Detector", "Group", "Node", "Panel"]
+
+NO_COUNT = -0.5
+"""Lower trusted limit of counters: between the count 0 and the -1 of what is no pixel.
+
+Being no whole number it means the same to programs that include the limits (smalti, later versions of
+DIALS) and to those that leave them out (DIALS 3.12, to which [0, ...] makes every pixel without a
+photon untrusted).
+"""
 
 
 @dataclass(frozen=True, slots=True)

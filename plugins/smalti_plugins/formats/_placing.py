@@ -10,7 +10,7 @@ import numpy as np
 
 from smalti.geometry.attenuation import attenuation_coefficient
 from smalti.geometry.rotation import rotation
-from smalti.models import Detector, Group, Panel, Vector, layout_of, modular, single, vector
+from smalti.models import NO_COUNT, Detector, Group, Panel, Vector, layout_of, modular, single, vector
 
 __all__ = ["SensorFacts", "barrel", "flat", "perpendicular", "tilted"]
 
@@ -54,7 +54,7 @@ class SensorFacts:
             *frame,
             self.size,
             self.pixel_size,
-            trusted_range=(0.0, self.cutoff),
+            trusted_range=(NO_COUNT, self.cutoff),
             thickness=self.thickness,
             material=self.material,
             mu=mu,

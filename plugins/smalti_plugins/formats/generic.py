@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from smalti.errors import InputError
 from smalti.files import read_whole
 from smalti.hookspecs import API, hookimpl
-from smalti.models import Beam, Detector, Goniometer, Panel, single
+from smalti.models import NO_COUNT, Beam, Detector, Goniometer, Panel, single
 from smalti.options import option
 from smalti.solution import FrameHeader, Match
 from smalti_plugins.formats._dialects import DIALECTS, Facts, dialect_of
@@ -161,7 +161,7 @@ def _detector(
             *frame,
             size,
             (pixel, pixel),
-            trusted_range=(0.0, saturation),
+            trusted_range=(NO_COUNT, saturation),
             type=kind,
             identifier=identifier,
         )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from smalti.errors import InputError
+from smalti.models import NO_COUNT
 from smalti.roles import Reader
 from smalti.solution import FrameHeader, Match
 from smalti_plugins.formats._dialects import DIALECTS, dialect_of
@@ -58,7 +59,7 @@ def test_smv_words_become_models(tmp_path: Path) -> None:
     assert (panel.image_size, panel.pixel_size) == ((40, 30), (0.08, 0.08))
     # The beam centre in the order of MOSFLM: x runs down the slow axis.
     assert panel.origin == pytest.approx((-1.6, 1.4, -57.43))
-    assert panel.trusted_range == (0.0, 60000.0)
+    assert panel.trusted_range == (NO_COUNT, 60000.0)
     assert header.beam.wavelength == 0.908
     assert (header.start, header.width) == (radians(5.0), radians(1.0))
     assert (header.exposure, header.epoch) == (2.0, 1210857462.0)

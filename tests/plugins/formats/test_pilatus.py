@@ -13,7 +13,7 @@ import pytest
 
 from smalti.errors import InputError
 from smalti.geometry.attenuation import attenuation_coefficient
-from smalti.models import Detector
+from smalti.models import NO_COUNT, Detector
 from smalti.roles import Reader
 from smalti.solution import FrameHeader, Match
 from smalti_plugins.formats._instruments import INSTRUMENTS, instrument_of
@@ -52,7 +52,7 @@ def test_header_words_become_models(tmp_path: Path) -> None:
     assert (root.fast, root.slow) == ((1.0, 0.0, 0.0), (0.0, -1.0, 0.0))
     panel = detector.panels[1]
     assert panel.origin == pytest.approx((0.0, 212 * 0.172, 0.0))
-    assert panel.trusted_range == (0.0, 388705.0)
+    assert panel.trusted_range == (NO_COUNT, 388705.0)
     assert (panel.material, panel.thickness, panel.parallax) == ("Si", pytest.approx(0.32), True)
     assert panel.mu == attenuation_coefficient("Si", 0.9795) > 3.0
 

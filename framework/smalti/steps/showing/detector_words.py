@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -38,7 +39,7 @@ def _build(detector: Facts) -> list[str]:
     size = _common([f"{p['image_size'][0]} x {p['image_size'][1]} px" for p in panels])
     pixel = _common([f"{p['pixel_size'][0]:g} x {p['pixel_size'][1]:g} mm" for p in panels])
     sensor = _common([_sensor(p) for p in panels])
-    trusted = _common([f"{p['trusted_range'][0]:g} to {p['trusted_range'][1]:g}" for p in panels])
+    trusted = _common([_counts(*p["trusted_range"]) for p in panels])
     name = f" '{panels[0]['name']}'" if len(panels) == 1 and panels[0]["name"] else ""
     lines = [
         f"{plural(len(panels), 'panel')}{name} of {size}, pixels of {pixel}",
@@ -50,6 +51,15 @@ def _build(detector: Facts) -> list[str]:
     if len(panels) > 1:
         lines.append("tree: " + " > ".join(_level(level) for level in detector["tree"]))
     return lines
+
+
+def _counts(low: float, high: float) -> str:
+    """Tell a trusted range by the whole counts in it."""
+    return (
+        f"{math.ceil(low):d} to {math.floor(high):,d}"
+        if math.isfinite(low + high)
+        else f"{low:g} to {high:g}"
+    )
 
 
 def _sensor(panel: Facts) -> str:

@@ -12,6 +12,7 @@ from smalti.geometry.panels import panel_bases, panel_centres
 from smalti.geometry.rotation import rotation
 from smalti.models import (
     LAYOUTS,
+    NO_COUNT,
     Beam,
     Detector,
     Experiment,
@@ -76,7 +77,8 @@ def flat_detector(
     x, y = beam_centre or (size[0] / 2, size[1] / 2)
     whole = Panel(
         "Panel", (1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (-x * pixel, y * pixel, -distance), size, (pixel, pixel),
-        trusted_range=(0.0, float(COUNT_CUTOFF)), thickness=thickness, material="Si", mu=mu, parallax=True,
+        trusted_range=(NO_COUNT, float(COUNT_CUTOFF)), thickness=thickness, material="Si", mu=mu,
+        parallax=True,
     )  # fmt: skip
     return modular(whole, layout.windows(), layout.module) if modules else single(whole)
 
