@@ -212,6 +212,8 @@ def _image_counts(diary: _Diary, reflections: Reflections) -> tuple[ImageCounts,
 
 
 def _nothing(diary: _Diary, groups: int, filters: tuple[FilterCount, ...]) -> tuple[str, str, str]:
+    if not diary.strong:
+        return "There are no images to search.", "The experiment list holds none.", "Import the images first."
     used = sum(count >= 0 for count in diary.strong.values())
     if not used:
         reason = f"None of {plural(len(diary.strong), 'image')} could be used"

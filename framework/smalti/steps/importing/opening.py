@@ -94,6 +94,8 @@ def open_series(imageset: ImageSet, readers: Sequence[Reader], scan: Scan | None
     ------
     InputError
         An image is missing, or no reader understands it.
+    PluginError
+        The reader that imported them is not installed.
     """
     paths = _paths(imageset, scan)
     missing = [path for path in paths if not path.exists()]
@@ -104,15 +106,27 @@ def open_series(imageset: ImageSet, readers: Sequence[Reader], scan: Scan | None
             f"{count} missing; the experiment was imported from that place.",
             "Bring the images back there, or import them again where they are now.",
         )
+    return _reader(imageset, paths[0], readers).open(paths)
+
+
+def _reader(imageset: ImageSet, first: Path, readers: Sequence[Reader]) -> Reader:
+    """Give the reader that imported the images, or where none is named the best for the first of them."""
+    installed = f"Installed: {', '.join(reader.name for reader in readers) or 'none'}."
     name = imageset.params.get("reader")
-    reader = named_reader(str(name), readers) if name else choose_reader(paths[0], readers)
+    if name and all(reader.name != name for reader in readers):
+        raise PluginError(
+            f"The images were imported with the reader '{name}', which is not there.",
+            installed,
+            "Install its plugin again, or import the images again.",
+        )
+    reader = named_reader(str(name), readers) if name else choose_reader(first, readers)
     if reader is None:
         raise InputError(
-            f"No reader understands {paths[0]}.",
-            f"Installed: {', '.join(reader.name for reader in readers) or 'none'}.",
+            f"No reader understands {first}.",
+            installed,
             "Install a plugin for this format, or convert the images to CBF.",
         )
-    return reader.open(paths)
+    return reader
 
 
 def _paths(imageset: ImageSet, scan: Scan | None) -> list[Path]:

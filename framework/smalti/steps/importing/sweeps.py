@@ -79,7 +79,8 @@ def divide(
     warnings: list[str] = []
     missing = _missing(series.numbers)
     if missing:
-        warnings.append(f"{series.name}: image {missing} missing")
+        several = "" if missing.isdecimal() else "s"
+        warnings.append(f"{series.name}: image{several} {missing} missing")
     if stills or all(width == 0.0 for width in widths):
         if not stills:
             warnings.append(_stills_told(series, starts))

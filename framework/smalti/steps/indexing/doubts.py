@@ -39,7 +39,8 @@ def doubts(
         )
     if any(shift.alternatives > 1 for shift in best.shifts):
         found.append(
-            "The beam centre is not certain: several explain the spots; the one nearest to none was taken."
+            "The beam centre is not certain: several places explain the spots; "
+            "that nearest to the header's was taken."
         )
     if best.least_odd < 0.25:
         found.append(

@@ -115,7 +115,6 @@ class Indexed:
             crystal_text(self.crystal, self.space_group, sum(self.indexed)),
             crystals_table(self.experiments.items),
             sweep_table(self.indexed, self.total),
-            *(f"Warning: {warning}" for warning in self.warnings),
         ]
         return "\n\n".join(part for part in parts if part)
 
@@ -144,9 +143,12 @@ def candidate_table(trials: Sequence[Trial], count: int = 8) -> str:
         "score",
         "remark",
     )
-    return table(
+    text = table(
         heads, rows, title=f"Candidate lattices (reduced; {len(trials)} tried, lowest score is best):"
     )
+    if any(trial.refused for trial in trials[:count]):
+        text += "\nnot needed: so many times a lattice that explains the spots"
+    return text
 
 
 def _figures(trial: Trial) -> tuple[str, str, str]:

@@ -159,7 +159,7 @@ def unneeded(candidate: Candidate, factor: int) -> Trial:
         0.0,
         0.0,
         0.0,
-        refused=f"not needed: {factor} times a lattice that explains the spots",
+        refused=f"not needed: x {factor}",
     )
 
 

@@ -72,8 +72,12 @@ def convert_panels(
     Raises
     ------
     DataError
-        The modules of a group are far from any plane, or no module layout is known.
+        There is no experiment, or the modules of a group are far from any plane.
     """
+    if not len(experiments):
+        raise DataError(
+            "There is no detector to convert.", "The file holds no experiment.", "Give another file."
+        )
     fine = to == "modules"
     divisions: dict[int, Division] = {}
     for detector in experiments.unique("detector"):

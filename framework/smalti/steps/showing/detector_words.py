@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,22 +16,19 @@ __all__ = ["DETECTOR"]
 _MOST_PANELS = 12
 """Panels that are listed one by one; of more the first few are, and the spread of all."""
 _FIRST = 4
+_WIDTH = 96
 
 Facts = Mapping[str, Any]
 
 
 def _detector(detector: Facts) -> list[str]:
     panels = detector["panels"]
-    lines = [*_build(detector), *_standing(detector)]
-    lines += _centre(detector)
-    if len(panels) > 1:
-        lines += ["", *_panel_table(panels)]
-    else:
-        lines.append(
-            f"fast {vector_words(panels[0]['fast'])}, slow {vector_words(panels[0]['slow'])}, "
-            f"origin {_position(panels[0])} mm"
-        )
-    return lines
+    facts = [*_build(detector), *_standing(detector), *_centre(detector)]
+    if len(panels) == 1:
+        facts.append(f"fast {vector_words(panels[0]['fast'])}, slow {vector_words(panels[0]['slow'])}")
+        facts.append(f"origin {_position(panels[0])} mm")
+    lines = [line for fact in facts for line in textwrap.wrap(fact, _WIDTH, subsequent_indent="  ")]
+    return [*lines, "", *_panel_table(panels)] if len(panels) > 1 else lines
 
 
 def _build(detector: Facts) -> list[str]:
@@ -116,22 +114,24 @@ def _panel_table(panels: Sequence[Facts]) -> list[str]:
         (
             str(k),
             panel["name"],
-            f"{panel['distance_mm']:.3f}",
-            f"{panel['two_theta_deg']:.3f}",
-            _position(panel),
-            vector_words(panel["fast"]),
-            vector_words(panel["slow"]),
+            _bare(_position(panel)),
+            _bare(vector_words(panel["fast"])),
+            _bare(vector_words(panel["slow"])),
         )
         for k, panel in enumerate(shown)
     ]
-    heads = ["panel", "name", "distance\nmm", "two-theta\ndeg", "origin (laboratory)\nmm", "fast", "slow"]
-    lines = table(heads, rows).splitlines()
+    lines = table(["panel", "name", "origin (laboratory)\nmm", "fast", "slow"], rows).splitlines()
     if len(shown) < len(panels):
-        distances = spread([panel["distance_mm"] for panel in panels], ".3f")
-        angles = spread([panel["two_theta_deg"] for panel in panels], ".3f")
         lines.append(f"... and {len(panels) - len(shown)} more, all of them with --json")
-        lines.append(f"of all panels: distance {distances} mm, two-theta {angles} deg")
+    distances = spread([panel["distance_mm"] for panel in panels], ".3f")
+    angles = spread([panel["two_theta_deg"] for panel in panels], ".3f")
+    lines.append(f"of all panels: distance {distances} mm, two-theta {angles} deg")
     return lines
+
+
+def _bare(vector: str) -> str:
+    """Strip a vector in a column of them to its numbers."""
+    return vector.strip("()").replace(",", "")
 
 
 def _position(panel: Facts) -> str:

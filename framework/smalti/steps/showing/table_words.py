@@ -32,33 +32,35 @@ def table_words(facts: Facts) -> str:
 
 
 def _columns(facts: Facts) -> str:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for column in facts["columns"]:
-        strange = f"{column['n_not_finite']:,} not finite" if column["n_not_finite"] else ""
-        if "n_true" in column:
-            share = _share(column["n_true"], facts["n_rows"])
-            rows.append(
-                (column["name"], column["unit"], f"{column['n_true']:,} true ({share} %)", "", "", "")
-            )
-        elif column["min"] is None:
-            rows.append((column["name"], column["unit"], "-", "-", "-", strange))
-        else:
-            cells = (_numbers(column[key]) for key in ("min", "median", "max"))
-            rows.append((column["name"], column["unit"], *cells, strange))
-    rows += [(c["name"], "", f"carried as it is ({c['type']})", "", "", "") for c in facts["opaque"]]
+        rows += _column(column, facts["n_rows"])
+    rows += [(c["name"], "", "", "", "", "carried as it is") for c in facts["opaque"]]
     heads = ["column", "unit", "least", "median", "greatest", ""]
-    return table(heads if any(row[-1] for row in rows) else heads[:-1], _trim(rows))
+    if any(row[-1] for row in rows):
+        return table(heads, rows)
+    return table(heads[:-1], [row[:-1] for row in rows])
 
 
-def _trim(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    return list(rows) if any(row[-1] for row in rows) else [row[:-1] for row in rows]
+def _column(column: Facts, n_rows: int) -> list[tuple[str, ...]]:
+    """Tell one column, a line for each component of up to three."""
+    name, unit = column["name"], column["unit"]
+    strange = f"{column['n_not_finite']:,} not finite" if column["n_not_finite"] else ""
+    if "n_true" in column:
+        return [(name, unit, "", "", "", f"{column['n_true']:,} true ({_share(column['n_true'], n_rows)} %)")]
+    if column["min"] is None:
+        return [(name, unit, "", "", "", strange or "empty")]
+    if len(column["min"]) > 3:
+        return [(name, unit, "", "", "", f"{len(column['min'])} numbers in a row")]
+    values = [[_number(value) for value in column[key]] for key in ("min", "median", "max")]
+    units = unit.split(", ") if unit.count(", ") else [unit] * len(values[0])
+    lines = list(zip(units, *values, strict=True))
+    return [(name, *lines[0], strange), *(("", *line, "") for line in lines[1:])]
 
 
-def _numbers(values: Sequence[float]) -> str:
-    """Show the components of a row; whole numbers whole, others with four figures."""
-    if len(values) > 3:
-        return f"({len(values)} numbers)"
-    return ", ".join(f"{v:.0f}" if float(v).is_integer() and abs(v) < 1e9 else f"{v:.4g}" for v in values)
+def _number(value: float) -> str:
+    """Show whole numbers whole, others with four figures."""
+    return f"{value:.0f}" if float(value).is_integer() and abs(value) < 1e9 else f"{value:.4g}"
 
 
 def _experiments(rows: Sequence[Facts]) -> str:
@@ -93,7 +95,8 @@ def _panels(rows: Sequence[Facts], n_panels: int | None) -> str:
     few = ", ".join(f"{row['panel']} ({row['n']:,})" for row in poorest)
     lines = [
         f"{plural(len(rows), 'panel')} with reflections, numbers {rows[0]['panel']} to {rows[-1]['panel']}: "
-        f"{counts.min():,} to {counts.max():,} on a panel, median {np.median(counts):,.0f}; fewest on {few}"
+        f"{counts.min():,} to {counts.max():,} on a panel, median {np.median(counts):,.0f}",
+        f"fewest on {few}",
     ]
     empty = sorted(set(range(n_panels or 0)) - {row["panel"] for row in rows})
     if empty:

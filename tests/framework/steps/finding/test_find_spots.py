@@ -254,6 +254,8 @@ def test_nothing_found_says_why(rng: np.random.Generator, tmp_path: Path) -> Non
     blank = Experiments((sweep(tmp_path / "blank", spotty(rng, 3, np.empty((0, 3)))),))
     with pytest.raises(DataError, match="No spots were found"):
         find(blank)
+    with pytest.raises(DataError, match="no images to search"):
+        find(Experiments())
     spots = Experiments((sweep(tmp_path / "spots", spotty(rng, 4, places(rng, 8))),))
     with pytest.raises(DataError, match="the filters took all: .*fewer than 900 pixels"):
         find(spots, min_spot_size=900)

@@ -63,7 +63,7 @@ def test_missing_numbers_divide_and_are_told(tmp_path: Path) -> None:
     sweep(tmp_path, [1, 2, 5, 6, 9])
     result = imported(tmp_path)
     assert image_ranges(result.experiments) == [(1, 2), (5, 6), (9, 9)]
-    assert result.warnings == ("a_####.fake: image 3-4, 7-8 missing",)
+    assert result.warnings == ("a_####.fake: images 3-4, 7-8 missing",)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_images_open_again_with_the_reader_that_imported_them(tmp_path: Path) ->
     assert len(open_series(item.imageset, READERS)) == 3
     # An experiment of DIALS does not name a reader.
     assert len(open_series(ImageSet(item.imageset.template), READERS, item.scan)) == 3
-    with pytest.raises(UsageError, match="no reader 'fake'"):
+    with pytest.raises(PluginError, match="imported with the reader 'fake'"):
         open_series(item.imageset, [Twin()], item.scan)
     (tmp_path / "a_0004.fake").unlink()
     with pytest.raises(InputError, match=r"a_0004\.fake is not there"):

@@ -72,6 +72,8 @@ def test_summary_is_json_and_text_is_for_people(indexed):
     text = result.text()
     for part in ("Candidate lattices", "Macrocycle 1", "Unit cell:", "% indexed", "across the beam"):
         assert part in text
+    assert max(map(len, text.splitlines())) <= 100
+    assert "Warning:" not in text
 
 
 def test_it_is_deterministic(rng):

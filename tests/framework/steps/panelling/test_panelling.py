@@ -189,6 +189,10 @@ def test_what_cannot_be_converted_is_refused_or_said() -> None:
     odd = Detector.flat((Panel("p", (1, 0, 0), (0, -1, 0), (0, 0, -100.0), (100, 100), (0.1, 0.1)),))
     after = convert_panels(Experiments((experiment(odd),)), None, "modules")
     assert "no module layout" in after.warnings[0] and len(after.experiments[0].detector) == 1
+    with pytest.raises(DataError, match="no detector"):
+        convert_panels(
+            Experiments(), Reflections({"panel": [0], "xyzobs.px.value": [(1.0, 2.0, 3.0)]}), "single"
+        )
     with pytest.raises(DataError, match="do not belong"):
         wrong = Reflections({"panel": [7], "xyzobs.px.value": [(1.0, 2.0, 3.0)]})
         convert_panels(Experiments((experiment(detector("PILATUS 2M", modules=False)),)), wrong, "modules")
