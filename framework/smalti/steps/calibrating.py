@@ -124,7 +124,7 @@ class Calibration:
 
     def _motion(self) -> str:
         if len(self.panels) < 2:
-            return "The detector is a single panel: nothing moved within it. Import with --panels modules."
+            return "The detector is a single panel: nothing could move within it."
         moved, empty = self.moved, sum(not row["n_used"] for row in self.panels)
         head = f"{len(moved)} of {plural(len(self.panels), 'panel')} moved by more than {SIGNIFICANT:g} sigma"
         head += f"; {empty} without spots moved with the whole." if empty else "."

@@ -64,7 +64,7 @@ def calibrate(request: Request) -> tuple[Calibration, tuple[Path, ...]]:
         report.result,
         outputs[0],
         outputs[2],
-        (*steps.last.doubts, *_bad(report.result)),
+        tuple(dict.fromkeys((*steps.last.doubts, *_bad(report.result)))),
         tuple(dict.fromkeys(steps.warnings)),
         tuple(steps.skipped),
     )

@@ -34,7 +34,8 @@ def run(request: Request) -> Outcome:
         request.progress,
     )
     outputs = write(request, inputs, Outputs(refined.experiments, refined.reflections, refined.summary()))
-    warnings, doubts = (refined.warnings, ()) if refined.trustworthy else ((), refined.warnings)
+    doubts = () if refined.trustworthy else tuple(refined.results["verdict"]["reasons"])
+    warnings = tuple(warning for warning in refined.warnings if warning not in doubts)
     return Outcome(refined.summary(), refined.text(), outputs, warnings, doubts)
 
 
