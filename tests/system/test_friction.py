@@ -157,7 +157,9 @@ def test_17_reflections_do_not_move_the_detector(smalti, work):
     assert "not trustworthy" in result.out
     strict = smalti("refine", "indexed.expt", "few.refl", "-o", "held", "--strict", "-q")
     strict.refused(4, "too few")
-    told = json.loads(smalti("refine", "indexed.expt", "few.refl", "-o", "held", "--strict", "--json", "-q").out)
+    told = json.loads(
+        smalti("refine", "indexed.expt", "few.refl", "-o", "held", "--strict", "--json", "-q").out
+    )
     assert "without reflections" in " ".join(told["warnings"])
     assert "without reflections" not in told["error"]["why"]
 
