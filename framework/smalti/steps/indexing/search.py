@@ -16,6 +16,7 @@ from smalti.models.frames import vector
 from smalti.progress import Progress
 from smalti.roles import Indexer
 from smalti.solution import Candidate, PointCloud
+from smalti.steps.answers import candidates_of
 from smalti.steps.indexing.known import KnownLattice
 from smalti.steps.indexing.mapping import MappedSpots, map_spots, rotation_models
 from smalti.steps.indexing.max_cell import estimate_max_cell
@@ -130,7 +131,7 @@ class Attempt:
 
 def _tried(indexer: Indexer, cloud: PointCloud, max_cell: float, attempt: Attempt) -> list[Trial]:
     """Try the candidates of an indexer, but for mere multiples of a lattice that already does."""
-    candidates = indexer.candidates(cloud, max_cell, attempt.known.primitive_cell())
+    candidates = candidates_of(indexer, cloud, max_cell, attempt.known.primitive_cell())
     log.info("%s proposes %d lattices up to %.1f Angstrom", indexer.name, len(candidates), max_cell)
     trials: list[Trial] = []
     good: list[Array] = []

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.roles import Minimiser
+from smalti.steps.answers import solution_of
 from smalti.steps.refining.source import RotationSource
 
 __all__ = ["FEW", "concentrate"]
@@ -46,7 +47,7 @@ def concentrate(source: RotationSource, minimiser: Minimiser, p: Array, variance
         on good data half of them tells less than all.
     """
     everything = replace(source, weights=np.isfinite(_misfits(source, p, variance))[:, None] / variance)
-    plain = minimiser.minimise(everything, p).parameters
+    plain = solution_of(minimiser, everything, p).parameters
     q, half = p, np.zeros(len(variance), dtype=bool)
     for _ in range(_MOST_STEPS):
         misfit = _misfits(source, q, variance)
@@ -56,7 +57,7 @@ def concentrate(source: RotationSource, minimiser: Minimiser, p: Array, variance
         half[np.argsort(misfit, kind="stable")[:count]] = True  # what is not predicted is nan: last
         if (half == before).all():
             break
-        q = minimiser.minimise(replace(source, weights=half[:, None] / variance), q).parameters
+        q = solution_of(minimiser, replace(source, weights=half[:, None] / variance), q).parameters
     typical, concentrated = (np.nanmedian(_misfits(source, trial, variance)) for trial in (plain, q))
     return q if concentrated < _MUCH_BETTER * typical else p
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.roles import OutlierRejector
+from smalti.steps.answers import weights_of
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.options import RefineOptions
 
@@ -64,7 +65,7 @@ def judge(
     """
     possible = np.isfinite(residuals).all(axis=1)
     weights = np.zeros(observations.n)
-    weights[possible] = rejector.weights(residuals[possible], sigmas[possible], groups[possible])
+    weights[possible] = weights_of(rejector, residuals[possible], sigmas[possible], groups[possible])
     panel = observations.spots.panel
     size = int(panel.max(initial=0)) + 1
     kept = np.bincount(panel, weights=weights > 0.0, minlength=size)

@@ -13,6 +13,7 @@ from smalti.errors import DataError
 from smalti.models import Experiments
 from smalti.progress import Progress, silent
 from smalti.roles import DetectorParameterisation, Minimiser, OutlierRejector
+from smalti.steps.answers import solution_of
 from smalti.steps.executing import available_cores
 from smalti.steps.predicting import predict_indexed
 from smalti.steps.refining.concentrating import FEW, concentrate
@@ -109,7 +110,7 @@ def _rounds(
         if 2 * int((weights > 0.0).sum()) < options.minimum_reflections:
             raise _all_rejected(weights, rejector)
         source = replace(source, weights=weights[:, None] / noise.variance)
-        solution = minimiser.minimise(source, p)
+        solution = solution_of(minimiser, source, p)
         p = solution.parameters
         equations = source.normal_equations(p)
         rounds.append(Round(weights, noise, before, solution, equations))
