@@ -27,7 +27,15 @@ from smalti.roles import DetectorParameterisation
 from smalti.solution import PanelDerivatives, Parameter, Prior
 from smalti.units import MRAD
 
-__all__ = ["Block", "BeamBlock", "CrystalBlock", "DetectorBlock", "SettingBlock"]
+__all__ = [
+    "SYMMETRY_LIMIT",
+    "BeamBlock",
+    "Block",
+    "CrystalBlock",
+    "DetectorBlock",
+    "SettingBlock",
+    "still_true",
+]
 
 Array = NDArray[np.float64]
 
@@ -35,7 +43,7 @@ _MU_SIGMA = 1.0  # mrad
 _NU_SIGMA = 1e-3  # of the wave number
 _CELL_SIGMA = 0.02  # of the metric: 1 % of an axis
 _SETTING_SIGMA = 5.0  # mrad
-_SYMMETRY_LIMIT = 0.1  # of the metric: an axis 5 % away from what the space group allows
+SYMMETRY_LIMIT = 0.1  # of the metric: an axis 5 % away from what the space group allows
 
 
 class Block(Protocol):
@@ -125,7 +133,7 @@ class CrystalBlock:
         metric = crystal.B.T @ crystal.B
         allowed = basis.metric(basis.parameters(metric))
         size = np.sqrt(np.diag(metric))
-        if (np.abs(allowed - metric) > _SYMMETRY_LIMIT * np.outer(size, size)).any():
+        if (np.abs(allowed - metric) > SYMMETRY_LIMIT * np.outer(size, size)).any():
             raise DataError(
                 f"The cell of crystal {number} does not fit its space group '{crystal.space_group.strip()}'.",
                 "Its cell is " + ", ".join(f"{x:.3f}" for x in crystal.cell) + ".",

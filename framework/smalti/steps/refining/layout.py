@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,15 @@ from smalti.geometry.derivatives import BEAM, CRYSTAL, N_LOCAL, PANEL, SETTING, 
 from smalti.models import Crystal, Experiment, Experiments, Goniometer
 from smalti.roles import DetectorParameterisation
 from smalti.solution import Parameter, Prior
-from smalti.steps.refining.blocks import BeamBlock, Block, CrystalBlock, DetectorBlock, SettingBlock
+from smalti.steps.refining.blocks import (
+    BeamBlock,
+    Block,
+    CrystalBlock,
+    DetectorBlock,
+    SettingBlock,
+)
 from smalti.steps.refining.options import RefineOptions, is_fixed
+from smalti.steps.refining.tying import columns_of, with_one_cell
 
 __all__ = ["Layout"]
 
@@ -44,8 +53,9 @@ class Layout:
         Where each block begins in the full vector.
     n_full : int
         Length of the full vector.
-    free : (n,) intp
-        Places of the free parameters in the full vector.
+    column : (n_full,) intp
+        Place of each among the parameters of the minimiser; -1 where it is held. Parameters that move
+        by one common amount have the same place.
     uses : tuple of dict
         For each experiment: kind of model to number of its block.
     panel_offset : dict
@@ -56,7 +66,7 @@ class Layout:
     blocks: tuple[Block, ...]
     offsets: tuple[int, ...]
     n_full: int
-    free: NDArray[np.intp]
+    column: NDArray[np.intp]
     uses: tuple[dict[str, int], ...]
     panel_offset: dict[int, int]
 
@@ -68,13 +78,7 @@ class Layout:
         blocks, owner = _blocks(experiments, parameterisation, options)
         sizes = [len(block.parameters) for block in blocks]
         offsets = tuple(int(x) for x in np.concatenate([[0], np.cumsum(sizes)[:-1]]))
-        names = [parameter.name for block in blocks for parameter in block.parameters]
-        setting = options.refine_setting
-        free = [
-            k
-            for k, name in enumerate(names)
-            if not is_fixed(name, options) and (setting or not name.startswith("Goniometer"))
-        ]
+        column = columns_of([parameter for block in blocks for parameter in block.parameters], options)
         uses = tuple(
             {kind: owner[id(getattr(e, kind))] for kind in ("detector", "beam", "crystal", "goniometer")}
             for e in experiments
@@ -84,25 +88,40 @@ class Layout:
             if isinstance(block, DetectorBlock):
                 panel_offset[number] = total
                 total += len(block.detector)
-        return cls(
-            experiments, blocks, offsets, len(names), np.array(free, dtype=np.intp), uses, panel_offset
-        )
+        return cls(experiments, blocks, offsets, len(column), column, uses, panel_offset)
 
-    @property
+    def holding(self, names: Collection[str]) -> Layout:
+        """Give the layout with more parameters held, by the full names of those of the minimiser."""
+        keep = np.array([parameter.name not in names for parameter in self.parameters], dtype=bool)
+        place = np.where(keep, np.cumsum(keep) - 1, -1)
+        return replace(self, column=np.where(self.column >= 0, place[self.column], -1))
+
+    @cached_property
     def n(self) -> int:
         """Number of free parameters."""
-        return len(self.free)
+        return int(self.column.max(initial=-1)) + 1
+
+    @cached_property
+    def free(self) -> NDArray[np.intp]:
+        """Place in the full vector of each free parameter, (n,); the first of those tied to one another."""
+        return np.array([np.flatnonzero(self.column == k)[0] for k in range(self.n)], dtype=np.intp)
 
     @property
     def n_panels(self) -> int:
         """Number of panels of all detectors together."""
         return sum(len(self.detector_block(number).detector) for number in self.panel_offset)
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """The free parameters."""
+        """The free parameters; of those tied to one another the first, which moves the panels of all."""
         everything = [parameter for block in self.blocks for parameter in block.parameters]
-        return tuple(everything[k] for k in self.free)
+        out = [everything[k] for k in self.free]
+        for k in np.flatnonzero(np.bincount(self.column[self.column >= 0], minlength=self.n) > 1):
+            tied = [everything[j] for j in np.flatnonzero(self.column == k)]
+            panels = tuple(sorted({panel for item in tied for panel in item.panels}))
+            label = f"{out[k].label or out[k].name} and {len(tied) - 1} tied"
+            out[k] = replace(out[k], panels=panels, label=label)
+        return tuple(out)
 
     @property
     def start(self) -> Array:
@@ -111,7 +130,7 @@ class Layout:
 
     @property
     def prior(self) -> Prior:
-        """What holds the free parameters."""
+        """What holds the free parameters; a common amount is held as the first of its parameters is."""
         priors = [block.prior for block in self.blocks]
         mean = np.concatenate([prior.mean for prior in priors])[self.free]
         return Prior(mean, np.concatenate([prior.precision for prior in priors])[self.free])
@@ -124,8 +143,7 @@ class Layout:
 
     def split(self, p: Array) -> tuple[Array, ...]:
         """Give the full parameters of each block at p (n,)."""
-        full = np.zeros(self.n_full)
-        full[self.free] = p
+        full = np.where(self.column >= 0, np.append(p, 0.0)[self.column], 0.0)
         return tuple(np.split(full, self.offsets[1:]))
 
     def compose(self, p: Array) -> Experiments:
@@ -156,8 +174,7 @@ class Layout:
     def tangent(self, p: Array) -> sparse.csr_array:
         """Give d(local coordinates)/dp at p (n,), (9 P + 15 E, n): all panels, then all experiments."""
         parts = self.split(p)
-        column = np.full(sum(map(len, parts)), -1)
-        column[self.free] = np.arange(self.n)
+        column = self.column
         entries: list[Entries] = []  # value, row, full parameter
         for number, first in self.panel_offset.items():
             slopes = self.detector_block(number).derivatives(parts[number])
@@ -220,9 +237,11 @@ def _blocks(
         user = next(e for e in experiments if e.beam is beam)
         assert user.goniometer is not None
         add(beam, BeamBlock(beam, user.goniometer.laboratory_axis, k, options.weak_priors))
-    for k, crystal in enumerate(experiments.unique("crystal"), start=1):
+    crystals = experiments.unique("crystal")
+    begun = with_one_cell(crystals) if options.one_cell else crystals
+    for k, (crystal, begin) in enumerate(zip(crystals, begun, strict=True), start=1):
         hold = is_fixed(f"Crystal{k}g_param_0", options)
-        add(crystal, CrystalBlock.of(crystal, k, weak=options.weak_priors, hold_cell=hold))
+        add(crystal, CrystalBlock.of(begin, k, weak=options.weak_priors, hold_cell=hold))
     for k, goniometer in enumerate(experiments.unique("goniometer"), start=1):
         add(goniometer, SettingBlock(goniometer, k, options.weak_priors))
     return tuple(blocks), owner

@@ -40,6 +40,29 @@ class RefineOptions:
     )
     fix: tuple[str, ...] = option((), "More parameters to hold, by part of their names: Tau1, Group12, ...")
     refine_setting: bool = option(False, "Refine the setting rotation of the goniometer (Gamma1, Gamma2).")
+    equal_shifts: tuple[str, ...] = option(
+        (),
+        "Parameters that move by one common amount, as patterns: Detector*Dist, Crystal1Phi1+Crystal2Phi1.",
+    )
+    one_cell: bool = option(
+        False, "All crystals have one cell, each its own orientation; they begin at the mean of their cells."
+    )
+    similar_cells: float = option(
+        0.0, "Draw the cells of crystals to their mean, with this sigma relative to an axis; 0: do not.", ge=0
+    )
+    cell_target: tuple[float, ...] = option(
+        (), "Draw cells to this one (with cell_sigma).", unit="Angstrom, deg"
+    )
+    cell_sigma: tuple[float, ...] = option(
+        (), "How strongly: six standard deviations, 0 for a constant that is not drawn.", unit="Angstrom, deg"
+    )
+    distance: float = option(
+        0.0,
+        "Draw the distance of the detector to this (with distance_sigma); 0: to where it is.",
+        unit="mm",
+        ge=0,
+    )
+    distance_sigma: float = option(0.0, "How strongly: a standard deviation; 0: do not.", unit="mm", ge=0)
     weak_priors: bool = option(
         True, "Hold beam, cell and setting by weak priors that are felt only where data are few."
     )

@@ -22,6 +22,7 @@ from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.noise import Noise, first_noise, later_noise
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.options import RefineOptions
+from smalti.steps.refining.restraints import restraints_of
 from smalti.steps.refining.result import Refined, Round, gather
 from smalti.steps.refining.selection import Selection, observed_and_indexed, select
 from smalti.steps.refining.source import RotationSource
@@ -92,7 +93,9 @@ def _rounds(
     """Judge and minimise in turn; give the last problem and what each round did."""
     groups, estimate = strata(data, options), options.noise == "estimated"
     threads = options.n_threads or available_cores()
-    source = RotationSource(layout, data, 1.0 / data.variance, layout.prior, threads)
+    source = RotationSource(
+        layout, data, 1.0 / data.variance, layout.prior, threads, restraints_of(layout, options)
+    )
     p = np.zeros(layout.n)
     before = residuals = source.calc_minus_obs(p)
     noise = first_noise(data, residuals, groups, estimate)

@@ -200,14 +200,12 @@ def detector_rows(layout: Layout, number: int, moved: Displacements) -> Row:
 
 def crystal_rows(layout: Layout, p: Array, uncertainty: Uncertainty) -> list[Row]:
     """Cell with ESDs, orientation and A matrix of each crystal."""
-    place = np.full(layout.n_full, -1)
-    place[layout.free] = np.arange(layout.n)
     rows = []
     for block, offset, own in zip(layout.blocks, layout.offsets, layout.split(p), strict=True):
         if not isinstance(block, CrystalBlock):
             continue
         crystal = block.compose(own)
-        free = place[offset + 3 : offset + len(own)]
+        free = layout.column[offset + 3 : offset + len(own)]
         slopes = cell_derivatives(crystal.B.T @ crystal.B, block.basis.E / METRIC_SCALE)[:, free >= 0]
         covariance = uncertainty.covariance[np.ix_(free[free >= 0], free[free >= 0])]
         esd = np.sqrt(np.maximum(np.diag(slopes @ covariance @ slopes.T), 0.0))

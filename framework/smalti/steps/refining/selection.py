@@ -12,6 +12,7 @@ from smalti.errors import DataError
 from smalti.geometry.derivatives import Spots, predict
 from smalti.geometry.prediction import diffraction_angles, nearest_turn
 from smalti.models import Experiment, Experiments
+from smalti.steps.refining.free import held_out
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.options import RefineOptions
@@ -31,6 +32,8 @@ class Selection:
     Attributes
     ----------
     observations : Observations
+    held_out : (N,) bool
+        The free set: judged like the others, never fitted.
     entering : (rows of the table,) bool
         Which crossing of the Ewald sphere each indexed reflection was matched to.
     left_out : Mapping
@@ -38,6 +41,7 @@ class Selection:
     """
 
     observations: Observations
+    held_out: Mask
     entering: Mask
     left_out: Mapping[str, int]
 
@@ -57,19 +61,7 @@ def select(table: Reflections, layout: Layout, options: RefineOptions) -> Select
     check(experiments, table, indexed)
     margin, entering = _by_experiment(experiments, table, indexed)
     spots = _spots(table, layout, entering)
-    xyz, s1 = predict(layout.state(np.zeros(layout.n)), _rows(spots, indexed))
-    possible, volume, zeta = np.zeros(table.n_rows, dtype=bool), *np.zeros((2, table.n_rows))
-    possible[indexed] = np.isfinite(xyz).all(axis=1)
-    volume[indexed], zeta[indexed] = _spindle_volume(experiments, table["id"][indexed], s1)
-    overloaded = table.flagged(Flag.OVERLOADED) if "flags" in table else np.zeros(table.n_rows, dtype=bool)
-    edge = np.radians(options.scan_margin)
-    tests = {
-        "overloaded": ~overloaded,
-        "outside the scan": margin >= -1e-9,
-        "not predicted": possible,
-        "close to the spindle": volume > options.close_to_spindle,
-        "close to an end of the scan": (margin >= edge) | (edge == 0.0),
-    }
+    tests, zeta = _tests(table, layout, _rows(spots, indexed), indexed, margin, options)
     keep, left_out = indexed.copy(), {}
     for reason, good in tests.items():
         if (keep & ~good).any():
@@ -89,7 +81,33 @@ def select(table: Reflections, layout: Layout, options: RefineOptions) -> Select
         table["xyzobs.mm.variance"][rows],
         traits(table.take(rows), experiments, zeta[rows]),
     )
-    return Selection(observations, entering, left_out)
+    return Selection(observations, _held_out(table, layout, observations, options), entering, left_out)
+
+
+def _tests(
+    table: Reflections, layout: Layout, spots: Spots, indexed: Mask, margin: Array, options: RefineOptions
+) -> tuple[dict[str, Mask], Array]:
+    """Tell by reason which rows may be used, (rows,) each, and zeta of all; spots are the indexed ones."""
+    xyz, s1 = predict(layout.state(np.zeros(layout.n)), spots)
+    possible, volume, zeta = np.zeros(table.n_rows, dtype=bool), *np.zeros((2, table.n_rows))
+    possible[indexed] = np.isfinite(xyz).all(axis=1)
+    volume[indexed], zeta[indexed] = _spindle_volume(layout.experiments, table["id"][indexed], s1)
+    overloaded = table.flagged(Flag.OVERLOADED) if "flags" in table else np.zeros(table.n_rows, dtype=bool)
+    edge = np.radians(options.scan_margin)
+    tests = {
+        "overloaded": ~overloaded,
+        "outside the scan": margin >= -1e-9,
+        "not predicted": possible,
+        "close to the spindle": volume > options.close_to_spindle,
+        "close to an end of the scan": (margin >= edge) | (edge == 0.0),
+    }
+    return tests, zeta
+
+
+def _held_out(table: Reflections, layout: Layout, data: Observations, options: RefineOptions) -> Mask:
+    by_experiment = layout.state(np.zeros(layout.n)).FA[data.spots.experiment]
+    d_star = np.linalg.norm(np.einsum("nij,nj->ni", by_experiment, data.spots.h), axis=1)
+    return held_out(data, d_star, table["free"][data.rows] if "free" in table else None, options)
 
 
 def observed_and_indexed(table: Reflections) -> Mask:

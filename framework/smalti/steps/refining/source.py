@@ -12,6 +12,7 @@ from smalti.geometry.derivatives import N_LOCAL, PANEL, RotationState, different
 from smalti.solution import NormalEquations, Prior
 from smalti.steps.refining.layout import N_SHARED, Layout
 from smalti.steps.refining.observations import Observations
+from smalti.steps.refining.restraints import Restraint
 from smalti_ext import normal
 
 __all__ = ["RotationSource"]
@@ -32,6 +33,7 @@ class RotationSource:
     prior : Prior
         Of the free parameters.
     n_threads : int
+    restraints : tuple of Restraint
     """
 
     layout: Layout
@@ -39,6 +41,7 @@ class RotationSource:
     weights: Array
     prior: Prior
     n_threads: int = 1
+    restraints: tuple[Restraint, ...] = ()
 
     @property
     def n_parameters(self) -> int:
@@ -67,7 +70,7 @@ class RotationSource:
         except np.linalg.LinAlgError:  # parameters that are no cell
             return np.inf
         used = self.weights[:, 0] > 0.0
-        value = 0.5 * float(np.sum(self.weights[used] * residuals[used] ** 2)) + self._prior_energy(p)
+        value = 0.5 * float(np.sum(self.weights[used] * residuals[used] ** 2)) + self._held_energy(p)
         return value if np.isfinite(value) else np.inf
 
     def normal_equations(self, p: Array) -> NormalEquations:
@@ -87,25 +90,27 @@ class RotationSource:
         local, slope = self._gather(sums)
         tangent = self.layout.tangent(p)
         n = int(sums.used.sum())
-        objective = float(sums.objective.sum()) + self._prior_energy(p)
+        objective = float(sums.objective.sum()) + self._held_energy(p)
+        known, by_p = self._known(p)
         x, y, phi = np.sqrt(sums.squares.sum(axis=0) / max(n, 1))
         return NormalEquations(
             np.array(p, dtype=float),
             np.inf if sums.impossible.any() else objective,
-            tangent.T @ slope + self.prior.precision * (p - self.prior.mean),
-            (tangent.T @ local @ tangent).toarray() + np.diag(self.prior.precision),
+            tangent.T @ slope + self.prior.precision * (p - self.prior.mean) + known @ by_p,
+            (tangent.T @ local @ tangent).toarray() + np.diag(self.prior.precision) + by_p.T @ by_p,
             (float(x), float(y), float(phi)),
             n,
         )
 
     def residuals(self, p: Array) -> Array:
-        """Give sqrt(w) r of reflections, one after the other, then of priors: (3 N + n,)."""
+        """Give sqrt(w) r of reflections, one after the other, of priors and restraints: (3 N + n + m,)."""
         used = self.weights[:, :1] > 0.0
         weighted = np.sqrt(self.weights) * np.where(used, self.calc_minus_obs(p), 0.0)
-        return np.concatenate([weighted.ravel(), np.sqrt(self.prior.precision) * (p - self.prior.mean)])
+        held = np.sqrt(self.prior.precision) * (p - self.prior.mean)
+        return np.concatenate([weighted.ravel(), held, self._known(p)[0]])
 
     def jacobian(self, p: Array) -> sparse.csr_array:
-        """Give d(residuals)/dp as a sparse matrix (3 N + n, n)."""
+        """Give d(residuals)/dp as a sparse matrix (3 N + n + m, n)."""
         state, spots = self.layout.state(p), self.observations.spots
         xyz, s1 = predict(state, spots)
         used = self.weights[:, 0] > 0.0
@@ -117,7 +122,8 @@ class RotationSource:
         size = PANEL.stop * self.layout.n_panels + N_SHARED * len(self.layout.uses)
         local = sparse.csr_array((rows.ravel(), (places[1], places[0])), shape=(n, size))
         held = sparse.diags_array(np.sqrt(self.prior.precision))
-        return sparse.csr_array(sparse.vstack([local @ self.layout.tangent(p), held]))
+        known = sparse.csr_array(self._known(p)[1])
+        return sparse.csr_array(sparse.vstack([local @ self.layout.tangent(p), held, known]))
 
     def _local_columns(self, panel: NDArray[np.intp], experiment: NDArray[np.intp]) -> NDArray[np.intp]:
         """Places of the 24 local coordinates of pairs of panel and experiment among all, (M, 24)."""
@@ -136,8 +142,15 @@ class RotationSource:
         np.add.at(gradient, columns, sums.gradient)
         return matrix, gradient
 
-    def _prior_energy(self, p: Array) -> float:
-        return 0.5 * float(np.sum(self.prior.precision * (p - self.prior.mean) ** 2))
+    def _known(self, p: Array) -> tuple[Array, Array]:
+        """Residuals (m,) of the restraints over their sigmas, and derivatives (m, n)."""
+        rows = [restraint.rows(self.layout, p) for restraint in self.restraints]
+        residuals = [np.zeros(0), *(values for values, _ in rows)]
+        return np.concatenate(residuals), np.vstack([np.zeros((0, self.layout.n)), *(by for _, by in rows)])
+
+    def _held_energy(self, p: Array) -> float:
+        known, _ = self._known(p)
+        return 0.5 * float(np.sum(self.prior.precision * (p - self.prior.mean) ** 2) + known @ known)
 
 
 def _models(state: RotationState) -> normal.Models:
