@@ -69,6 +69,7 @@ SCHEMA: Mapping[str, Column] = {
         Column("panel", "u8", (), "", "flat number of the panel"),
         Column("flags", "u8", (), "", "bits of Flag"),
         Column("entering", "?", (), "", "whether the spot moves into the Ewald sphere as the angle grows"),
+        Column("free", "?", (), "", "whether refinements hold the spot out, to be predicted and not fitted"),
         Column("bbox", "i4", (6,), "px, px, image", "x0 x1 y0 y1 z0 z1, half-open"),
         Column("xyzobs.px.value", "f8", (3,), "px, px, image", "observed centroid"),
         Column("xyzobs.px.variance", "f8", (3,), "px^2, px^2, image^2", "its variance"),

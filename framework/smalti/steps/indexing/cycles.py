@@ -245,6 +245,7 @@ def refine_options(
         fix_detector=("all",) if few else (),
         use_all=False,
         reflections_per_degree=max(1, options.reflections_per_degree // (1 if last else 4)),
+        free_fraction=0.0,
         rounds=2,
     )
 

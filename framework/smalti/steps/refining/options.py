@@ -80,6 +80,13 @@ class RefineOptions:
         "estimated",
         "Variances of centroids: estimated from the residuals, or as in the table but for one common factor.",
     )
+    free_fraction: float = option(
+        0.05,
+        "Part of the reflections that is held out of the fit, to tell how well it predicts; 0: none.",
+        ge=0,
+        lt=0.5,
+    )
+    free_minimum: int = option(1000, "Hold none out where there are fewer reflections than this.", ge=0)
     minimum_reflections: int = option(10, "Refuse to refine against fewer reflections than this.", ge=3)
     phi_block: float = option(18.0, "Judge outliers in blocks of rotation of this width.", unit="deg", gt=0)
     minimum_stratum: int = option(40, "Join neighbouring blocks until each has this many reflections.", ge=5)

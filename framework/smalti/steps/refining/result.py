@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,55 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.models import Experiments
-from smalti.solution import NormalEquations, Solution
 from smalti.steps.refining.layout import Layout
-from smalti.steps.refining.noise import Noise
 from smalti.steps.refining.observations import Observations
-from smalti.steps.refining.rows import (
-    crystal_rows,
-    detector_rows,
+from smalti.steps.refining.residual_rows import (
     experiment_rows,
+    free_step_rows,
     noise_row,
-    panel_rows,
-    parameter_rows,
     residual_statistics,
     step_rows,
 )
+from smalti.steps.refining.rounds import Fit
+from smalti.steps.refining.rows import crystal_rows, detector_rows, panel_rows, parameter_rows
 from smalti.steps.refining.selection import Selection
-from smalti.steps.refining.source import RotationSource
 from smalti.steps.refining.tables import as_text
 from smalti.steps.refining.uncertainty import Uncertainty
 from smalti.steps.refining.verdict import verdict
 from smalti.tables import Reflections
 from smalti.text import plural
 
-__all__ = ["Refined", "Round", "gather"]
+__all__ = ["Refined", "gather"]
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Round:
-    """One round of judging and minimising.
-
-    Attributes
-    ----------
-    weights : (N,)
-        What the judge said.
-    noise : Noise
-        Variances of the centroids.
-    residuals : (N, 3)
-        Before this round's minimisation.
-    solution : Solution
-    equations : NormalEquations
-        At the solution.
-    """
-
-    weights: Array
-    noise: Noise
-    residuals: Array
-    solution: Solution
-    equations: NormalEquations
 
 
 @dataclass(frozen=True)
@@ -104,41 +76,38 @@ class Refined:
 def gather(
     layout: Layout,
     selection: Selection,
-    source: RotationSource,
-    rounds: tuple[Round, ...],
+    fit: Fit,
     uncertainty: Uncertainty,
     refined: Experiments,
     table: Reflections,
     clock: Mapping[str, float],
 ) -> Refined:
     """Make the tables of a refinement."""
-    p = rounds[-1].solution.parameters
-    residuals = source.calc_minus_obs(p)
-    used = source.weights[:, 0] > 0.0
     data = selection.observations
     panels, detectors, panel_covariance = [], [], []
     for number in layout.panel_offset:
-        rows, moved = panel_rows(layout, number, data, residuals, used, uncertainty, p)
+        rows, moved = panel_rows(layout, number, data, fit, uncertainty)
         panels += rows
         detectors.append(detector_rows(layout, number, moved))
         panel_covariance.append(moved.own_covariance)
     results: dict[str, Any] = {
         "n_parameters": layout.n,
-        "n_used": int(used.sum()),
-        "n_rejected": int((~used).sum()),
+        "n_used": int(fit.working.sum()),
+        "n_free": int(fit.free.sum()),
+        "n_rejected": int(fit.rejected.sum()),
         "left_out": dict(selection.left_out),
-        **_fit(data, rounds, residuals),
-        "experiments": experiment_rows(refined, data, residuals, used),
+        **_figures(data, fit),
+        "experiments": experiment_rows(refined, data, fit),
         "panels": panels,
         "detectors": detectors,
-        "crystals": crystal_rows(layout, p, uncertainty),
-        "parameters": parameter_rows(layout, p, uncertainty),
+        "crystals": crystal_rows(layout, fit.p, uncertainty),
+        "parameters": parameter_rows(layout, fit.p, uncertainty),
         "effective_parameters": uncertainty.effective,
         "smallest_eigenvalue": uncertainty.smallest,
         "gauge": gauge(layout),
         "seconds": _durations(clock),
     }
-    judgement = verdict(results, rounds[-1].solution.ended, null_names(layout, uncertainty))
+    judgement = verdict(results, fit.rounds[-1].solution.ended, null_names(layout, uncertainty))
     warnings = (*judgement["reasons"], *judgement["notes"], *_made_static(layout.experiments))
     return Refined(
         refined,
@@ -160,17 +129,18 @@ def _made_static(experiments: Experiments) -> tuple[str, ...]:
     )
 
 
-def _fit(data: Observations, rounds: Sequence[Round], residuals: Array) -> dict[str, Any]:
+def _figures(data: Observations, fit: Fit) -> dict[str, Any]:
     """Residuals before, without outliers and at the end, and the steps between."""
-    first, last = rounds[0], rounds[-1]
+    first, last = fit.rounds[0], fit.rounds[-1]
     return {
         "before": residual_statistics(first.noise.variance, first.residuals, np.ones(data.n, dtype=bool)),
         "after_rejection": residual_statistics(first.noise.variance, first.residuals, first.weights > 0.0),
-        "final": residual_statistics(last.noise.variance, residuals, last.weights > 0.0),
-        "steps": step_rows([item.solution for item in rounds]),
+        "final": residual_statistics(last.noise.variance, fit.residuals, fit.working),
+        "steps": step_rows([item.solution for item in fit.rounds]),
+        "free_steps": free_step_rows(fit),
         "ended": last.solution.ended.value,
         "variance_scale": last.noise.scale,
-        "noise": noise_row(data, last.noise, last.weights > 0.0),
+        "noise": noise_row(data, last.noise, fit.working),
     }
 
 

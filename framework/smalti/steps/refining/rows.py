@@ -1,120 +1,42 @@
-"""The rows of the tables of a refinement: plain dictionaries that go into the JSON as they are."""
+"""Rows of the tables of a refinement about its models: plain dictionaries that go into the JSON."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalti.geometry.crystal_parameters import METRIC_SCALE, cell_derivatives, symbol
 from smalti.geometry.derivatives import PANEL
-from smalti.models import Experiments
-from smalti.solution import Solution
 from smalti.steps.refining.blocks import CrystalBlock
 from smalti.steps.refining.displacement import Displacements, displacements
 from smalti.steps.refining.layout import Layout
-from smalti.steps.refining.noise import Noise
 from smalti.steps.refining.observations import Observations
+from smalti.steps.refining.residual_rows import Row, rmsds
+from smalti.steps.refining.rounds import Fit
 from smalti.steps.refining.uncertainty import Uncertainty
 from smalti.units import MRAD, UM
 
-__all__ = [
-    "crystal_rows",
-    "detector_rows",
-    "experiment_rows",
-    "noise_row",
-    "panel_rows",
-    "parameter_rows",
-    "residual_statistics",
-    "step_rows",
-]
+__all__ = ["crystal_rows", "detector_rows", "panel_rows", "parameter_rows"]
 
 Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
-Row = dict[str, Any]
-
-
-def residual_statistics(variance: Array, residuals: Array, use: Mask) -> Row:
-    """Give five-number summaries of residuals and weights: what the tutorial prints before and after."""
-    rows: Row = {"n": int(use.sum())}
-    units = np.array([1.0, 1.0, np.degrees(1.0)])
-    named = {
-        "residual": (residuals * units, ("x_mm", "y_mm", "phi_deg")),
-        "weight": (1.0 / (variance * units**2), ("x_per_mm2", "y_per_mm2", "phi_per_deg2")),
-    }
-    for kind, (values, names) in named.items():
-        for k, name in enumerate(names):
-            column = values[use, k]
-            column = column[np.isfinite(column)]
-            five = np.percentile(column, [0, 25, 50, 75, 100]) if column.size else np.full(5, np.nan)
-            rows[f"{kind}_{name}"] = [float(x) for x in five]
-    return rows
-
-
-def noise_row(data: Observations, noise: Noise, used: Mask) -> Row:
-    """Give the standard deviations of centroids: quartiles, and the terms of the variance they come from."""
-    sigma = np.sqrt(noise.variance[used]) / data.traits.unit[used]
-    quartiles = np.percentile(sigma, [25, 50, 75], axis=0)
-    return {
-        "sigma_x_px": [float(value) for value in quartiles[:, 0]],
-        "sigma_y_px": [float(value) for value in quartiles[:, 1]],
-        "sigma_phi_images": [float(value) for value in quartiles[:, 2]],
-        "n_cut_by_the_scan": int((data.traits.unseen[used] > 0.0).sum()),
-        "terms": {kind: dict(coefficients) for kind, coefficients in noise.terms.items()},
-    }
-
-
-def step_rows(solutions: Sequence[Solution]) -> list[Row]:
-    """List the steps of all rounds."""
-    return [
-        {
-            "round": number,
-            "step": step.number,
-            "n": step.n_reflections,
-            "rmsd_x_mm": step.rmsd[0],
-            "rmsd_y_mm": step.rmsd[1],
-            "rmsd_phi_deg": float(np.degrees(step.rmsd[2])),
-            "objective": step.objective,
-        }
-        for number, solution in enumerate(solutions, start=1)
-        for step in solution.steps
-    ]
-
-
-def experiment_rows(refined: Experiments, data: Observations, residuals: Array, used: Mask) -> list[Row]:
-    """Give the RMSDs of each experiment in pixels and images; in images of spots that are whole."""
-    rows, whole = [], data.traits.unseen == 0.0
-    for number, experiment in enumerate(refined):
-        mine = data.spots.experiment == number
-        pixel = experiment.detector.panels[0].pixel_size
-        width = abs(experiment.scan.oscillation[1]) if experiment.scan else np.nan
-        rows.append(
-            {"experiment": number, "identifier": experiment.identifier}
-            | _rmsds(residuals, mine & used, (*pixel, width), whole)
-            | {"n_rejected": int((mine & ~used).sum())}
-        )
-    return rows
 
 
 def panel_rows(
     layout: Layout,
     number: int,
     data: Observations,
-    residuals: Array,
-    used: Mask,
+    fit: Fit,
     uncertainty: Uncertainty,
-    p: Array,
 ) -> tuple[list[Row], Displacements]:
     """Describe every panel of one detector, those without reflections too."""
     block, first = layout.detector_block(number), layout.panel_offset[number]
     count = len(block.detector)
     frames = slice(PANEL.stop * first, PANEL.stop * (first + count))
-    counts = np.bincount(data.spots.panel[used], minlength=layout.n_panels)[first : first + count]
-    after = block.compose(layout.split(p)[number])
-    tangent = layout.tangent(p)[frames].toarray()
+    counts = np.bincount(data.spots.panel[fit.working], minlength=layout.n_panels)[first : first + count]
+    after = block.compose(layout.split(fit.p)[number])
+    tangent = layout.tangent(fit.p)[frames].toarray()
     moved = displacements(block.detector, after, tangent, uncertainty.covariance, counts > 0)
     shares = _panel_shares(layout, number, uncertainty)
     widths = np.array([abs(e.scan.oscillation[1]) if e.scan else np.nan for e in layout.experiments])
@@ -122,27 +44,16 @@ def panel_rows(
     for k, panel in enumerate(block.detector.panels):
         mine = data.spots.panel == first + k
         # Sweeps of different image width may share a panel: angles are turned into images one by one.
-        scaled = residuals[mine] / np.column_stack(
+        scaled = fit.residuals[mine] / np.column_stack(
             [np.full((mine.sum(), 2), panel.pixel_size), widths[data.spots.experiment[mine]]]
         )
         rows.append(
             {"detector": block.number, "panel": k, "name": panel.name}
-            | _rmsds(scaled, used[mine], (1.0, 1.0, 1.0), data.traits.unseen[mine] == 0.0)
-            | {"n_rejected": int((mine & ~used).sum()), "prior_share": shares[k]}
+            | rmsds(fit, mine, scaled, data.traits.unseen[mine] == 0.0)
+            | {"prior_share": shares[k]}
             | _motion_row(moved.own[k], moved.own_covariance[k])
         )
     return rows, moved
-
-
-def _rmsds(residuals: Array, use: Mask, unit: tuple[float, float, float], whole: Mask) -> Row:
-    """RMSDs; that of the angle of spots that no end of the scan has cut, where there are any."""
-    count = int(use.sum())
-    if not count:
-        return {"n_used": 0, "rmsd_x_px": None, "rmsd_y_px": None, "rmsd_z_images": None}
-    x, y, z = np.sqrt(np.mean(residuals[use] ** 2, axis=0)) / unit
-    if (use & whole).any():
-        z = np.sqrt(np.mean(residuals[use & whole, 2] ** 2)) / unit[2]
-    return {"n_used": count, "rmsd_x_px": float(x), "rmsd_y_px": float(y), "rmsd_z_images": float(z)}
 
 
 def _motion_row(motion: Array, covariance: Array) -> Row:

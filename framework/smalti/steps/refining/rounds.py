@@ -1,0 +1,185 @@
+"""Rounds of judging and minimising."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.errors import DataError
+from smalti.progress import Progress
+from smalti.roles import Minimiser, OutlierRejector
+from smalti.solution import NormalEquations, Solution
+from smalti.steps.answers import solution_of
+from smalti.steps.executing import available_cores
+from smalti.steps.refining.concentrating import FEW, concentrate
+from smalti.steps.refining.judging import judge, strata
+from smalti.steps.refining.layout import Layout
+from smalti.steps.refining.noise import Noise, first_noise, later_noise
+from smalti.steps.refining.options import RefineOptions
+from smalti.steps.refining.restraints import restraints_of
+from smalti.steps.refining.selection import Selection
+from smalti.steps.refining.source import RotationSource
+from smalti.steps.refining.uncertainty import effective_parameters
+
+__all__ = ["Fit", "Round", "fit_in_rounds"]
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of judging and minimising.
+
+    Attributes
+    ----------
+    weights : (N,)
+        What the judge said; 0 for what is held out.
+    noise : Noise
+        Variances of the centroids.
+    residuals : (N, 3)
+        Before this round's minimisation.
+    solution : Solution
+    equations : NormalEquations
+        At the solution.
+    """
+
+    weights: Array
+    noise: Noise
+    residuals: Array
+    solution: Solution
+    equations: NormalEquations
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What the rounds ended with.
+
+    Attributes
+    ----------
+    source : RotationSource
+        The last problem.
+    rounds : tuple of Round
+    residuals : (N, 3) mm, mm, rad
+        calc - obs at the end.
+    judged : (N,)
+        What the judge says of every reflection, of those that are held out too.
+    held_out : (N,) bool
+        The free set.
+    """
+
+    source: RotationSource
+    rounds: tuple[Round, ...]
+    residuals: Array
+    judged: Array
+    held_out: Mask
+
+    @property
+    def p(self) -> Array:
+        """The parameters found, (n,)."""
+        return self.rounds[-1].solution.parameters
+
+    @property
+    def working(self) -> Mask:
+        """What was fitted, (N,)."""
+        return (self.judged > 0.0) & ~self.held_out
+
+    @property
+    def free(self) -> Mask:
+        """What is held out and no outlier, (N,)."""
+        return (self.judged > 0.0) & self.held_out
+
+    @property
+    def rejected(self) -> Mask:
+        """The outliers, held out or not, (N,)."""
+        return np.asarray(self.judged == 0.0)
+
+
+def fit_in_rounds(
+    layout: Layout,
+    selection: Selection,
+    minimiser: Minimiser,
+    rejector: OutlierRejector,
+    options: RefineOptions,
+    progress: Progress,
+) -> Fit:
+    """Judge and minimise in turn, until the same reflections are rejected as before.
+
+    Judged once, on the models as they came, good spots of badly placed panels would be lost for ever. What
+    is held out has no part in it: its residuals are hidden from the judge and from the noise, and its
+    weights are 0. It is judged once, at the end.
+    """
+    data, held_out = selection.observations, selection.held_out
+    groups, estimate = strata(data, options), options.noise == "estimated"
+    threads = options.n_threads or available_cores()
+    source = RotationSource(
+        layout, data, 1.0 / data.variance, layout.prior, threads, restraints_of(layout, options)
+    )
+    before = source.calc_minus_obs(np.zeros(layout.n))
+    p, residuals, noise = _start(source, before, held_out, groups, minimiser, options)
+    rounds: list[Round] = []
+    for number in range(options.rounds):
+        progress("refining", number, options.rounds)
+        weights = judge(data, _hidden(residuals, held_out), np.sqrt(noise.judging), groups, rejector)
+        if rounds and _as_before(rounds[-1], weights, noise):
+            break
+        if 2 * int((weights > 0.0).sum()) < options.minimum_reflections:
+            raise _all_rejected(weights, rejector)
+        source = replace(source, weights=weights[:, None] / noise.variance)
+        solution = solution_of(minimiser, source, p)
+        p = solution.parameters
+        equations = source.normal_equations(p)
+        rounds.append(Round(weights, noise, before, solution, equations))
+        log.info("round %d: %d used, %s", number + 1, equations.n_reflections, solution.ended.value)
+        before = residuals = source.calc_minus_obs(p)
+        effective = effective_parameters(equations, source.prior)
+        noise = later_noise(data, _hidden(residuals, held_out), groups, weights, effective, estimate)
+    progress("refining", options.rounds, options.rounds)
+    judged = rounds[-1].weights
+    if held_out.any():
+        sigmas = np.sqrt(rounds[-1].noise.judging)
+        judged = np.where(held_out, judge(data, residuals, sigmas, groups, rejector), judged)
+    return Fit(source, tuple(rounds), residuals, judged, held_out)
+
+
+def _start(
+    source: RotationSource,
+    residuals: Array,
+    held_out: Mask,
+    groups: NDArray[np.intp],
+    minimiser: Minimiser,
+    options: RefineOptions,
+) -> tuple[Array, Array, Noise]:
+    """Where the first round begins, and residuals and noise there."""
+    data, estimate, n = source.observations, options.noise == "estimated", source.layout.n
+    p = np.zeros(n)
+    noise = first_noise(data, _hidden(residuals, held_out), groups, estimate)
+    if data.n >= FEW or held_out.any():
+        return p, residuals, noise
+    p = concentrate(source, minimiser, p, noise.variance, max(options.minimum_reflections, n))
+    residuals = source.calc_minus_obs(p)
+    return p, residuals, first_noise(data, residuals, groups, estimate, n)
+
+
+def _hidden(residuals: Array, held_out: Mask) -> Array:
+    """Residuals (N, 3) without those that are held out: nan, as where nothing is predicted."""
+    return np.where(held_out[:, None], np.nan, residuals) if held_out.any() else residuals
+
+
+def _as_before(last: Round, weights: Array, noise: Noise) -> bool:
+    """Whether another round would change nothing that matters."""
+    changed = float(np.abs(weights - last.weights).sum())
+    ratio = noise.variance / last.noise.variance
+    return changed <= 1e-3 * len(weights) and bool(np.quantile(np.abs(ratio - 1.0), 0.9) < 0.05)
+
+
+def _all_rejected(weights: Array, rejector: OutlierRejector) -> DataError:
+    return DataError(
+        f"Outlier rejection leaves {int((weights > 0.0).sum())} of {len(weights)} reflections.",
+        f"Either the models are far off, or '{rejector.name}' is too strict for so few.",
+        "Refine with --outliers none first, or look at the indexing.",
+    )
