@@ -7,7 +7,7 @@ everything it needs comes in, everything it makes goes out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -29,6 +29,7 @@ from smalti.solution import (
 
 __all__ = [
     "ROLES",
+    "Choosable",
     "DetectorParameterisation",
     "Indexer",
     "Minimiser",
@@ -152,6 +153,18 @@ class DetectorParameterisation(Protocol):
 
     def gauge(self, detector: Detector) -> Array:
         """Give the directions in parameter space that no data can see, (g, n)."""
+
+
+@runtime_checkable
+class Choosable(Protocol):
+    """What a detector parameterisation may offer besides: forms of itself that the data choose from."""
+
+    def alternatives(self, detector: Detector) -> Mapping[str, DetectorParameterisation]:
+        """Give the forms worth comparing on this detector, simplest first, by names for people.
+
+        Each must be ready for use as it is; options that are no matter of choice (tolerances, priors)
+        are those of this component. A refinement compares them by reflections that it holds out.
+        """
 
 
 class NormalSource(Protocol):

@@ -132,7 +132,7 @@ def test_priors_hold_children_and_hardly_the_whole(modules):
 
 @pytest.mark.parametrize(
     ("level", "prefix"),
-    [("half1", "Group1"), ("pair0", "Group1"), ("module", "Group8"), ("2", "Level1Group2"), (1, "Group2")],
+    [("half1", "Group2"), ("pair0", "Group1"), ("module", "Group8"), ("2", "Level1Group2"), (1, "Group2")],
 )
 def test_a_level_by_number_or_name(quadrants, level, prefix):
     names = [parameter.name for parameter in Hierarchical(level=level).parameters(quadrants)]
@@ -151,3 +151,83 @@ def test_a_level_that_is_not_there_is_refused_with_the_cure(quadrants):
     with pytest.raises(UsageError, match="'haf1'") as caught:
         Hierarchical(level="haf1").parameters(quadrants)
     assert "half1" in caught.value.fix
+
+
+def test_a_list_takes_exactly_these_levels_and_always_the_root(quadrants):
+    names = {parameter.name for parameter in Hierarchical(level="0,3").parameters(quadrants)}
+    assert {"Dist", "Group8Tau3"} <= names
+    assert len(names) == 6 * (1 + 8)
+    assert names == {parameter.name for parameter in Hierarchical(level="3,3").parameters(quadrants)}
+
+
+def test_nodes_by_name_and_pattern(quadrants):
+    parameters = Hierarchical(level="half1, pair[01]").parameters(quadrants)
+    labels = {parameter.label.split()[0] for parameter in parameters}
+    assert labels == {"detector", "half1", "pair0", "pair1"}
+    assert {p.panels for p in parameters if p.label.startswith("half1")} == {(4, 5, 6, 7)}
+
+
+def test_freedoms_are_those_asked_for(quadrants):
+    names = [parameter.name for parameter in Hierarchical(level=1, freedoms="in_plane").parameters(quadrants)]
+    below = [name for name in names if name.startswith("Group")]
+    assert below == [f"Group{k}{word}" for k in (1, 2) for word in ("Shift1", "Shift2", "Tau1")]
+    assert len(names) == 6 + 6
+    some = Hierarchical(level=1, freedoms="Tau1+Dist").parameters(quadrants)
+    assert [parameter.name for parameter in some[6:8]] == ["Group1Dist", "Group1Tau1"]
+    with pytest.raises(UsageError, match="no choice of freedoms") as caught:
+        Hierarchical(level=1, freedoms="Tua1").parameters(quadrants)
+    assert "Tau1" in caught.value.fix
+
+
+@pytest.mark.parametrize("freedoms", ["all", "in_plane", "no_tilt", "Dist+Tau2"])
+@pytest.mark.parametrize("level", [1, 2, "0,3", "half0,module", "0,pair1"])
+def test_without_priors_every_direction_moves_something(quadrants, freedoms, level):
+    component = Hierarchical(level=level, freedoms=freedoms, priors=False)
+    n = len(component.parameters(quadrants))
+    w, h = quadrants.panels[0].size_mm
+    corners = np.array([[0.0, 0.0, 1.0], [w, 0.0, 1.0], [0.0, h, 1.0]]).T
+    moved = (dense(component, quadrants, np.zeros(n)) @ corners).reshape(n, -1)
+    moved /= np.linalg.norm(moved, axis=1)[:, None]
+    assert np.linalg.svd(moved, compute_uv=False)[-1] > 0.01
+    # ... and the same geometries are reached as with all parents.
+    joint = dense(replace(component, priors=True), quadrants, np.zeros(component_size(component, quadrants)))
+    assert np.linalg.matrix_rank(joint.reshape(len(joint), -1), tol=1e-7) == n
+    assert component.gauge(quadrants).shape == (0, n)
+
+
+def component_size(component, detector):
+    return len(replace(component, priors=True).parameters(detector))
+
+
+def test_panels_that_only_their_parent_moves_are_not_left_behind(quadrants):
+    component = Hierarchical(level="0,pair1", priors=False)
+    moved = {panel for parameter in component.parameters(quadrants) for panel in parameter.panels}
+    assert moved == set(range(8))
+
+
+@pytest.mark.parametrize("freedoms", ["all", "in_plane", "Dist+Tau2+Tau3"])
+def test_gauge_of_fewer_freedoms_moves_nothing_and_is_complete(quadrants, freedoms):
+    component = Hierarchical(level=2, freedoms=freedoms)
+    n = len(component.parameters(quadrants))
+    gauge = component.gauge(quadrants)
+    slopes = dense(component, quadrants, np.zeros(n))
+    assert np.abs(np.tensordot(gauge, slopes, axes=1)).max() < 1e-9
+    assert np.linalg.matrix_rank(slopes.reshape(n, -1), tol=1e-8) == n - len(gauge)
+
+
+def test_alternatives_go_from_simple_to_free(quadrants):
+    component = Hierarchical(level="auto", in_plane=0.1)
+    found = component.alternatives(quadrants)
+    assert list(found) == [
+        "level 0", "level 1, in plane", "level 1", "level 2, in plane", "level 2", "level 3, in plane",
+        "level 3",
+    ]  # fmt: skip
+    sizes = [len(item.parameters(quadrants)) for item in found.values()]
+    assert sizes[0] == 6
+    assert all(item.in_plane == 0.1 for item in found.values())
+    assert list(component.alternatives(synthetic.detector("PILATUS 300K", modules=False))) == ["level 0"]
+
+
+def test_auto_has_to_be_resolved_first(quadrants):
+    with pytest.raises(UsageError, match="'auto' has to be found first"):
+        Hierarchical(level="auto").parameters(quadrants)
