@@ -73,10 +73,11 @@ class CommonCell:
         """Compare the cells at p with their mean, which moves with them."""
         found = [_cell(layout, block, p) for block in self.blocks]
         cells, slopes = np.array([cell for cell, _ in found]), np.array([slope for _, slope in found])
-        mean = cells.mean(axis=0)
-        sigma = self.tolerance * np.concatenate([mean[:3], np.full(3, np.degrees(1.0))])
+        # Sigmas of the start: they must not change with the cells that they judge.
+        start, _ = _cell(layout, self.blocks[0], np.zeros(layout.n))
+        sigma = self.tolerance * np.concatenate([start[:3], np.full(3, np.degrees(1.0))])
         keep = _independent(slopes[0], sigma)
-        away, by_p = (cells - mean)[:, keep], (slopes - slopes.mean(axis=0))[:, keep]
+        away, by_p = (cells - cells.mean(axis=0))[:, keep], (slopes - slopes.mean(axis=0))[:, keep]
         return (away / sigma[keep]).ravel(), (by_p / sigma[keep, None]).reshape(-1, layout.n)
 
 
