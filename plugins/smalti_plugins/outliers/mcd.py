@@ -12,7 +12,7 @@ from scipy.special import gammaincinv
 
 from smalti.hookspecs import API, hookimpl
 from smalti.options import option
-from smalti_plugins.outliers.covariance import robust_covariance, squared_distances
+from smalti_plugins.outliers.covariance import near, robust_covariance, robust_covariances
 from smalti_plugins.outliers.strata import LEAST_FOR_CENTRE, Strata, group, standardised
 
 SMALTI_API = API
@@ -55,38 +55,42 @@ class MinimumCovarianceDeterminant:
         # In units of sigma millimetres and radians compare, and so does the least spread.
         own, pooled = standardised(residuals, sigmas, groups)
         limit = 2.0 * gammaincinv(own.shape[1] / 2.0, self.probability)
-        near = np.empty(len(own), dtype=bool)
-        for number in np.flatnonzero(groups.counts >= self.min_observations):
-            part = _slice(groups, number)
-            near[part] = squared_distances(own[part], *robust_covariance(own[part], self.support)) <= limit
-        if (groups.counts < self.min_observations).any():
-            self._judge_sparse(own, pooled, groups, limit, near)
-        result[groups.rows[near]] = 1.0
+        good = np.empty(len(own), dtype=bool)
+        rich = groups.counts >= self.min_observations
+        rows = np.repeat(rich, groups.counts)
+        values, bounds = own[rows], _bounds(groups.counts[rich])
+        estimates = robust_covariances(values, bounds, self.support)
+        good[rows] = near(values, bounds, *estimates, limit)
+        if not rich.all():
+            self._judge_sparse(own, pooled, groups, limit, good)
+        result[groups.rows[good]] = 1.0
         return result
 
     def _judge_sparse(
-        self, own: Array, pooled: Array, groups: Strata, limit: float, near: NDArray[np.bool_]
+        self, own: Array, pooled: Array, groups: Strata, limit: float, good: NDArray[np.bool_]
     ) -> None:
-        """Judge the strata with few observations, into ``near``."""
+        """Judge the strata with few observations, into ``good``."""
         telling = np.repeat(groups.counts >= LEAST_FOR_CENTRE, groups.counts)
-        lonely = ~telling
         sparse = telling & np.repeat(groups.counts < self.min_observations, groups.counts)
         if sparse.any():
             # Their centre is their median, which is zero here.
             covariance = robust_covariance(_picked(own[telling]), self.support)[1]
-            near[sparse] = squared_distances(own[sparse], np.zeros(own.shape[1]), covariance) <= limit
-        if lonely.any():
+            good[sparse] = _near_one(own[sparse], np.zeros(own.shape[1]), covariance, limit)
+        if not telling.all():
             everyone = robust_covariance(_picked(pooled), self.support)
-            near[lonely] = squared_distances(pooled[lonely], *everyone) <= limit
+            good[~telling] = _near_one(pooled[~telling], *everyone, limit)
 
 
-def _slice(groups: Strata, number: int | np.intp) -> slice:
-    start = int(groups.starts[number])
-    return slice(start, start + int(groups.counts[number]))
+def _bounds(counts: Index) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def _near_one(values: Array, centre: Array, covariance: Array, limit: float) -> NDArray[np.bool_]:
+    return near(values, np.array([0, len(values)]), centre[None], covariance[None], limit)
 
 
 def _picked(values: Array) -> Array:
-    return values[:: max(1, len(values) // POOL)]
+    return np.ascontiguousarray(values[:: max(1, len(values) // POOL)])
 
 
 @hookimpl
