@@ -1,4 +1,4 @@
-"""The minimum covariance determinant of many groups of values, behind wrappers that check types and shapes."""
+"""The minimum covariance determinant of many groups of values, behind checking wrappers."""
 
 from __future__ import annotations
 

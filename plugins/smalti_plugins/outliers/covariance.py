@@ -26,8 +26,9 @@ def consistency(fraction: Array | float, k: int) -> Array:
     fraction / P(chi2_{k+2} <= q), q the quantile of chi2_k at that fraction [Croux & Haesbroeck 1999,
     J. Multivar. Anal. 71, 161].
     """
+    fraction = np.asarray(fraction)
     factor = fraction / gammainc(k / 2.0 + 1.0, gammaincinv(k / 2.0, fraction))
-    return np.where(np.asarray(fraction) < 1.0, factor, 1.0)
+    return np.where(fraction < 1.0, factor, 1.0)
 
 
 def robust_covariances(values: Array, bounds: NDArray[np.int64], support: float = 0.5) -> tuple[Array, Array]:

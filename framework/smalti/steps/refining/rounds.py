@@ -23,6 +23,7 @@ from smalti.steps.refining.restraints import restraints_of
 from smalti.steps.refining.selection import Selection
 from smalti.steps.refining.source import RotationSource
 from smalti.steps.refining.uncertainty import effective_parameters
+from smalti_ext.threads import allow
 
 __all__ = ["Fit", "Round", "fit_in_rounds"]
 
@@ -124,7 +125,8 @@ def fit_in_rounds(
     rounds: list[Round] = []
     for number in range(options.rounds):
         progress("refining", number, options.rounds)
-        weights = judge(data, _hidden(residuals, held_out), np.sqrt(noise.judging), groups, rejector)
+        with allow(threads):
+            weights = judge(data, _hidden(residuals, held_out), np.sqrt(noise.judging), groups, rejector)
         if rounds and _as_before(rounds[-1], weights, noise):
             break
         if 2 * int((weights > 0.0).sum()) < options.minimum_reflections:
@@ -142,7 +144,8 @@ def fit_in_rounds(
     judged = rounds[-1].weights
     if held_out.any():
         sigmas = np.sqrt(rounds[-1].noise.judging)
-        judged = np.where(held_out, judge(data, residuals, sigmas, groups, rejector), judged)
+        with allow(threads):
+            judged = np.where(held_out, judge(data, residuals, sigmas, groups, rejector), judged)
     return Fit(source, tuple(rounds), residuals, judged, held_out)
 
 
