@@ -7,8 +7,17 @@ import numpy as np
 import pytest
 
 from smalti.errors import PluginError
-from smalti.solution import Candidate, Ended, Solution
-from smalti.steps.answers import candidates_of, solution_of, weights_of
+from smalti.solution import Candidate, Ended, PanelDerivatives, Parameter, Prior, Solution
+from smalti.steps.answers import (
+    candidates_of,
+    derivatives_of,
+    displaced_by,
+    parameters_of,
+    prior_of,
+    solution_of,
+    weights_of,
+)
+from smalti.testing import synthetic
 
 
 @dataclass(frozen=True)
@@ -21,14 +30,32 @@ class Answering:
     def weights(self, *_):
         return self.answer
 
-    minimise = candidates = weights
+    minimise = candidates = parameters = compose = derivatives = prior = weights
 
 
 def solution(parameters):
     return Solution(np.array(parameters), 1.0, (), next(iter(Ended)))
 
 
+DETECTOR = synthetic.detector("PILATUS 300K")
+
+
+def sheared():
+    frames = DETECTOR.stacked()
+    frames[1, :, 0] *= 1.01
+    return DETECTOR.with_panel_frames(frames)
+
+
+def slopes(columns, values=None):
+    columns = np.array(columns)
+    return PanelDerivatives(columns, np.zeros((*columns.shape, 3, 3)) if values is None else values)
+
+
 ASKING = {
+    "parameters": lambda answer: parameters_of(Answering(answer), DETECTOR),
+    "compose": lambda answer: displaced_by(Answering(answer), DETECTOR, np.zeros(2)),
+    "derivatives": lambda answer: derivatives_of(Answering(answer), DETECTOR, np.zeros(2)),
+    "prior": lambda answer: prior_of(Answering(answer), DETECTOR, 2),
     "weights": lambda answer: weights_of(
         Answering(answer), np.zeros((2, 3)), np.ones((2, 3)), np.zeros(2, int)
     ),
@@ -45,6 +72,11 @@ ASKING = {
         ("solution", solution([1.0, 2.0])),
         ("candidates", (Candidate(np.eye(3), 1.0),)),
         ("candidates", []),
+        ("parameters", (Parameter("Dist", "mm", (0, 2)), Parameter("Tau1", "mrad", (1,)))),
+        ("parameters", ()),
+        ("compose", DETECTOR),
+        ("derivatives", slopes([[0, -1], [1, 0], [-1, -1]])),
+        ("prior", Prior(np.zeros(2), np.array([0.0, 4.0]))),
     ],
 )
 def test_good_answers_pass(role, answer):
@@ -68,6 +100,25 @@ def test_good_answers_pass(role, answer):
         ("candidates", [np.eye(3)], "among them"),
         ("candidates", [Candidate(np.eye(2), 1.0)], r"shape \(2, 2\)"),
         ("candidates", [Candidate(np.zeros((3, 3)), 1.0)], "no volume"),
+        ("parameters", None, "None"),
+        ("parameters", ["Dist"], "a str among them"),
+        ("parameters", [Parameter("Dist", "mm"), Parameter("Dist", "mm")], "'Dist' more than once"),
+        ("parameters", [Parameter("", "mm")], "without a name"),
+        ("parameters", [Parameter("Dist", "mm", (3,))], "'Dist' of panel 3"),
+        ("compose", None, "None"),
+        ("compose", synthetic.detector("PILATUS 300K", modules=False), "one of 1"),
+        ("compose", DETECTOR.with_panel_frames(np.nan * DETECTOR.stacked()), "not finite"),
+        ("compose", sheared(), "orthonormal"),
+        ("derivatives", np.zeros((3, 2, 3, 3)), "float64"),
+        ("derivatives", slopes([[0], [1]]), r"int64 of shape \(2, 1\)"),
+        ("derivatives", slopes([[0.0], [1.0], [0.0]]), "float64"),
+        ("derivatives", slopes([[0], [1], [2]]), "columns from 0 to 2"),
+        ("derivatives", slopes([[0], [1], [0]], np.zeros((3, 1, 3))), r"shape \(3, 1, 3\)"),
+        ("derivatives", slopes([[0], [1], [0]], np.full((3, 1, 3, 3), np.nan)), "not finite"),
+        ("prior", None, "None"),
+        ("prior", Prior(np.zeros(3), np.ones(3)), r"shape \(3,\)"),
+        ("prior", Prior(np.zeros(2), np.array([1.0, np.inf])), "not finite"),
+        ("prior", Prior(np.zeros(2), np.array([1.0, -1.0])), "-1"),
     ],
 )
 def test_bad_answers_are_named(role, answer, given):

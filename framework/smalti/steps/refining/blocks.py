@@ -25,6 +25,7 @@ from smalti.geometry.rotation import rotation
 from smalti.models import Beam, Crystal, Detector, Goniometer, matrix, vector
 from smalti.roles import DetectorParameterisation
 from smalti.solution import PanelDerivatives, Parameter, Prior
+from smalti.steps.answers import derivatives_of, displaced_by, parameters_of, prior_of
 from smalti.units import MRAD
 
 __all__ = [
@@ -256,7 +257,7 @@ class DetectorBlock:
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """Name them Detector1Group12Tau2, ..."""
-        own = self.parameterisation.parameters(self.detector)
+        own = parameters_of(self.parameterisation, self.detector)
         return tuple(replace(item, name=f"Detector{self.number}{item.name}") for item in own)
 
     @property
@@ -267,15 +268,15 @@ class DetectorBlock:
     @property
     def prior(self) -> Prior:
         """What the plugin says."""
-        return self.parameterisation.prior(self.detector)
+        return prior_of(self.parameterisation, self.detector, len(self.parameters))
 
     def compose(self, p: Array) -> Detector:
         """Give the detector at p (n,)."""
-        return self.parameterisation.compose(self.detector, p) if p.any() else self.detector
+        return displaced_by(self.parameterisation, self.detector, p) if p.any() else self.detector
 
     def derivatives(self, p: Array) -> PanelDerivatives:
         """Give the derivatives of its panel frames."""
-        return self.parameterisation.derivatives(self.detector, p)
+        return derivatives_of(self.parameterisation, self.detector, p)
 
 
 def _about_zero(sigma: Array, weak: bool) -> Prior:
