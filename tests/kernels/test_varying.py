@@ -5,8 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from smalti.geometry.derivatives import BEAM, CRYSTAL, PANEL, SETTING, RotationState, Spots
-from smalti.geometry.derivatives import differentiate, predict
+from smalti.geometry.derivatives import (
+    BEAM,
+    CRYSTAL,
+    PANEL,
+    SETTING,
+    RotationState,
+    Spots,
+    differentiate,
+    predict,
+)
 from smalti.geometry.rotation import rotation
 from smalti_ext import normal, varying
 

@@ -37,14 +37,20 @@ _PLACES = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
 def orientation(p: ArrayLike) -> Array:
-    """Give the rotation [Phi3]z [Phi2]y [Phi1]x, (3, 3), of three angles in mrad."""
+    """Give the rotation [Phi3]z [Phi2]y [Phi1]x of three angles in mrad.
+
+    Angles (3,) give (3, 3), and (3, N) give (N, 3, 3).
+    """
     x, y, z = np.asarray(p, dtype=float) * MRAD
     ex, ey, ez = np.eye(3)
     return np.asarray(rotation(ez, z) @ rotation(ey, y) @ rotation(ex, x))
 
 
 def orientation_derivatives(p: ArrayLike) -> Array:
-    """Give the derivatives of :func:`orientation` with respect to the three angles, (3, 3, 3) 1/mrad."""
+    """Give the derivatives of :func:`orientation` with respect to the three angles.
+
+    (3, 3, 3) 1/mrad, of many orientations (3, N, 3, 3).
+    """
     x, y, z = np.asarray(p, dtype=float) * MRAD
     ex, ey, ez = np.eye(3)
     X, Y, Z = rotation(ex, x), rotation(ey, y), rotation(ez, z)
@@ -76,7 +82,7 @@ class CellBasis:
         return np.asarray(np.linalg.lstsq(flat, G.reshape(9), rcond=None)[0] * METRIC_SCALE)
 
     def metric(self, g: ArrayLike) -> Array:
-        """Give the metric (3, 3) 1/Angstrom^2 of parameters (k,)."""
+        """Give the metric (..., 3, 3) 1/Angstrom^2 of parameters (..., k)."""
         return np.asarray(np.tensordot(np.asarray(g, dtype=float), self.E, axes=1) / METRIC_SCALE)
 
 
@@ -148,7 +154,7 @@ def _reduced_echelon(rows: Array) -> tuple[Array, list[int]]:
 
 
 def B_from_metric(metric: ArrayLike) -> Array:
-    """Give the orthogonalisation B (3, 3) 1/Angstrom in the PDB convention, B^T B = G*.
+    """Give the orthogonalisation B (..., 3, 3) 1/Angstrom in the PDB convention, B^T B = G*.
 
     Raises
     ------
@@ -156,17 +162,17 @@ def B_from_metric(metric: ArrayLike) -> Array:
         The metric is not that of a lattice.
     """
     real = np.linalg.inv(np.asarray(metric, dtype=float))
-    return np.asarray(np.linalg.inv(np.linalg.cholesky(0.5 * (real + real.T))))
+    return np.asarray(np.linalg.inv(np.linalg.cholesky(0.5 * (real + np.swapaxes(real, -1, -2)))))
 
 
 def metric_derivatives(B: ArrayLike, changes: ArrayLike) -> Array:
-    """Give the changes of B (k, 3, 3) that go with changes of the metric (k, 3, 3), to first order.
+    """Give the changes of B (..., k, 3, 3) that go with changes of the metric (k, 3, 3), to first order.
 
     With X = dB B^-1, lower triangular, X + X^T = B^-T dG* B^-1.
     """
-    B = np.asarray(B, dtype=float)
+    B = np.asarray(B, dtype=float)[..., None, :, :]
     inverse = np.linalg.inv(B)
-    M = inverse.T @ np.asarray(changes, dtype=float) @ inverse
+    M = np.swapaxes(inverse, -1, -2) @ np.asarray(changes, dtype=float) @ inverse
     lower = np.tril(M, -1) + 0.5 * M * np.eye(3)
     return np.asarray(lower @ B)
 

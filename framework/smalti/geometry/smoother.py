@@ -60,7 +60,7 @@ class Smoother:
     def positions(self) -> Array:
         """Where the samples are, (m,), in the unit of the range."""
         first = 0.0 if self.n_intervals < 3 else -0.5
-        return self.begin + self.spacing * (first + np.arange(self.n_samples))
+        return np.asarray(self.begin + self.spacing * (first + np.arange(self.n_samples)), dtype=float)
 
     def blend(self, x: ArrayLike) -> tuple[NDArray[np.int64], Array]:
         """Give the samples nearest to each of N places, and how much of each its value is made of.
