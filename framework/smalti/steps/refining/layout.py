@@ -24,7 +24,7 @@ from smalti.steps.refining.blocks import (
     SettingBlock,
 )
 from smalti.steps.refining.options import RefineOptions, is_fixed
-from smalti.steps.refining.tying import columns_of, with_one_cell
+from smalti.steps.refining.tying import columns_of, with_one_cell, with_own_crystals
 
 __all__ = ["Layout"]
 
@@ -75,6 +75,8 @@ class Layout:
         cls, experiments: Experiments, parameterisation: DetectorParameterisation, options: RefineOptions
     ) -> Layout:
         """Lay out the parameters of rotation experiments."""
+        if options.crystals != "given":
+            experiments = with_own_crystals(experiments)
         blocks, owner = _blocks(experiments, parameterisation, options)
         sizes = [len(block.parameters) for block in blocks]
         offsets = tuple(int(x) for x in np.concatenate([[0], np.cumsum(sizes)[:-1]]))
@@ -238,7 +240,7 @@ def _blocks(
         assert user.goniometer is not None
         add(beam, BeamBlock(beam, user.goniometer.laboratory_axis, k, options.weak_priors))
     crystals = experiments.unique("crystal")
-    begun = with_one_cell(crystals) if options.one_cell else crystals
+    begun = with_one_cell(crystals) if options.crystals == "one_cell" else crystals
     for k, (crystal, begin) in enumerate(zip(crystals, begun, strict=True), start=1):
         hold = is_fixed(f"Crystal{k}g_param_0", options)
         add(crystal, CrystalBlock.of(begin, k, weak=options.weak_priors, hold_cell=hold))

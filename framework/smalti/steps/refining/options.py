@@ -44,8 +44,10 @@ class RefineOptions:
         (),
         "Parameters that move by one common amount, as patterns: Detector*Dist, Crystal1Phi1+Crystal2Phi1.",
     )
-    one_cell: bool = option(
-        False, "All crystals have one cell, each its own orientation; they begin at the mean of their cells."
+    crystals: Literal["given", "own", "one_cell"] = option(
+        "given",
+        "Crystals of several sweeps: shared as in the file, each sweep its own, or each its own orientation "
+        "and all one cell.",
     )
     similar_cells: float = option(
         0.0, "Draw the cells of crystals to their mean, with this sigma relative to an axis; 0: do not.", ge=0
@@ -72,6 +74,9 @@ class RefineOptions:
     scan_margin: float = option(
         0.0, "Leave out reflections this near to an end of the scan.", unit="deg", ge=0
     )
+    edge_spots: bool = option(
+        False, "Use spots that an edge of their panel cuts, too; their centroids are drawn inwards."
+    )
     use_all: bool = option(True, "Use all reflections; otherwise a random part of them.")
     reflections_per_degree: int = option(
         100, "How many to use per degree of rotation, if not all.", unit="1/deg", ge=1
@@ -87,6 +92,10 @@ class RefineOptions:
         lt=0.5,
     )
     free_minimum: int = option(1000, "Hold none out where there are fewer reflections than this.", ge=0)
+    halves: Literal["reflections", "wedges", "scan", "off"] = option(
+        "reflections",
+        "Compare refinements of two halves: every other reflection, every other phi_block, halves of scans.",
+    )
     minimum_reflections: int = option(10, "Refuse to refine against fewer reflections than this.", ge=3)
     phi_block: float = option(18.0, "Judge outliers in blocks of rotation of this width.", unit="deg", gt=0)
     minimum_stratum: int = option(40, "Join neighbouring blocks until each has this many reflections.", ge=5)

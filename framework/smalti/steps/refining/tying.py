@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -10,13 +11,13 @@ from numpy.typing import NDArray
 
 from smalti.errors import DataError, UsageError
 from smalti.geometry.crystal_parameters import B_from_metric, symbol
-from smalti.models import Crystal
+from smalti.models import Crystal, Experiments
 from smalti.options import suggest
 from smalti.solution import Parameter
 from smalti.steps.refining.blocks import SYMMETRY_LIMIT, still_true
 from smalti.steps.refining.options import RefineOptions, is_fixed
 
-__all__ = ["columns_of", "with_one_cell"]
+__all__ = ["columns_of", "with_one_cell", "with_own_crystals"]
 
 
 def columns_of(parameters: Sequence[Parameter], options: RefineOptions) -> NDArray[np.intp]:
@@ -45,6 +46,12 @@ def columns_of(parameters: Sequence[Parameter], options: RefineOptions) -> NDArr
     return columns
 
 
+def with_own_crystals(experiments: Experiments) -> Experiments:
+    """Give every experiment a crystal of its own, equal to the one that it has."""
+    items = tuple(e if e.crystal is None else replace(e, crystal=replace(e.crystal)) for e in experiments)
+    return replace(experiments, items=items)
+
+
 def with_one_cell(crystals: Sequence[Crystal]) -> tuple[Crystal, ...]:
     """Give the crystals with the mean of their cells, each in its own orientation.
 
@@ -63,7 +70,7 @@ def with_one_cell(crystals: Sequence[Crystal]) -> tuple[Crystal, ...]:
         raise DataError(
             "These crystals cannot have one cell.",
             f"They are {', '.join(groups)} with the cells {cells}.",
-            "Index the sweeps together, or refine with one_cell=false.",
+            "Index the sweeps together, or refine with crystals=own.",
         )
     B = B_from_metric(mean)
     return tuple(
@@ -77,7 +84,7 @@ def _is_free(name: str, options: RefineOptions) -> bool:
 
 def _ties(parameters: Sequence[Parameter], options: RefineOptions) -> list[list[int]]:
     found = [_matching(pattern, parameters) for pattern in options.equal_shifts]
-    if options.one_cell:
+    if options.crystals == "one_cell":
         kinds = {name[name.index("g_param") :] for p in parameters if "g_param" in (name := p.name)}
         found += [[k for k, p in enumerate(parameters) if p.name.endswith(kind)] for kind in sorted(kinds)]
     return found

@@ -67,7 +67,7 @@ def test_one_cell_and_two_orientations(two_sweeps):
         crystal=synthetic.crystal((58.2, 58.2, 149.0, 90.0, 90.0, 90.0), orientation=(1.3, 0.2, 0.7)),
     )
     start = replace(experiments, items=(experiments[0], stretched))
-    refined = solve(start, table, one_cell=True)
+    refined = solve(start, table, crystals="one_cell")
     first, second = (e.crystal for e in refined.experiments)
     assert first is not second
     np.testing.assert_allclose(first.cell, second.cell, rtol=1e-9)
@@ -82,7 +82,7 @@ def test_one_cell_and_two_orientations(two_sweeps):
 
 def test_the_derivatives_of_tied_parameters_are_sums(two_sweeps):
     _, experiments, table = two_sweeps
-    options = RefineOptions(equal_shifts=("Detector*Tau2",), one_cell=True)
+    options = RefineOptions(equal_shifts=("Detector*Tau2",), crystals="one_cell")
     layout = Layout.of(experiments, Hierarchical(), options)
     rng = np.random.default_rng(0)
     p = 0.3 * rng.normal(size=layout.n)
@@ -99,6 +99,22 @@ def test_the_derivatives_of_tied_parameters_are_sums(two_sweeps):
             ]
         )
         np.testing.assert_allclose(dense[:, k], change / 2e-4, atol=1e-6 + 1e-5 * np.abs(change / 2e-4).max())
+
+
+def test_a_shared_crystal_is_given_up(two_sweeps):
+    _, experiments, table = two_sweeps
+    shared = replace(
+        experiments, items=tuple(replace(e, crystal=experiments[0].crystal) for e in experiments)
+    )
+    mine = table.where(table["id"] == 0)  # the second sweep is not of that orientation: without spots here
+    together = Layout.of(shared, Hierarchical(), RefineOptions())
+    apart = Layout.of(shared, Hierarchical(), RefineOptions(crystals="own"))
+    one = Layout.of(shared, Hierarchical(), RefineOptions(crystals="one_cell"))
+    assert (together.n, apart.n, one.n) == (together.n, together.n + 5, together.n + 3)
+    refined = solve(shared, mine, crystals="one_cell")
+    first, second = (e.crystal for e in refined.experiments)
+    np.testing.assert_allclose(first.cell, second.cell, rtol=1e-9)
+    np.testing.assert_allclose(second.U, experiments[0].crystal.U, atol=1e-9)  # nothing said: it stays
 
 
 def test_holding_more_parameters(two_sweeps):
@@ -135,4 +151,4 @@ def test_cells_that_differ_are_not_one(two_sweeps):
     _, experiments, table = two_sweeps
     other = replace(experiments[1], crystal=synthetic.crystal((80.0, 80.0, 40.0, 90.0, 90.0, 90.0)))
     with pytest.raises(DataError, match="cannot have one cell"):
-        solve(replace(experiments, items=(experiments[0], other)), table, one_cell=True)
+        solve(replace(experiments, items=(experiments[0], other)), table, crystals="one_cell")
