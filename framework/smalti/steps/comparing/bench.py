@@ -66,7 +66,7 @@ def run_all(
 
 
 def _first_round(options: RefineOptions | None) -> RefineOptions:
-    return replace(options or RefineOptions(), rounds=1)
+    return replace(options or RefineOptions(), rounds=1, halves="off")
 
 
 @dataclass

@@ -246,6 +246,7 @@ def refine_options(
         use_all=False,
         reflections_per_degree=max(1, options.reflections_per_degree // (1 if last else 4)),
         free_fraction=0.0,
+        halves="off",
         rounds=2,
     )
 

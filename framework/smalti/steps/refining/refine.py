@@ -10,6 +10,7 @@ from smalti.models import Experiments
 from smalti.progress import Progress, silent
 from smalti.roles import DetectorParameterisation, Minimiser, OutlierRejector
 from smalti.steps.predicting import predict_indexed
+from smalti.steps.refining.halving import refine_halves
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.result import Refined, gather
@@ -61,10 +62,12 @@ def refine(
     clock["solution"] = time.perf_counter()
     uncertainty = assess(fit.rounds[-1].equations, fit.source.prior)
     clock["uncertainty"] = time.perf_counter()
+    halves = refine_halves(fit, uncertainty.effective, options)
+    clock["halves"] = time.perf_counter()
     refined = layout.compose(fit.p)
     table = _finish(reflections, refined, selection, fit)
     clock["prediction"] = time.perf_counter()
-    return gather(layout, selection, fit, uncertainty, refined, table, clock)
+    return gather(layout, selection, fit, uncertainty, halves, options, refined, table, clock)
 
 
 def _finish(table: Reflections, refined: Experiments, selection: Selection, fit: Fit) -> Reflections:

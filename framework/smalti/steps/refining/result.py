@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.models import Experiments
+from smalti.steps.refining.halving import Halves
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.observations import Observations
+from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.residual_rows import (
     experiment_rows,
     free_step_rows,
@@ -24,6 +26,7 @@ from smalti.steps.refining.rows import crystal_rows, detector_rows, panel_rows, 
 from smalti.steps.refining.selection import Selection
 from smalti.steps.refining.tables import as_text
 from smalti.steps.refining.uncertainty import Uncertainty
+from smalti.steps.refining.validation_rows import free_row, halves_row
 from smalti.steps.refining.verdict import verdict
 from smalti.tables import Reflections
 from smalti.text import plural
@@ -78,6 +81,8 @@ def gather(
     selection: Selection,
     fit: Fit,
     uncertainty: Uncertainty,
+    halves: Halves | None,
+    options: RefineOptions,
     refined: Experiments,
     table: Reflections,
     clock: Mapping[str, float],
@@ -90,6 +95,7 @@ def gather(
         panels += rows
         detectors.append(detector_rows(layout, number, moved))
         panel_covariance.append(moved.own_covariance)
+    halves_apart, panels_apart = halves_row(layout, fit, halves, options, panels)
     results: dict[str, Any] = {
         "n_parameters": layout.n,
         "n_used": int(fit.working.sum()),
@@ -98,7 +104,9 @@ def gather(
         "left_out": dict(selection.left_out),
         **_figures(data, fit),
         "experiments": experiment_rows(refined, data, fit),
-        "panels": panels,
+        "panels": [row | apart for row, apart in zip(panels, panels_apart, strict=True)],
+        "free": free_row(fit, uncertainty.effective),
+        "halves": halves_apart,
         "detectors": detectors,
         "crystals": crystal_rows(layout, fit.p, uncertainty),
         "parameters": parameter_rows(layout, fit.p, uncertainty),

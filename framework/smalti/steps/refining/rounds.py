@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,11 @@ class Fit:
     def p(self) -> Array:
         """The parameters found, (n,)."""
         return self.rounds[-1].solution.parameters
+
+    @cached_property
+    def misfit(self) -> Array:
+        """Mean of the three squared residuals over their variances, (N,)."""
+        return np.asarray(np.mean(self.residuals**2 / self.rounds[-1].noise.variance, axis=1))
 
     @property
     def working(self) -> Mask:
