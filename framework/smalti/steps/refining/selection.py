@@ -98,6 +98,7 @@ def _tests(
         "overloaded": ~overloaded,
         "outside the scan": margin >= -1e-9,
         "not predicted": possible,
+        "cut by an edge of the panel": whole_on_panel(table, layout.experiments) | options.edge_spots,
         "close to the spindle": volume > options.close_to_spindle,
         "close to an end of the scan": (margin >= edge) | (edge == 0.0),
     }
@@ -108,6 +109,23 @@ def _held_out(table: Reflections, layout: Layout, data: Observations, options: R
     by_experiment = layout.state(np.zeros(layout.n)).FA[data.spots.experiment]
     d_star = np.linalg.norm(np.einsum("nij,nj->ni", by_experiment, data.spots.h), axis=1)
     return held_out(data, d_star, table["free"][data.rows] if "free" in table else None, options)
+
+
+def whole_on_panel(table: Reflections, experiments: Experiments) -> Mask:
+    """Tell which spots touch no edge of their panel, (N,); all where the table has no boxes.
+
+    Of a spot at an edge a part is missing, and what is left has its middle up to half a pixel inwards. All
+    around a panel this looks as if the panel were further away, as spots at the edges tell it best.
+    """
+    whole = np.ones(table.n_rows, dtype=bool)
+    if "bbox" not in table:
+        return whole
+    for number, experiment in enumerate(experiments):
+        rows = np.flatnonzero(table["id"] == number)
+        size = np.array([panel.image_size for panel in experiment.detector.panels])
+        box, edge = table["bbox"][rows], size[table["panel"][rows].astype(np.intp)]
+        whole[rows] = (box[:, [0, 2]] > 0).all(axis=1) & (box[:, [1, 3]] < edge).all(axis=1)
+    return whole
 
 
 def observed_and_indexed(table: Reflections) -> Mask:

@@ -130,3 +130,19 @@ def test_too_few_are_refused_with_the_reasons(displaced_problem, rows):
     ) as caught:
         choose(displaced_problem, table)
     assert f"Of {rows} in the table" in caught.value.why and caught.value.fix
+
+
+def test_spots_cut_by_an_edge_of_their_panel_are_left_out(displaced_problem):
+    _, experiments, table = displaced_problem
+    size = np.array([panel.image_size for panel in experiments[0].detector.panels])[table["panel"]]
+    middle = np.floor(table["xyzobs.px.value"]).astype(np.int32)
+    box = np.stack([middle - 2, middle + 3], axis=2)
+    box[:, :2] = np.clip(box[:, :2], 0, size[:, :, None])
+    boxed = table.with_columns({"bbox": box.reshape(-1, 6)})
+    reason = "cut by an edge of the panel"
+    near = (middle[:, :2] < 3) | (middle[:, :2] > size - 4)
+    found = choose(displaced_problem, boxed)
+    assert found.left_out[reason] == near.any(axis=1).sum() > 0
+    assert not near[found.observations.rows].any()
+    assert reason not in choose(displaced_problem, boxed, edge_spots=True).left_out
+    assert reason not in choose(displaced_problem).left_out  # a table without boxes does not tell
