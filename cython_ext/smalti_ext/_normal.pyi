@@ -18,6 +18,7 @@ def accumulate(
     matrix: NDArray[Any],
     gradient: NDArray[Any],
     sums: NDArray[Any],
+    setting: bool,
     n_threads: int,
 ) -> None: ...
 def predict(

@@ -66,6 +66,8 @@ def accumulate(
     panel: Index,
     models: Models,
     n_threads: int = 1,
+    *,
+    setting: bool = True,
 ) -> Sums:
     """Accumulate the normal equations of residuals calc - obs in mm, mm, rad.
 
@@ -84,6 +86,8 @@ def accumulate(
     models : Models
     n_threads : int
         The sums are the same to the last bit for any number.
+    setting : bool
+        Whether the setting rotation is wanted; where it is not its rows and columns are 0.
     """
     n, c = len(h), len(chunks) - 1
     _check_data(h, entering, chunks, experiment, panel, models)
@@ -92,7 +96,7 @@ def accumulate(
     matrix, gradient, sums = np.zeros((c, N_LOCAL, N_LOCAL)), np.zeros((c, N_LOCAL)), np.zeros((c, 6))
     _normal.accumulate(
         h, entering.view(np.uint8), observed, weights, chunks, experiment, panel, *models,
-        matrix, gradient, sums, max(1, n_threads),
+        matrix, gradient, sums, setting, max(1, n_threads),
     )  # fmt: skip
     return Sums(matrix, gradient, sums[:, 0], sums[:, 1:4], sums[:, 4], sums[:, 5])
 
