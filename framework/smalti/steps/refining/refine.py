@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from smalti.models import Experiments
 from smalti.progress import Progress, silent
 from smalti.roles import DetectorParameterisation, Minimiser, OutlierRejector
 from smalti.steps.predicting import predict_indexed
+from smalti.steps.refining.choosing import alternatives_of, choose, try_all
 from smalti.steps.refining.halving import refine_halves
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.options import RefineOptions
@@ -55,10 +57,22 @@ def refine(
     """
     options = options or RefineOptions()
     clock = {"start": time.perf_counter()}
-    layout = Layout.of(experiments, parameterisation, options)
-    selection = select(reflections, layout, options)
+    layouts = {
+        name: Layout.of(experiments, component, options)
+        for name, component in alternatives_of(parameterisation, experiments).items()
+    }
+    selection = select(reflections, next(iter(layouts.values())), options)
     clock["selection"] = time.perf_counter()
-    fit = fit_in_rounds(layout, selection, minimiser, rejector, options, progress)
+    fit_of = partial(
+        fit_in_rounds,
+        selection=selection,
+        minimiser=minimiser,
+        rejector=rejector,
+        options=options,
+        progress=progress,
+    )
+    chosen, choice = choose(try_all(layouts, fit_of))
+    layout, fit = chosen.layout, chosen.fit
     clock["solution"] = time.perf_counter()
     uncertainty = assess(fit.rounds[-1].equations, fit.source.prior)
     clock["uncertainty"] = time.perf_counter()
@@ -67,7 +81,7 @@ def refine(
     refined = layout.compose(fit.p)
     table = _finish(reflections, refined, selection, fit)
     clock["prediction"] = time.perf_counter()
-    return gather(layout, selection, fit, uncertainty, halves, options, refined, table, clock)
+    return gather(layout, selection, fit, uncertainty, halves, choice, options, refined, table, clock)
 
 
 def _finish(table: Reflections, refined: Experiments, selection: Selection, fit: Fit) -> Reflections:
