@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from smalti.steps.refining.validation_tables import (
+    choice_table,
+    free_steps_table,
+    halves_text,
+    validation_table,
+)
 from smalti.text import plural, table
 
 __all__ = ["as_text"]
@@ -21,19 +27,24 @@ def as_text(results: Row) -> str:
     task = (
         f"{plural(results['n_parameters'], 'parameter')} refined against {results['n_used']:,} reflections."
     )
-    return "\n\n".join(
-        [
-            _statistics(results["before"], "Observations matched to predictions"),
-            rejected,
-            _statistics(results["after_rejection"], "The same without outliers"),
-            task + f" Gauge {results['gauge']}.",
-            _steps(results["steps"]) + f"\n{results['ended']}",
-            _experiments(results["experiments"]),
-            _panels(results["panels"]),
-            _crystals(results["crystals"]),
-            _verdict(results["verdict"]),
-        ]
-    )
+    if results["n_free"]:
+        task += f" {results['n_free']:,} are held out."
+    parts = [
+        _statistics(results["before"], "Observations matched to predictions"),
+        rejected,
+        _statistics(results["after_rejection"], "The same without outliers"),
+        choice_table(results["level_choice"]),
+        task + f" Gauge {results['gauge']}.",
+        _steps(results["steps"]) + f"\n{results['ended']}",
+        free_steps_table(results["free_steps"]),
+        _experiments(results["experiments"]),
+        _panels(results["panels"]),
+        validation_table(results),
+        halves_text(results),
+        _crystals(results["crystals"]),
+        _verdict(results["verdict"]),
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _statistics(row: Row, title: str) -> str:

@@ -1,0 +1,116 @@
+"""Tables of what was held out, of the halves and of the choice of a level, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from smalti.text import plural, table
+
+__all__ = ["choice_table", "free_steps_table", "halves_text", "validation_table"]
+
+Row = Mapping[str, Any]
+
+_RMSDS = ("rmsd_x_px", "rmsd_y_px", "rmsd_z_images")
+
+
+def choice_table(choice: Row | None) -> str:
+    """Set the candidates of ``--level auto`` beside one another, and why one was chosen."""
+    if choice is None:
+        return ""
+    axes = [f"{part}rmsd_{axis}_mm" for part in ("", "free_") for axis in "xy"]
+    rows = [
+        [
+            ("* " if row["chosen"] else "  ") + row["name"],
+            row["n_parameters"],
+            f"{row['effective_parameters']:.0f}",
+            *("-" if row[key] is None else f"{1e3 * row[key]:.2f}" for key in axes),
+            f"{row['free_deviance']:.1f}",
+            f"{row['bic']:.0f}",
+        ]
+        for row in choice["candidates"]
+    ]
+    ends = ["RMSD_X\n(um)", "RMSD_Y\n(um)", "Free X\n(um)", "Free Y\n(um)", "Free\ndeviance", "BIC"]
+    heads = ["Candidate", "Parameters", "Determined", *ends]
+    return table(heads, rows, title="Choice of the level:") + f"\n{choice['text']}"
+
+
+def free_steps_table(rows: Sequence[Row]) -> str:
+    """Set the RMSDs of the free reflections, from the start to the end."""
+    if not rows:
+        return ""
+    body = [
+        [
+            row["round"],
+            row["n"],
+            f"{row['rmsd_x_mm']:.6f}",
+            f"{row['rmsd_y_mm']:.6f}",
+            f"{row['rmsd_phi_deg']:.6f}",
+        ]
+        for row in rows
+    ]
+    heads = ["Round", "Nref", "RMSD_X\n(mm)", "RMSD_Y\n(mm)", "RMSD_Phi\n(deg)"]
+    return table(
+        heads, body, title="RMSDs for out-of-sample (free) reflections, at the start and after rounds:"
+    )
+
+
+def validation_table(results: Row) -> str:
+    """Set free beside working RMSDs by experiment and panel, and how far the halves place panels apart."""
+    free, halves = results["free"]["n"] > 0, results["halves"] is not None
+    by_panel = len(results["panels"]) > 1
+    if not free and not (halves and by_panel):
+        return ""
+    heads = ["", "Nref", "RMSD_X\n(px)", "RMSD_Y\n(px)"]
+    if free:
+        heads += ["Free", "RMSD_X\n(px)", "RMSD_Y\n(px)", "RMSD_Z\n(images)"]
+    if halves and by_panel:
+        heads += ["Halves\n(um)", "+-", "Sigmas"]
+    named = [(f"experiment {row['experiment']}", row) for row in results["experiments"]]
+    several = len({row["detector"] for row in results["panels"]}) > 1
+    for row in results["panels"] if by_panel else []:
+        named.append((f"detector {row['detector']} " * several + f"panel {row['panel']}", row))
+    body = []
+    for name, row in named:
+        cells = [name, row["n_used"], *_numbers(row, _RMSDS[:2], 3)]
+        if free:
+            cells += [row["n_free"], *_numbers(row, [f"free_{key}" for key in _RMSDS], 3)]
+        if halves and by_panel:
+            cells += _numbers(row, ("half_difference_um", "half_esd_um", "half_difference_sigma"), 1)
+        body.append(cells)
+    return table(
+        heads, body, title="What was fitted and what was held out, and halves of the reflections apart:"
+    )
+
+
+def _numbers(row: Row, keys: Sequence[str], digits: int) -> list[str]:
+    return ["-" if row.get(key) is None else f"{row[key]:.{digits}f}" for key in keys]
+
+
+_SPLITS = {
+    "reflections": "every other reflection",
+    "wedges": "every other wedge of the rotation",
+    "scan": "one half of each scan",
+}
+
+
+def halves_text(results: Row) -> str:
+    """Say in two lines how free and working residuals, and the two halves, compare."""
+    lines = []
+    free, halves = results["free"], results["halves"]
+    if free["gap"] is not None:
+        lines.append(
+            f"{plural(free['n'], 'free reflection')}: residuals {100 * free['gap']:+.1f} % larger than those "
+            f"fitted (+- {100 * free['gap_esd']:.1f}; {100 * free['expected_gap']:+.1f} expected)."
+        )
+    if halves is not None:
+        lines.append(
+            f"Halves ({_SPLITS[halves['split']]}): chi-squared {halves['chi_squared']:.1f} for "
+            f"{halves['degrees_of_freedom']:.0f} degrees of freedom."
+        )
+    if halves is not None and halves["expected_difference_um"] > 0.0:
+        lines[-1] += (
+            f" Panels apart by {halves['difference_um']:.1f} um rms "
+            f"({halves['expected_difference_um']:.1f} expected), moved by {halves['shift_um']:.1f}."
+        )
+    return "\n".join(lines)
