@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti_ext import strata
+
 __all__ = ["LEAST_FOR_CENTRE", "Strata", "group", "quantiles", "standardised", "usable_sigmas"]
 
 Array = NDArray[np.float64]
@@ -51,13 +53,13 @@ class Strata:
         return np.repeat(np.arange(len(self)), self.counts)
 
 
-def group(residuals: Array, strata: Index) -> Strata:
-    """Group the rows with finite residuals (N, k) by stratum (N,)."""
+def group(residuals: Array, numbers: Index) -> Strata:
+    """Group the rows with finite residuals (N, k) by number of their stratum (N,)."""
     finite = np.flatnonzero(np.isfinite(residuals).all(axis=1))
-    rows = finite[np.argsort(strata[finite], kind="stable")]
+    rows = finite[np.argsort(numbers[finite], kind="stable")]
     if rows.size == 0:
         return Strata(rows, rows, rows)
-    starts = np.flatnonzero(np.r_[True, np.diff(strata[rows]) != 0])
+    starts = np.flatnonzero(np.r_[True, np.diff(numbers[rows]) != 0])
     return Strata(rows, starts, np.diff(np.r_[starts, rows.size]))
 
 
@@ -69,25 +71,14 @@ def quantiles(values: Array, groups: Strata, levels: tuple[float, ...]) -> Array
     values : (M, k)
         In the order of ``groups.rows``.
     levels : tuple of float
-        In [0, 1].
+        Ascending, in [0, 1].
 
     Returns
     -------
     (L, S, k)
     """
-    result = np.empty((len(levels), len(groups), values.shape[1]))
-    bounds = np.r_[groups.starts, len(values)].tolist()
-    for column in range(values.shape[1]):
-        ordered = values[:, column].copy()
-        for start, end in zip(bounds[:-1], bounds[1:], strict=True):
-            ordered[start:end].sort()  # many short sorts: several times faster than one long one
-        for k, level in enumerate(levels):
-            place = level * (groups.counts - 1)
-            below = np.floor(place).astype(np.intp)
-            above = np.minimum(below + 1, groups.counts - 1)
-            low, high = ordered[groups.starts + below], ordered[groups.starts + above]
-            result[k, :, column] = low + (place - below) * (high - low)
-    return result
+    bounds = np.append(groups.starts, len(values)).astype(np.int64)
+    return strata.quantiles(np.ascontiguousarray(values), bounds, levels)
 
 
 def standardised(residuals: Array, sigmas: Array, groups: Strata) -> tuple[Array, Array]:

@@ -18,12 +18,13 @@ from smalti.steps.executing import available_cores
 from smalti.steps.refining.concentrating import FEW, concentrate
 from smalti.steps.refining.judging import judge, strata
 from smalti.steps.refining.layout import Layout
-from smalti.steps.refining.noise import Noise, first_noise, later_noise
+from smalti.steps.refining.leverage import leverages
+from smalti.steps.refining.noise import Noise, NoiseModel
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.restraints import restraints_of
 from smalti.steps.refining.selection import Selection
 from smalti.steps.refining.source import RotationSource
-from smalti.steps.refining.uncertainty import effective_parameters
+from smalti.steps.refining.uncertainty import determined
 from smalti_ext.threads import allow
 
 __all__ = ["Fit", "Round", "fit_in_rounds"]
@@ -121,13 +122,14 @@ def fit_in_rounds(
     weights are 0. It is judged once, at the end.
     """
     data, held_out = selection.observations, selection.held_out
-    groups, estimate = strata(data, options), options.noise == "estimated"
+    groups = strata(data, options)
+    model = NoiseModel(data, groups, options.noise == "estimated", options.seed)
     threads = options.n_threads or available_cores()
     source = RotationSource(
         layout, data, 1.0 / data.variance, layout.prior, threads, restraints_of(layout, options)
     )
     before = source.calc_minus_obs(np.zeros(layout.n))
-    p, residuals, noise = _start(source, before, held_out, groups, minimiser, options)
+    p, residuals, noise = _start(source, before, held_out, model, minimiser, options)
     rounds: list[Round] = []
     for number in range(options.rounds):
         progress("refining", number, options.rounds)
@@ -144,8 +146,9 @@ def fit_in_rounds(
         rounds.append(Round(weights, noise, before, solution, equations))
         log.info("round %d: %d used, %s", number + 1, equations.n_reflections, solution.ended.value)
         before = residuals = source.calc_minus_obs(p)
-        effective = effective_parameters(equations, source.prior)
-        noise = later_noise(data, _hidden(residuals, held_out), groups, weights, effective, estimate)
+        leverage = leverages(layout, determined(equations, source.prior), weights, data.spots.panel)
+        with allow(threads):
+            noise = model.later(_hidden(residuals, held_out), weights, leverage, rejector)
     progress("refining", options.rounds, options.rounds)
     judged = rounds[-1].weights
     if held_out.any():
@@ -159,19 +162,19 @@ def _start(
     source: RotationSource,
     residuals: Array,
     held_out: Mask,
-    groups: NDArray[np.intp],
+    model: NoiseModel,
     minimiser: Minimiser,
     options: RefineOptions,
 ) -> tuple[Array, Array, Noise]:
     """Where the first round begins, and residuals and noise there."""
-    data, estimate, n = source.observations, options.noise == "estimated", source.layout.n
+    data, n = source.observations, source.layout.n
     p = np.zeros(n)
-    noise = first_noise(data, _hidden(residuals, held_out), groups, estimate)
+    noise = model.first(_hidden(residuals, held_out))
     if data.n >= FEW or held_out.any():
         return p, residuals, noise
     p = concentrate(source, minimiser, p, noise.variance, max(options.minimum_reflections, n))
     residuals = source.calc_minus_obs(p)
-    return p, residuals, first_noise(data, residuals, groups, estimate, n)
+    return p, residuals, model.first(residuals, n)
 
 
 def _hidden(residuals: Array, held_out: Mask) -> Array:

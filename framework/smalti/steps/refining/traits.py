@@ -9,11 +9,11 @@ from smalti.models import Experiments
 from smalti.steps.refining.observations import Traits
 from smalti.tables import Reflections
 
-__all__ = ["LEAST_ZETA", "traits", "unseen_widths"]
+__all__ = ["traits", "unseen_widths"]
 
 Array = NDArray[np.float64]
 
-LEAST_ZETA = 0.05
+_LEAST_ZETA = 0.05
 """Nearer to the spindle the time spent in reflecting position no longer grows as 1/zeta."""
 
 _WIDE = 0.75
@@ -58,7 +58,7 @@ def unseen_widths(frames: NDArray[np.int32], ends: tuple[int, int], zeta: Array)
     cut = (frames[:, 0] <= ends[0]) | (frames[:, 1] >= ends[1])
     if not cut.any():
         return np.zeros(len(frames))
-    slowness = 1.0 / np.maximum(zeta, LEAST_ZETA)
+    slowness = 1.0 / np.maximum(zeta, _LEAST_ZETA)
     if cut.all():
         whole = np.full(len(frames), float(ends[1] - ends[0]))
     else:

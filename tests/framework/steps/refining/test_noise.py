@@ -66,15 +66,15 @@ def test_coefficients_are_found_among_outliers(rng):
     variance = 0.05**2 + 2.0 * 0.02 * counting
     squares = rng.normal(size=n) ** 2 * variance
     squares[: n // 50] = 100.0
-    found = fit(squares, model, np.array([robust_variance(squares), 0.0, 0.0]))
+    found = fit(squares, model, np.array([robust_variance(squares), 0.0, 0.0, 0.0]))
     ratio = model.variance(found) / variance
     assert np.quantile(np.abs(ratio - 1.0), 0.95) < 0.12
 
 
-def test_only_the_angle_knows_of_spindle_and_ends(rng):
+def test_only_the_angle_knows_of_the_ends_of_the_scan(rng):
     x, y, phi = terms(traits(50, rng, unseen=4.0), np.full((50, 3), FLOOR))
-    assert x.names == y.names == ("constant", "1/I", "1/I^2")
-    assert {"1/zeta^2", "unseen"} <= set(phi.names)
+    assert x.names == y.names == ("constant", "1/I", "1/I^2", "1/zeta^2")
+    assert {"1/I zeta^2", "unseen"} <= set(phi.names)
     # Whatever is fitted, the middle of a cut spot is uncertain by what is unseen.
     assert (phi.variance(np.zeros(len(phi.names))) == 4.0**2 / 12.0).all()
 
