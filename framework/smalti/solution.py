@@ -151,10 +151,14 @@ class Prior:
         In the unit of each parameter.
     precision : (n,)
         1/sigma^2; 0 is no prior.
+    groups : tuple of str
+        Empty, or for each parameter the name of the group whose common width the data may tell
+        ("level 1, in plane"), "" for those whose width stands.
     """
 
     mean: Array
     precision: Array
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from smalti.models.frames import IDENTITY, Matrix, Vector, as_array, matrix, vec
 from smalti.models.goniometer import Goniometer
 from smalti.models.layouts import LAYOUTS, ModuleLayout, layout_of, modular, single
 from smalti.models.scan import Scan
+from smalti.models.tolerances import Tolerances, tolerances
 
 __all__ = [
     "IDENTITY",
@@ -26,6 +27,7 @@ __all__ = [
     "Node",
     "Panel",
     "Scan",
+    "Tolerances",
     "Vector",
     "as_array",
     "cell_of_axes",
@@ -33,5 +35,6 @@ __all__ = [
     "matrix",
     "modular",
     "single",
+    "tolerances",
     "vector",
 ]

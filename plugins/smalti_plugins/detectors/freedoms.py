@@ -40,8 +40,10 @@ def freedoms_of(text: str) -> tuple[int, ...]:
     for part in parts:
         if part not in places:
             raise UsageError(
-                f"'{text}' is no choice of freedoms.",
+                f"'{text.strip()}' is no choice of freedoms.",
                 f"It is {', '.join(_WORDS)}, or some of {', '.join(name for name, _ in SIX)} joined by '+'.",
-                suggest(part, [*_WORDS, *(name for name, _ in SIX)]),
+                suggest(
+                    part, [*_WORDS, *(name for name, _ in SIX)], "For modules, 'in_plane' is the safe choice."
+                ),
             )
     return tuple(sorted({places[part] for part in parts}))

@@ -17,6 +17,7 @@ from smalti.solution import PanelDerivatives, Parameter, Prior
 from smalti_plugins.detectors import motion
 from smalti_plugins.detectors.building import build
 from smalti_plugins.detectors.freedoms import freedoms_of
+from smalti_plugins.detectors.holding import Priors, Widths, hold
 from smalti_plugins.detectors.levels import chosen
 from smalti_plugins.detectors.rigid_bodies import Bodies
 
@@ -53,11 +54,24 @@ class Hierarchical:
         "How nodes below the root may move: all, in_plane (Shift1, Shift2, Tau1), no_tilt, shifts, or "
         "names of parameters joined by +.",
     )
-    priors: bool = option(True, "Hold every node near its place by mechanical tolerances.")
-    in_plane: float = option(0.2, "Tolerance of a node's place in its own plane.", unit="mm", gt=0)
-    normal: float = option(0.05, "Tolerance of a node's place along its normal.", unit="mm", gt=0)
-    tilt: float = option(0.3, "Tolerance of a node's tilt out of its plane.", unit="mrad", gt=0)
-    turn: float = option(1.0, "Tolerance of a node's rotation in its plane.", unit="mrad", gt=0)
+    priors: Priors = option(
+        True, "Hold every node near its place by tolerances; learnt: let the data tell how wide they are."
+    )
+    in_plane: float | None = option(
+        None,
+        "Tolerance of a node's place in its own plane; none: by the detector's description.",
+        unit="mm",
+        gt=0,
+    )
+    normal: float | None = option(
+        None, "Tolerance of a node's place along its normal; none: by the description.", unit="mm", gt=0
+    )
+    tilt: float | None = option(
+        None, "Tolerance of a node's tilt out of its plane; none: by the description.", unit="mrad", gt=0
+    )
+    turn: float | None = option(
+        None, "Tolerance of a node's rotation in its plane; none: by the description.", unit="mrad", gt=0
+    )
     block_place: float = option(
         1.0, "Weak tolerance of the whole detector's place; felt only where data are few.", unit="mm", gt=0
     )
@@ -79,14 +93,8 @@ class Hierarchical:
 
     def prior(self, detector: Detector) -> Prior:
         """Give the tolerances as a Gaussian prior about the detector as it is."""
-        place, angle = self.block_place, self.block_angle
-        block = np.array([place, place, place, angle, angle, angle])
-        node = np.array([self.normal, self.in_plane, self.in_plane, self.turn, self.tilt, self.tilt])
-        sigmas = np.concatenate(
-            [(node if body.prefix else block)[list(body.freedoms)] for body in self._bodies(detector).items]
-        )
-        precision = sigmas**-2.0 if self.priors else np.zeros_like(sigmas)
-        return Prior(np.zeros_like(sigmas), precision)
+        widths = Widths(self.in_plane, self.normal, self.turn, self.tilt, self.block_place, self.block_angle)
+        return hold(detector, self._bodies(detector), widths, self.priors)
 
     def gauge(self, detector: Detector) -> Array:
         """Give the motions in which a parent goes one way and all its children go back, (g, n)."""
@@ -109,7 +117,7 @@ class Hierarchical:
         return out
 
     def _bodies(self, detector: Detector) -> Bodies:
-        return _bodies(detector, self.level, self.freedoms, self.priors)
+        return _bodies(detector, self.level, self.freedoms, bool(self.priors))
 
 
 def _moves(parameters: Sequence[Parameter]) -> frozenset[tuple[tuple[int, ...], str]]:

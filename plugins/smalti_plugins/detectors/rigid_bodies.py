@@ -35,8 +35,8 @@ class Body:
     freedoms : tuple of int
         Which of :data:`SIX` it has.
     turns_shifts : bool
-        Whether Dist, Shift1 and Shift2 are along the axes as turned by Tau1-3, as in the flat
-        detector of DIALS; otherwise along the axes as they were.
+        Whether Shift1 and Shift2 are along the axes as turned by Tau1-3, as in the flat detector of
+        DIALS; otherwise along the axes as they were.
     """
 
     prefix: str
@@ -131,8 +131,9 @@ def motions(items: Sequence[Body], values: Array) -> Array:
     R = turn[:, 2] @ turn[:, 1] @ turn[:, 0]
     out = np.zeros((len(items), 4, 4))
     out[:, :3, :3], out[:, 3, 3] = R, 1.0
-    shift = _apply(axes, values[:, :3])
-    out[:, :3, 3] = pivot - _apply(R, pivot) + np.where(turning, _apply(R, shift), shift)
+    within = _apply(axes[:, :, 1:], values[:, 1:3])
+    away = axes[:, :, 0] * values[:, :1]
+    out[:, :3, 3] = pivot - _apply(R, pivot) + away + np.where(turning, _apply(R, within), within)
     return out
 
 
@@ -141,9 +142,10 @@ def slopes(items: Sequence[Body], values: Array) -> Array:
     axes, pivot, turning = _stacked(items)
     turn = _turns(axes, values[:, 3:])
     R = turn[:, 2] @ turn[:, 1] @ turn[:, 0]
-    arm = np.where(turning, _apply(axes, values[:, :3]), 0.0) - pivot
+    arm = np.where(turning, _apply(axes[:, :, 1:], values[:, 1:3]), 0.0) - pivot
     out = np.zeros((len(items), len(SIX), 4, 4))
-    moved = np.where(turning[:, :, None], R @ axes, axes)
+    moved = axes.copy()
+    moved[:, :, 1:] = np.where(turning[:, :, None], R @ axes[:, :, 1:], axes[:, :, 1:])
     out[:, :3, :3, 3] = moved.transpose(0, 2, 1)
     for k in range(3):
         parts = [turn[:, j] for j in range(3)]
