@@ -180,20 +180,20 @@ class CrystalBlock:
         return Crystal.from_A(self.matrix(p), self.crystal.space_group, still_true(self.crystal.extra))
 
     def matrix(self, p: Array) -> Array:
-        """Give A (3, 3) 1/Angstrom at p (n,)."""
+        """Give A (3, 3) 1/Angstrom at p (n,), or (N, 3, 3) at many of them (n, N)."""
         return np.asarray(orientation(p[:3]) @ self.crystal.U @ self._B(p))
 
     def derivatives(self, p: Array) -> Array:
-        """Give dA/dp, (n, 3, 3)."""
+        """Give dA/dp, (n, 3, 3), or (n, N, 3, 3) at many points (n, N)."""
         B, U, turn = self._B(p), self.crystal.U, orientation(p[:3])
-        by_metric = metric_derivatives(B, self.basis.E / METRIC_SCALE)
+        by_metric = np.moveaxis(metric_derivatives(B, self.basis.E / METRIC_SCALE), -3, 0)
         return np.concatenate([orientation_derivatives(p[:3]) @ U @ B, turn @ U @ by_metric])
 
     def _metric(self) -> Array:
         return np.asarray(self.crystal.B.T @ self.crystal.B)
 
     def _B(self, p: Array) -> Array:
-        return B_from_metric(self._metric() + self.basis.metric(p[3:]))
+        return B_from_metric(self._metric() + self.basis.metric(p[3:].T))
 
 
 @dataclass(frozen=True)

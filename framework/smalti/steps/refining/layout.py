@@ -25,6 +25,7 @@ from smalti.steps.refining.blocks import (
 )
 from smalti.steps.refining.options import RefineOptions, is_fixed
 from smalti.steps.refining.tying import columns_of, with_one_cell, with_own_crystals
+from smalti.steps.refining.varying_crystal import Sampled, SteadyCrystal, VaryingCrystalBlock
 
 __all__ = ["Layout"]
 
@@ -143,6 +144,34 @@ class Layout:
         assert isinstance(block, DetectorBlock)
         return block
 
+    def sampled(self, number: int) -> Sampled:
+        """Give a crystal as one of samples over its scan; one that does not vary has a single one."""
+        block = self.blocks[number]
+        if isinstance(block, VaryingCrystalBlock):
+            return block
+        assert isinstance(block, CrystalBlock)
+        return SteadyCrystal(block)
+
+    @cached_property
+    def sample_offset(self) -> dict[int, int]:
+        """Number of a crystal's block to the first local coordinate of its samples.
+
+        Where any crystal varies, samples follow the local coordinates of panels and experiments: of each
+        crystal m times c, sample by sample.
+        """
+        if not any(isinstance(block, VaryingCrystalBlock) for block in self.blocks):
+            return {}
+        numbers = sorted({use["crystal"] for use in self.uses})
+        sizes = [self.sampled(number).places.size for number in numbers]
+        first = PANEL.stop * self.n_panels + N_SHARED * len(self.uses)
+        return {k: first + sum(sizes[:j]) for j, k in enumerate(numbers)}
+
+    @property
+    def n_local(self) -> int:
+        """Number of local coordinates of all panels, experiments and samples."""
+        plain = PANEL.stop * self.n_panels + N_SHARED * len(self.uses)
+        return plain + sum(self.sampled(number).places.size for number in self.sample_offset)
+
     def split(self, p: Array) -> tuple[Array, ...]:
         """Give the full parameters of each block at p (n,)."""
         full = np.where(self.column >= 0, np.append(p, 0.0)[self.column], 0.0)
@@ -150,7 +179,13 @@ class Layout:
 
     def compose(self, p: Array) -> Experiments:
         """Give the experiments at p (n,); models that were shared stay shared."""
-        models = [block.compose(q) for block, q in zip(self.blocks, self.split(p), strict=True)]
+        return self._experiments(p, mean=False)
+
+    def _experiments(self, p: Array, *, mean: bool) -> Experiments:
+        models: list[Any] = [
+            block.mean(q) if mean and isinstance(block, VaryingCrystalBlock) else block.compose(q)
+            for block, q in zip(self.blocks, self.split(p), strict=True)
+        ]
         items = tuple(
             replace(experiment, **{kind: models[number] for kind, number in use.items()})
             for experiment, use in zip(self.experiments, self.uses, strict=True)
@@ -158,8 +193,11 @@ class Layout:
         return replace(self.experiments, items=items)
 
     def state(self, p: Array) -> RotationState:
-        """Give the models at p (n,) as arrays, panels of all detectors one after the other."""
-        experiments = self.compose(p)
+        """Give the models at p (n,) as arrays, panels of all detectors one after the other.
+
+        Of crystals that vary over their scan it is the mean.
+        """
+        experiments = self._experiments(p, mean=True)
         d = np.empty((self.n_panels, 3, 3))
         for experiment, use in zip(experiments, self.uses, strict=True):
             first = self.panel_offset[use["detector"]]
@@ -174,7 +212,7 @@ class Layout:
         )
 
     def tangent(self, p: Array) -> sparse.csr_array:
-        """Give d(local coordinates)/dp at p (n,), (9 P + 15 E, n): all panels, then all experiments."""
+        """Give d(local coordinates)/dp at p (n,), (L, n): all panels, all experiments, then all samples."""
         parts = self.split(p)
         column = self.column
         entries: list[Entries] = []  # value, row, full parameter
@@ -187,9 +225,13 @@ class Layout:
             entries.append((values.ravel(), rows.ravel(), full))
         for experiment in range(len(self.uses)):
             entries += self._experiment_tangent(experiment, parts)
+        for number, first in self.sample_offset.items():
+            places = self.sampled(number).places.ravel()
+            rows = first + np.arange(len(places))
+            entries.append((np.ones(len(places)), rows, self.offsets[number] + places))
         value, row, full = (np.concatenate(items) for items in zip(*entries, strict=True))
         used = (column[full] >= 0) & (value != 0.0)
-        shape = (PANEL.stop * self.n_panels + N_SHARED * len(self.uses), self.n)
+        shape = (self.n_local, self.n)
         return sparse.csr_array((value[used], (row[used], column[full[used]])), shape=shape)
 
     def _experiment_tangent(self, number: int, parts: tuple[Array, ...]) -> list[Entries]:

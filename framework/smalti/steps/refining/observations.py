@@ -56,7 +56,7 @@ class Observations:
     rows : (N,) intp
         Row of each in the reflection table.
     spots : Spots
-        Sorted by experiment, then by panel (counted over all detectors).
+        Sorted by experiment, then by panel (counted over all detectors), then by observed angle.
     observed : (N, 3) mm, mm, rad
     variance : (N, 3) mm^2, mm^2, rad^2
         What the table says.
@@ -76,8 +76,8 @@ class Observations:
     def of(
         cls, rows: NDArray[np.intp], spots: Spots, observed: Array, variance: Array, traits: Traits
     ) -> Observations:
-        """Sort them (a stable sort: rows stay in the order of the table within a cell)."""
-        order = np.lexsort((spots.panel, spots.experiment))
+        """Sort them by experiment, panel and angle."""
+        order = np.lexsort((spots.angle, spots.panel, spots.experiment))
         spots = Spots(
             np.ascontiguousarray(spots.h[order], dtype=float),
             spots.entering[order],

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from smalti.geometry.derivatives import N_LOCAL, PANEL, RotationState, differentiate, predict
 from smalti.solution import NormalEquations, Prior
-from smalti.steps.refining.layout import N_SHARED, Layout
+from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.observations import Observations
+from smalti.steps.refining.passes import Pass, StaticPass
 from smalti.steps.refining.restraints import Restraint
+from smalti.steps.refining.varying_pass import VaryingPass
 from smalti_ext import normal
 
 __all__ = ["RotationSource"]
@@ -48,20 +50,15 @@ class RotationSource:
         """Number of free parameters."""
         return self.layout.n
 
+    @cached_property
+    def _pass(self) -> Pass:
+        """What goes over the reflections."""
+        kind = VaryingPass if self.layout.sample_offset else StaticPass
+        return kind(self.layout, self.observations, self.n_threads)
+
     def calc_minus_obs(self, p: Array) -> Array:
         """Give the plain residuals calc - obs at p, (N, 3) mm, mm, rad; nan where nothing is predicted."""
-        data = self.observations
-        xyz = normal.predict(
-            data.spots.h,
-            data.spots.entering,
-            data.spots.angle,
-            data.chunks,
-            data.chunk_experiment,
-            data.chunk_panel,
-            _models(self.layout.state(p)),
-            self.n_threads,
-        )
-        return np.asarray(xyz - data.observed)
+        return np.asarray(self._pass.predict(p) - self.observations.observed)
 
     def objective(self, p: Array) -> float:
         """Give 1/2 sum w r^2 plus the priors at p (n,); infinite where a prediction is impossible."""
@@ -75,19 +72,8 @@ class RotationSource:
 
     def normal_equations(self, p: Array) -> NormalEquations:
         """Linearise at p (n,), priors included."""
-        data = self.observations
-        sums = normal.accumulate(
-            data.spots.h,
-            data.spots.entering,
-            data.observed,
-            self.weights,
-            data.chunks,
-            data.chunk_experiment,
-            data.chunk_panel,
-            _models(self.layout.state(p)),
-            self.n_threads,
-        )
-        local, slope = self._gather(sums)
+        sums, columns = self._pass.accumulate(p, self.weights)
+        local, slope = self._gather(sums, columns)
         tangent = self.layout.tangent(p)
         n = int(sums.used.sum())
         objective = float(sums.objective.sum()) + self._held_energy(p)
@@ -111,31 +97,19 @@ class RotationSource:
 
     def jacobian(self, p: Array) -> sparse.csr_array:
         """Give d(residuals)/dp as a sparse matrix (3 N + n + m, n)."""
-        state, spots = self.layout.state(p), self.observations.spots
-        xyz, s1 = predict(state, spots)
-        used = self.weights[:, 0] > 0.0
-        rows = np.sqrt(self.weights)[:, :, None] * differentiate(state, spots, xyz, s1)
-        rows[~used] = 0.0  # what is rejected may be impossible to predict
-        columns = self._local_columns(spots.panel, spots.experiment)
+        derivatives, columns = self._pass.rows(p)
+        rows = np.sqrt(self.weights)[:, :, None] * derivatives
+        rows[self.weights[:, 0] <= 0.0] = 0.0  # what is rejected may be impossible to predict
         n = 3 * len(rows)
-        places = np.repeat(columns, 3, axis=0).ravel(), np.repeat(np.arange(n), N_LOCAL)
-        size = PANEL.stop * self.layout.n_panels + N_SHARED * len(self.layout.uses)
-        local = sparse.csr_array((rows.ravel(), (places[1], places[0])), shape=(n, size))
+        places = np.repeat(np.arange(n), rows.shape[2]), np.repeat(columns, 3, axis=0).ravel()
+        local = sparse.csr_array((rows.ravel(), places), shape=(n, self.layout.n_local))
         held = sparse.diags_array(np.sqrt(self.prior.precision))
         known = sparse.csr_array(self._known(p)[1])
         return sparse.csr_array(sparse.vstack([local @ self.layout.tangent(p), held, known]))
 
-    def _local_columns(self, panel: NDArray[np.intp], experiment: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Places of the 24 local coordinates of pairs of panel and experiment among all, (M, 24)."""
-        frame = PANEL.stop * panel[:, None] + np.arange(PANEL.stop)
-        first = PANEL.stop * self.layout.n_panels
-        return np.concatenate([frame, first + N_SHARED * experiment[:, None] + np.arange(N_SHARED)], axis=1)
-
-    def _gather(self, sums: normal.Sums) -> tuple[sparse.csr_array, Array]:
+    def _gather(self, sums: normal.Sums, columns: NDArray[np.intp]) -> tuple[sparse.csr_array, Array]:
         """Put the blocks of all chunks in their places: sparse (L, L) matrix and (L,) gradient."""
-        data = self.observations
-        columns = self._local_columns(data.chunk_panel, data.chunk_experiment)
-        size = PANEL.stop * self.layout.n_panels + N_SHARED * len(self.layout.uses)
+        size = self.layout.n_local
         rows, across = np.broadcast_arrays(columns[:, :, None], columns[:, None, :])
         matrix = sparse.csr_array((sums.matrix.ravel(), (rows.ravel(), across.ravel())), shape=(size, size))
         gradient = np.zeros(size)
@@ -151,9 +125,3 @@ class RotationSource:
     def _held_energy(self, p: Array) -> float:
         known, _ = self._known(p)
         return 0.5 * float(np.sum(self.prior.precision * (p - self.prior.mean) ** 2) + known @ known)
-
-
-def _models(state: RotationState) -> normal.Models:
-    return normal.Models(
-        state.FA, state.S, state.axis, state.s0, np.asarray(np.linalg.inv(state.d), dtype=float)
-    )
