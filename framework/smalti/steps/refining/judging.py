@@ -17,12 +17,20 @@ Array = NDArray[np.float64]
 _LEAST_EVIDENCE = 5
 
 
-def strata(observations: Observations, options: RefineOptions) -> NDArray[np.intp]:
+def strata(
+    observations: Observations, options: RefineOptions, held_out: NDArray[np.bool_] | None = None
+) -> NDArray[np.intp]:
     """Number the reflections by experiment, panel and block of rotation, (N,).
 
     Panels are kept apart, or the good spots of a displaced panel would look like outliers. Blocks of
     rotation with few reflections are joined with the next ones of their panel.
+
+    Parameters
+    ----------
+    held_out : (N,) bool, optional
+        Reflections that are numbered like the others but have no say in where blocks begin and end.
     """
+    says = np.ones(observations.n, dtype=bool) if held_out is None else ~held_out
     spots = observations.spots
     # Observations are sorted by experiment and panel: within a cell only the angle is left to sort by.
     cell = np.concatenate([[0], np.cumsum((np.diff(spots.experiment) != 0) | (np.diff(spots.panel) != 0))])
@@ -30,8 +38,10 @@ def strata(observations: Observations, options: RefineOptions) -> NDArray[np.int
     width, total = np.radians(options.phi_block), 0
     for number in range(int(cell[-1]) + 1 if observations.n else 0):
         rows = np.flatnonzero(cell == number)
-        block = np.floor((spots.angle[rows] - spots.angle[rows].min()) / width).astype(np.intp)
-        joined = _join_sparse(np.bincount(block), options.minimum_stratum)
+        angle, own = spots.angle[rows], says[rows] if says[rows].any() else np.ones(len(rows), dtype=bool)
+        begin, end = angle[own].min(), angle[own].max()
+        block = np.floor((np.clip(angle, begin, end) - begin) / width).astype(np.intp)
+        joined = _join_sparse(np.bincount(block[own], minlength=block.max() + 1), options.minimum_stratum)
         out[rows] = total + joined[block]
         total += int(joined[-1]) + 1
     return out
