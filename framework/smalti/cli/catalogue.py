@@ -41,6 +41,8 @@ COMMANDS: dict[str, Entry] = {
     "refine": Entry(_STEPS, "Refine detector, beam and crystal against the spots."),
     "report": Entry(_STEPS, "Draw where the residuals are and what moved, on one page."),
     "panels": Entry(_STEPS, "Turn models and reflections from modules to a single panel, or back."),
+    "combine": Entry(_STEPS, "Join data sets, and put one metrology under all of them."),
+    "split": Entry(_STEPS, "Take a joint data set apart again."),
     "simulate": Entry(_STEPS, "Make a data set with known truth."),
     "show": Entry(_LOOK, "Show models and reflection tables in words."),
     "history": Entry(_LOOK, "Show where a file comes from: programs, parameters, inputs."),
