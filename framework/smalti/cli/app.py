@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -117,6 +118,14 @@ def _calm_linear_algebra() -> None:
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 
+def _collect_seldom() -> None:
+    """Look for circular garbage seldom: imports make many objects and none of it, and tables are few and large.
+
+    With Python's default a seventh of the start of a command goes into looking at modules again and again.
+    """
+    gc.set_threshold(100_000)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and give its exit status.
 
@@ -127,6 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     _let_termination_interrupt()
     _calm_linear_algebra()
+    _collect_seldom()
     words = _normalised(sys.argv[1:] if argv is None else argv)
     try:
         status = make_app().main(args=words, prog_name="smalti", standalone_mode=False, obj=tuple(words))

@@ -61,7 +61,21 @@ def _unit(axis: ArrayLike) -> Array:
 
 def rotation_vector(R: ArrayLike) -> Array:
     """Give the rotation vectors (axis times angle, rad) of rotation matrices (..., 3, 3), (..., 3)."""
-    # Imported here because plugins import this module at discovery, and need none of it.
-    from scipy.spatial.transform import Rotation
-
-    return np.asarray(Rotation.from_matrix(np.asarray(R, dtype=float)).as_rotvec())
+    m = np.asarray(R, dtype=float)
+    # Four times the products of the elements of the unit quaternion (x, y, z, w), row by row: the row with
+    # the largest diagonal gives it without cancellation [Shepperd 1978, J. Guid. Control 1, 223].
+    products = np.empty((*m.shape[:-2], 4, 4))
+    trace = np.trace(m, axis1=-2, axis2=-1)
+    products[..., 3, 3] = 1.0 + trace
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        products[..., i, i] = 1.0 - trace + 2.0 * m[..., i, i]
+        products[..., i, j] = products[..., j, i] = m[..., i, j] + m[..., j, i]
+        products[..., i, 3] = products[..., 3, i] = m[..., k, j] - m[..., j, k]
+    best = np.argmax(np.diagonal(products, axis1=-2, axis2=-1), axis=-1)
+    q = np.take_along_axis(products, best[..., None, None], axis=-2)[..., 0, :]
+    q = q / np.linalg.norm(q, axis=-1, keepdims=True)
+    q = np.where(q[..., 3:] < 0.0, -q, q)
+    sine = np.linalg.norm(q[..., :3], axis=-1, keepdims=True)
+    angle = 2.0 * np.arctan2(sine, q[..., 3:])
+    return np.asarray(q[..., :3] * np.where(sine > 0.0, angle / np.where(sine > 0.0, sine, 1.0), 2.0))

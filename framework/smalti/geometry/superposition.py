@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.transform import Rotation
 
 from smalti.geometry.panels import panel_bases
-from smalti.geometry.rotation import skew
+from smalti.geometry.rotation import rotation, rotation_vector, skew
 
 __all__ = ["ALONG_RAY", "Motions", "panel_motions", "rigid_motion", "rigid_motion_across_rays"]
 
@@ -103,7 +102,8 @@ def rigid_motion_across_rays(
         design = scale @ np.concatenate([-skew(x), np.broadcast_to(np.eye(3), (len(x), 3, 3))], axis=2)
         target = np.einsum("nij,nj->ni", scale, old - x)
         step = np.linalg.lstsq(design.reshape(-1, 6), target.reshape(-1), rcond=None)[0]
-        turn = Rotation.from_rotvec(step[:3]).as_matrix()
+        angle = float(np.linalg.norm(step[:3]))
+        turn = rotation(step[:3], angle) if angle > 0.0 else np.eye(3)
         back, shift = turn @ back, turn @ shift + step[3:]
     return back.T, -back.T @ shift
 
@@ -142,7 +142,7 @@ def panel_motions(
     # R^T takes the common rotation back; what is left of the panel's own is seen in its old frame.
     turn = np.einsum("pji,jk,pkl->pil", own, R.T, panel_bases(new))
     corners = np.linalg.norm(moved[:, 1:], axis=2)
-    return Motions(shift, np.asarray(Rotation.from_matrix(turn).as_rotvec()), moved[:, 0], corners, R, t)
+    return Motions(shift, rotation_vector(turn), moved[:, 0], corners, R, t)
 
 
 def _points(d: Array, size: Array) -> Array:

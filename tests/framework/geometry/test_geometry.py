@@ -28,6 +28,19 @@ from smalti.geometry.rotation import rotate, rotation, rotation_derivative, rota
 from smalti.testing.synthetic import detector, displaced
 
 
+def test_rotation_vectors_equal_those_of_scipy_at_any_angle(rng: np.random.Generator) -> None:
+    axes = rng.normal(size=(200, 3))
+    axes[:6] = np.vstack([np.eye(3), -np.eye(3)])
+    angles = np.concatenate([[0.0, 1e-12, 1e-6, np.pi - 1e-9, np.pi - 1e-3], rng.uniform(0.0, np.pi, 195)])
+    vectors = axes / np.linalg.norm(axes, axis=1)[:, None] * angles[:, None]
+    R = Rotation.from_rotvec(vectors).as_matrix()
+    np.testing.assert_allclose(rotation_vector(R), vectors, atol=1e-12)
+    for half_turn in Rotation.from_rotvec(np.pi * axes[3:6]).as_matrix():
+        v = rotation_vector(half_turn)
+        assert np.linalg.norm(v) == pytest.approx(np.pi)
+        np.testing.assert_allclose(Rotation.from_rotvec(v).as_matrix(), half_turn, atol=1e-12)
+
+
 def test_rotations_equal_those_of_scipy(rng: np.random.Generator) -> None:
     axis = rng.normal(size=3)
     unit = axis / np.linalg.norm(axis)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
+from smalti.steps.refining.nonnegative import nonnegative
 from smalti.steps.refining.observations import Traits
 
 __all__ = [
@@ -171,8 +171,8 @@ def _least_squares(columns: Array, target: Array, scale: Array) -> Array:
     matrix, slope = system.T @ system, system.T @ (target * scale)
     # Through the normal equations, which are small; columns have unit size, and these few are distinct.
     matrix[np.diag_indices_from(matrix)] *= 1.0 + 1e-9
-    half = np.linalg.cholesky(matrix + 1e-12 * np.trace(matrix) * np.eye(len(matrix)))
-    return np.asarray(nnls(half.T, np.linalg.solve(half, slope))[0])
+    matrix[np.diag_indices_from(matrix)] += 1e-12 * np.trace(matrix)
+    return nonnegative(matrix, slope)
 
 
 def robust_variance(squares: Array) -> float:
