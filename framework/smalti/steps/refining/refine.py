@@ -11,14 +11,15 @@ from smalti.models import Experiments
 from smalti.progress import Progress, silent
 from smalti.roles import DetectorParameterisation, Minimiser, OutlierRejector
 from smalti.steps.predicting import predict_indexed
+from smalti.steps.refining.certainty import certainty_of
 from smalti.steps.refining.choosing import alternatives_of, choose, try_all
 from smalti.steps.refining.halving import refine_halves
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.options import RefineOptions
+from smalti.steps.refining.parallax import with_parallax
 from smalti.steps.refining.result import Refined, gather
 from smalti.steps.refining.rounds import Fit, fit_in_rounds
 from smalti.steps.refining.selection import Selection, observed_and_indexed, select
-from smalti.steps.refining.uncertainty import assess
 from smalti.tables import Flag, Reflections
 
 __all__ = ["refine"]
@@ -74,14 +75,14 @@ def refine(
     chosen, choice = choose(try_all(layouts, fit_of))
     layout, fit = chosen.layout, chosen.fit
     clock["solution"] = time.perf_counter()
-    uncertainty = assess(fit.rounds[-1].equations, fit.source.prior)
+    certainty = certainty_of(fit)
     clock["uncertainty"] = time.perf_counter()
-    halves = refine_halves(fit, uncertainty.effective, options)
+    halves = refine_halves(fit, certainty.uncertainty.effective, options)
     clock["halves"] = time.perf_counter()
     refined = layout.compose(fit.p)
     table = _finish(reflections, refined, selection, fit)
     clock["prediction"] = time.perf_counter()
-    return gather(layout, selection, fit, uncertainty, halves, choice, options, refined, table, clock)
+    return gather(layout, selection, fit, certainty, halves, choice, options, refined, table, clock)
 
 
 def _finish(table: Reflections, refined: Experiments, selection: Selection, fit: Fit) -> Reflections:
@@ -101,4 +102,8 @@ def _finish(table: Reflections, refined: Experiments, selection: Selection, fit:
         free = np.array(table["free"]) if "free" in table else np.zeros(table.n_rows, dtype=bool)
         free[rows] = fit.held_out
         columns["free"] = free
+    if fit.mislabelled.found.any() or "mislabelled" in table:
+        columns["mislabelled"] = np.zeros(table.n_rows, dtype=bool)
+        columns["mislabelled"][rows] = fit.mislabelled.found
+    table = with_parallax(table, selection.parallax, selection.observations, fit.source.layout.state(fit.p).d)
     return predict_indexed(refined, table.with_columns(columns))

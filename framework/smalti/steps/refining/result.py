@@ -10,14 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.models import Experiments
+from smalti.steps.refining.certainty import Certainty
 from smalti.steps.refining.halving import Halves
 from smalti.steps.refining.layout import Layout
+from smalti.steps.refining.mode_rows import gauge, mode_row
+from smalti.steps.refining.noise_rows import noise_row
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.options import RefineOptions
+from smalti.steps.refining.rejected_rows import rejected_row
 from smalti.steps.refining.residual_rows import (
     experiment_rows,
     free_step_rows,
-    noise_row,
     residual_statistics,
     step_rows,
 )
@@ -25,7 +28,6 @@ from smalti.steps.refining.rounds import Fit
 from smalti.steps.refining.rows import crystal_rows, detector_rows, panel_rows, parameter_rows
 from smalti.steps.refining.selection import Selection
 from smalti.steps.refining.tables import as_text
-from smalti.steps.refining.uncertainty import Uncertainty
 from smalti.steps.refining.validation_rows import free_row, halves_row
 from smalti.steps.refining.verdict import verdict
 from smalti.tables import Reflections
@@ -80,7 +82,7 @@ def gather(
     layout: Layout,
     selection: Selection,
     fit: Fit,
-    uncertainty: Uncertainty,
+    certainty: Certainty,
     halves: Halves | None,
     choice: Mapping[str, Any] | None,
     options: RefineOptions,
@@ -89,7 +91,7 @@ def gather(
     clock: Mapping[str, float],
 ) -> Refined:
     """Make the tables of a refinement."""
-    data = selection.observations
+    data, uncertainty = selection.observations, certainty.uncertainty
     panels, detectors, panel_covariance = [], [], []
     for number in layout.panel_offset:
         rows, moved = panel_rows(layout, number, data, fit, uncertainty)
@@ -103,7 +105,7 @@ def gather(
         "n_free": int(fit.free.sum()),
         "n_rejected": int(fit.rejected.sum()),
         "left_out": dict(selection.left_out),
-        **_figures(data, fit),
+        **_figures(layout, data, fit),
         "experiments": experiment_rows(refined, data, fit),
         "panels": [row | apart for row, apart in zip(panels, panels_apart, strict=True)],
         "free": free_row(fit, uncertainty.effective),
@@ -113,11 +115,14 @@ def gather(
         "crystals": crystal_rows(layout, fit.p, uncertainty),
         "parameters": parameter_rows(layout, fit.p, uncertainty),
         "effective_parameters": uncertainty.effective,
-        "smallest_eigenvalue": uncertainty.smallest,
+        "condition": certainty.determination.condition,
+        "smallest_eigenvalue": certainty.determination.smallest,
+        "weak_modes": [mode_row(layout, mode) for mode in certainty.determination.modes],
+        "covariance_factors": certainty.factors,
         "gauge": gauge(layout),
         "seconds": _durations(clock),
     }
-    judgement = verdict(results, fit.rounds[-1].solution.ended, null_names(layout, uncertainty))
+    judgement = verdict(results, fit.rounds[-1].solution.ended, certainty.determination.modes)
     warnings = (*judgement["reasons"], *judgement["notes"], *_made_static(layout.experiments))
     return Refined(
         refined,
@@ -139,7 +144,7 @@ def _made_static(experiments: Experiments) -> tuple[str, ...]:
     )
 
 
-def _figures(data: Observations, fit: Fit) -> dict[str, Any]:
+def _figures(layout: Layout, data: Observations, fit: Fit) -> dict[str, Any]:
     """Residuals before, without outliers and at the end, and the steps between."""
     first, last = fit.rounds[0], fit.rounds[-1]
     return {
@@ -150,7 +155,8 @@ def _figures(data: Observations, fit: Fit) -> dict[str, Any]:
         "free_steps": free_step_rows(fit),
         "ended": last.solution.ended.value,
         "variance_scale": last.noise.scale,
-        "noise": noise_row(data, last.noise, fit.working),
+        "noise": noise_row(layout, data, fit),
+        "rejected": rejected_row(data, fit),
     }
 
 
@@ -158,26 +164,3 @@ def _durations(clock: Mapping[str, float]) -> dict[str, float]:
     """Seconds from each mark of a clock to the next, by the name of the later."""
     marks = list(clock.items())
     return {name: now - before for (_, before), (name, now) in zip(marks[:-1], marks[1:], strict=True)}
-
-
-def gauge(layout: Layout) -> str:
-    """Say in words what is held because no rotation experiment can see it."""
-    free = {parameter.name for parameter in layout.parameters}
-    held = []
-    if not any(name.startswith("Beam") and name.endswith("Mu1") for name in free):
-        held.append("the rotation of everything about the spindle (Mu1)")
-    if not any(name.startswith("Beam") and name.endswith("nu") for name in free):
-        held.append("the scale of lengths (wavelength)")
-    if not any(name.startswith("Goniometer") for name in free):
-        held.append("two tilts of everything with the spindle")
-    return "held: " + ", ".join(held) if held else "nothing is held"
-
-
-def null_names(layout: Layout, uncertainty: Uncertainty) -> list[str]:
-    """Name the parameters that take most part in each direction the data do not see."""
-    names = [parameter.name for parameter in layout.parameters]
-    found = []
-    for direction in uncertainty.null_directions:
-        share = np.abs(direction) / np.abs(direction).max()
-        found.append(" + ".join(names[k] for k in np.argsort(-share)[:3] if share[k] > 0.3))
-    return found

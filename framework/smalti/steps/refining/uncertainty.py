@@ -1,4 +1,4 @@
-"""How sure the parameters are: covariance, share of the priors, directions that nothing determines."""
+"""How sure the parameters are: covariance, and share of the priors."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from scipy import linalg
 
 from smalti.solution import NormalEquations, Prior
 
-__all__ = ["Uncertainty", "assess", "effective_parameters", "reduced_chi_squared"]
+__all__ = ["Uncertainty", "assess", "determined", "effective_parameters", "reduced_chi_squared", "unit_scale"]
 
 Array = NDArray[np.float64]
-
-NULL = 1e-9
-"""Eigenvalues of the scaled normal matrix of the data below this are directions that no data see."""
 
 
 @dataclass(frozen=True)
@@ -25,48 +22,31 @@ class Uncertainty:
     Attributes
     ----------
     covariance : (n, n)
-        Inverse of the undamped normal matrix, priors included, in the units of the parameters. The
-        weights are scaled beforehand so that reduced chi-squared is 1.
+        (A + K)^-1 (M + K) (A + K)^-1 with the matrices of :mod:`smalti.steps.refining.sandwich`, in the
+        units of the parameters.
     prior_share : (n,)
-        Posterior over prior variance: 0 where the data decide, 1 where only the prior does.
+        Diagonal of (A + K)^-1 K: 0 where the data decide, 1 where only priors and restraints do.
     effective : float
-        How many parameters the data determine: the trace of the hat matrix.
-    smallest : float
-        Smallest eigenvalue of the normal matrix of the data alone, scaled to a unit diagonal.
-    null_directions : (k, n)
-        Directions of parameter space that the data alone do not see.
+        How many parameters the data determine: the trace of (A + K)^-1 A.
     """
 
     covariance: Array
     prior_share: Array
     effective: float
-    smallest: float
-    null_directions: Array
 
     @property
     def esd(self) -> Array:
         """Standard deviations of the parameters, (n,)."""
-        return np.sqrt(np.diag(self.covariance))
+        return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
 
 
-def assess(equations: NormalEquations, prior: Prior) -> Uncertainty:
-    """Work out covariance and null directions from the normal equations at the minimum."""
-    n = len(equations.parameters)
-    if n == 0:
-        return Uncertainty(np.zeros((0, 0)), np.zeros(0), 0.0, 1.0, np.zeros((0, 0)))
-    covariance = _inverse(equations.matrix)
-    share = np.clip(np.diag(covariance) * prior.precision, 0.0, 1.0)
-    data = equations.matrix - np.diag(prior.precision)
-    scale = _unit_scale(np.diag(data))
-    values, vectors = linalg.eigh(data * np.outer(scale, scale))
-    null = values < NULL
-    return Uncertainty(
-        covariance,
-        share,
-        float(n - share.sum()),
-        float(values[0]),
-        np.asarray((vectors[:, null] * scale[:, None]).T),
-    )
+def assess(curvature: Array, scatter: Array, held: Array) -> Uncertainty:
+    """Work out the covariance from what data, their scatter and priors hold, (n, n) each: A, M and K."""
+    inverse, seen = _inverses(curvature + held)
+    # As the inverse and what the scatter adds to it: rounding errors of null directions stay where they are.
+    covariance = inverse + seen @ (scatter - curvature) @ seen
+    share = np.clip(np.einsum("ij,ji->i", inverse, held), 0.0, 1.0)
+    return Uncertainty(0.5 * (covariance + covariance.T), share, float(len(share) - share.sum()))
 
 
 def effective_parameters(equations: NormalEquations, prior: Prior) -> float:
@@ -76,28 +56,34 @@ def effective_parameters(equations: NormalEquations, prior: Prior) -> float:
 
 def determined(equations: NormalEquations, prior: Prior) -> Array:
     """How far the data determine each parameter, (n,): 1 less the share of its prior."""
-    return np.asarray(1.0 - np.clip(np.diag(_inverse(equations.matrix)) * prior.precision, 0.0, 1.0))
+    return np.asarray(1.0 - np.clip(np.diag(_inverses(equations.matrix)[0]) * prior.precision, 0.0, 1.0))
 
 
-def _unit_scale(diagonal: Array) -> Array:
+def unit_scale(diagonal: Array) -> Array:
     """What brings a matrix to a unit diagonal; 1 for rows of zeros."""
     return np.asarray(1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0)))
 
 
-def _inverse(matrix: Array) -> Array:
-    """Inverse of a symmetric matrix; what nothing determines gets an enormous variance."""
-    scale = _unit_scale(np.diag(matrix))
+def _inverses(matrix: Array) -> tuple[Array, Array]:
+    """Inverse of a symmetric matrix, and the same without what nothing determines.
+
+    In the former such directions have an enormous variance, in the latter none.
+    """
+    scale = unit_scale(np.diag(matrix))
     unit = matrix * np.outer(scale, scale)
     try:
         factor = linalg.cholesky(unit)
         if factor.diagonal().min(initial=1.0) > 1e-6:  # a singular matrix may pass by rounding
             half = linalg.solve_triangular(factor, np.eye(len(unit)))
-            return np.asarray((half @ half.T) * np.outer(scale, scale))
+            inverse = np.asarray((half @ half.T) * np.outer(scale, scale))
+            return inverse, inverse
     except linalg.LinAlgError:
         pass
     values, vectors = linalg.eigh(unit)
-    inverse = (vectors / np.maximum(values, 1e-14 * max(float(values[-1]), 1e-300))) @ vectors.T
-    return np.asarray(inverse * np.outer(scale, scale))
+    least = max(float(values[-1]), 1e-300)
+    by_value = 1.0 / np.maximum(values, 1e-14 * least)
+    both = [(vectors * part) @ vectors.T for part in (by_value, by_value * (values > 1e-11 * least))]
+    return np.asarray(both[0] * np.outer(scale, scale)), np.asarray(both[1] * np.outer(scale, scale))
 
 
 def reduced_chi_squared(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from smalti.solution import Ended
+from smalti.steps.refining.modes import Mode
 from smalti.text import plural, ranges
 
 __all__ = ["verdict"]
@@ -17,7 +18,7 @@ PER_PARAMETER = 5.0
 """Fewer reflections per free parameter of the whole are too few to be believed."""
 
 
-def verdict(results: Mapping[str, Any], ended: Ended, null: Sequence[str]) -> dict[str, Any]:
+def verdict(results: Mapping[str, Any], ended: Ended, modes: Sequence[Mode]) -> dict[str, Any]:
     """Judge a refinement.
 
     Returns
@@ -25,7 +26,7 @@ def verdict(results: Mapping[str, Any], ended: Ended, null: Sequence[str]) -> di
     dict
         trustworthy (bool), reasons (why not, a sentence each), notes (what else to know) and text.
     """
-    reasons = [*_ending(ended), *_determination(results, null), *_fit(results)]
+    reasons = [*_ending(ended), *_determination(results, modes), *_fit(results)]
     notes = [*_held(results), *_panels(results)]
     if reasons:
         text = "not trustworthy: " + " ".join(reasons)
@@ -45,7 +46,7 @@ def _ending(ended: Ended) -> list[str]:
     ]
 
 
-def _determination(results: Mapping[str, Any], null: Sequence[str]) -> list[str]:
+def _determination(results: Mapping[str, Any], modes: Sequence[Mode]) -> list[str]:
     found = []
     shared = _shared(results)
     if shared and results["n_used"] < PER_PARAMETER * len(shared):
@@ -53,7 +54,7 @@ def _determination(results: Mapping[str, Any], null: Sequence[str]) -> list[str]
             f"{plural(results['n_used'], 'reflection')} are too few for {plural(len(shared), 'parameter')} "
             "of beam, crystal and detector as a whole; use more images or hold the detector."
         )
-    undetermined = [name for name in null if not _of_a_panel(name)]
+    undetermined = [mode.name for mode in modes if mode.null and not mode.of_panels]
     if undetermined:
         found.append("No data determine " + "; ".join(undetermined) + "; hold one of each.")
     return found

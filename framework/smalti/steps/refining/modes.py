@@ -1,0 +1,211 @@
+"""Directions of the parameters that the data see badly or not at all, by physical name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from smalti.geometry.derivatives import PANEL
+from smalti.steps.refining.gauges import gauge_motions, in_parameters, redundant
+from smalti.steps.refining.layout import N_SHARED, Layout
+from smalti.steps.refining.naming import Shares, groups_of, in_words, shares_of
+from smalti.steps.refining.uncertainty import unit_scale
+
+__all__ = ["NULL", "WEAK", "Determination", "Mode", "determination"]
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+NULL = 1e-9
+"""Eigenvalues of the scaled normal matrix of the data below this are directions that no data see."""
+
+WEAK = 1e-3
+"""Below this they are listed; a good experiment has a few between this and 1e-4."""
+
+MOST = 12
+"""Modes that are listed."""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A direction of the parameters.
+
+    Attributes
+    ----------
+    name : str
+        What moves against what.
+    kind : str
+        "gauge" (everything moves together), "unseen" (panels without data), "weak" (data tell it badly).
+    eigenvalue : float
+        Of the normal matrix of the data alone, scaled to a unit diagonal.
+    held : float
+        Share of priors and restraints in what holds it, from 0 (data) to 1.
+    shares : tuple of (str, float)
+        Which motions take part in it, largest first.
+    direction : (n,)
+        In the units of the parameters.
+    of_panels : bool
+        Whether most of it is motions of single panels.
+    """
+
+    name: str
+    kind: str
+    eigenvalue: float
+    held: float
+    shares: Shares
+    direction: Array
+    of_panels: bool
+
+    @property
+    def null(self) -> bool:
+        """Whether no data see it."""
+        return self.eigenvalue < NULL
+
+
+@dataclass(frozen=True)
+class Determination:
+    """How well the parameters are determined.
+
+    Attributes
+    ----------
+    condition : float
+        Condition number of the normal matrix, priors and restraints included, scaled to a unit diagonal.
+    smallest : float
+        Smallest eigenvalue of the normal matrix of the data alone, scaled so.
+    modes : tuple of Mode
+        Null ones first, then the weakest.
+
+    What parents and children of a detector's tree do against one another moves nothing and is left out of
+    all three, and what no reflection depends on is left out of the two numbers.
+    """
+
+    condition: float
+    smallest: float
+    modes: tuple[Mode, ...]
+
+
+@dataclass(frozen=True)
+class _Space:
+    """Coordinates c (m,) of the directions that move something: parameters = ``back`` @ c.
+
+    Attributes
+    ----------
+    back : (n, m)
+    data, held : (m, m)
+        Normal matrices in these coordinates; the diagonal of the parameters' data was scaled to 1.
+    named : sequence of (str, (k, m), bool)
+        Orthonormal rows for each named motion, and whether it is one of single panels.
+    """
+
+    back: Array
+    data: Array
+    held: Array
+    named: Sequence[tuple[str, Array, bool]]
+
+    def mode(self, c: Array, kind: str, name: str = "") -> Mode:
+        """Describe a unit direction."""
+        value, held = float(c @ self.data @ c), float(c @ self.held @ c)
+        shares = shares_of(c, [(name, space) for name, space, _ in self.named])
+        panels = sum(float(np.sum((space @ c) ** 2)) for _, space, single in self.named if single)
+        share = held / max(value + held, 1e-300)
+        return Mode(
+            name or in_words(shares), kind, max(value, 0.0), share, shares, self.back @ c, panels > 0.5
+        )
+
+
+def determination(layout: Layout, p: Array, data: Array, held: Array, with_data: Mask) -> Determination:
+    """Analyse what holds the parameters at p (n,).
+
+    The motions of everything (:mod:`smalti.steps.refining.gauges`) are taken out by their names before the
+    rest is divided into eigenvectors: these mix several null directions at will.
+
+    Parameters
+    ----------
+    data, held : (n, n)
+        Normal matrix of the data, and what priors and restraints add to it.
+    with_data : (P,) bool
+        Panels, counted over all detectors, that have reflections.
+    """
+    seen = np.diag(data) > 0.0
+    unseen = _unseen(layout, seen, held)
+    if not seen.any():
+        return Determination(1.0, 0.0 if layout.n else 1.0, tuple(unseen))
+    local = PANEL.stop * layout.n_panels + N_SHARED * len(layout.uses)
+    tangent = layout.tangent(p)[:local].toarray()
+    tangent[: PANEL.stop * layout.n_panels][np.repeat(~with_data, PANEL.stop)] = 0.0
+    space = _space(layout, p, data, held, tangent, seen)
+    modes, taken = [], np.zeros((0, len(space.data)))
+    motions, spare = gauge_motions(layout, p)
+    for motion in motions:
+        motion.local[: PANEL.stop * layout.n_panels][np.repeat(~with_data, PANEL.stop)] = 0.0
+        found = in_parameters(tangent, motion.local, spare)
+        c = None if found is None else np.linalg.lstsq(space.back, found, rcond=None)[0]
+        if c is not None and np.linalg.norm(c) > 0.0:
+            taken = np.vstack([taken, c / np.linalg.norm(c)])
+            modes.append(space.mode(taken[-1], "gauge", motion.name))
+    rest = _complement(taken.T)
+    values, vectors = linalg.eigh(rest.T @ space.data @ rest)
+    count = min(max(int(np.sum(values < WEAK)), 1), MOST, len(values))
+    modes += [space.mode(rest @ vectors[:, k], "weak") for k in range(count)]
+    whole = linalg.eigvalsh(space.data + space.held)
+    smallest = min((mode.eigenvalue for mode in modes), default=1.0)
+    condition = min(float(whole[-1]) / max(float(whole[0]), 1e-300), 1e300)
+    modes.sort(key=lambda mode: (not mode.null, mode.eigenvalue))
+    return Determination(condition, smallest, (*modes, *unseen))
+
+
+def _space(layout: Layout, p: Array, data: Array, held: Array, tangent: Array, seen: Mask) -> _Space:
+    scale = unit_scale(np.diag(data))[seen]
+    idle = redundant(tangent[:, seen]).T / scale[:, None]
+    basis = _complement(idle)
+    ridge = np.outer(scale, scale)
+    unit, K = data[np.ix_(seen, seen)] * ridge, held[np.ix_(seen, seen)] * ridge
+    if idle.size:  # priors act along what costs them least: parents and children share a motion out
+        Z = linalg.orth(idle)
+        K = K - K @ Z @ linalg.pinvh(Z.T @ K @ Z) @ Z.T @ K
+    back = np.zeros((layout.n, basis.shape[1]))
+    back[seen] = scale[:, None] * basis
+    named: list[tuple[str, Array, bool]] = []
+    before = np.zeros((0, basis.shape[1]))
+    for group in groups_of(layout, p, tangent):
+        own = (group.directions[:, seen] / scale) @ basis
+        own = own - (own @ before.T) @ before
+        rows = _rows(own, np.linalg.norm(group.directions[:, seen] / scale, axis=1).max(initial=0.0))
+        named.append((group.name, rows, group.of_panels))
+        before = np.vstack([before, rows])
+    return _Space(back, basis.T @ unit @ basis, basis.T @ K @ basis, named)
+
+
+def _rows(directions: Array, size: float) -> Array:
+    """An orthonormal basis of the rows (k, m), as rows."""
+    if not directions.size or size == 0.0:
+        return np.zeros((0, directions.shape[1]))
+    _, values, basis = np.linalg.svd(directions, full_matrices=False)
+    return np.asarray(basis[values > 1e-7 * size])
+
+
+def _complement(columns: Array) -> Array:
+    """An orthonormal basis (n, n - k) of what is orthogonal to columns (n, k)."""
+    if not columns.size:
+        return np.eye(len(columns))
+    return np.asarray(linalg.null_space(columns.T, rcond=1e-10))
+
+
+def _unseen(layout: Layout, seen: Mask, held: Array) -> list[Mode]:
+    """One mode for each set of panels whose own parameters no reflection depends on."""
+    found: dict[tuple[int, ...], list[int]] = {}
+    for k in np.flatnonzero(~seen):
+        found.setdefault(layout.parameters[k].panels, []).append(int(k))
+    modes = []
+    for panels, places in found.items():
+        direction = np.zeros(layout.n)
+        direction[places] = 1.0
+        words = ", ".join(layout.parameters[k].label for k in places)
+        name = f"panel {panels[0]}: no reflection" if len(panels) == 1 else f"{words}: no reflection"
+        share = float(np.mean(np.diag(held)[places] > 0.0))
+        modes.append(Mode(name, "unseen", 0.0, share, ((name, 1.0),), direction, bool(panels)))
+    return modes

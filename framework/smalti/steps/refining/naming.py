@@ -1,0 +1,145 @@
+"""What a direction of the parameters does, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.geometry.derivatives import PANEL
+from smalti.steps.refining.blocks import BeamBlock, DetectorBlock, SettingBlock
+from smalti.steps.refining.gauges import detector_motions, in_parameters
+from smalti.steps.refining.layout import Layout
+
+__all__ = ["Group", "Shares", "groups_of", "in_words", "shares_of"]
+
+Array = NDArray[np.float64]
+Shares = tuple[tuple[str, float], ...]
+
+_TAKES_PART = 0.08
+"""Motions with a smaller share of a direction are not named."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Directions of the parameters that have one name.
+
+    Attributes
+    ----------
+    name : str
+    directions : (k, n)
+        In the units of the parameters.
+    of_panels : bool
+        Whether they are motions of single panels.
+    """
+
+    name: str
+    directions: Array
+    of_panels: bool = False
+
+
+def groups_of(layout: Layout, p: Array, tangent: Array) -> list[Group]:
+    """Divide the free parameters into named motions; later ones are what earlier ones leave.
+
+    Parameters
+    ----------
+    tangent : (9 P + 15 E, n)
+        Derivatives of the local coordinates that data depend on.
+    """
+    found: list[Group] = []
+    counts = {kind: sum(type(b) is kind for b in layout.blocks) for kind in map(type, layout.blocks)}
+    for number, block in enumerate(layout.blocks):
+        size = len(block.parameters)
+        columns = layout.column[layout.offsets[number] : layout.offsets[number] + size]
+        which = f" {getattr(block, 'number', '')}" if counts[type(block)] > 1 else ""
+        if isinstance(block, DetectorBlock):
+            found += _of_detector(layout, p, tangent, number, f"detector{which}")
+        elif isinstance(block, BeamBlock):
+            found += _by_columns(layout, columns, [(f"direction of the beam{which}", slice(0, 2))])
+            found += _by_columns(layout, columns, [(f"wavelength{which}", slice(2, 3))])
+        elif isinstance(block, SettingBlock):
+            found += _by_columns(layout, columns, [(f"direction of the spindle{which}", slice(0, 2))])
+        else:
+            names = [parameter.name for parameter in block.parameters]
+            turns = np.array(["Phi" in name for name in names])
+            found += _by_columns(layout, columns, [(f"orientation of the crystal{which}", turns)])
+            found.append(_size_of_cell(layout, columns, block.start, ~turns, which))
+            found += _by_columns(layout, columns, [(f"shape of the cell{which}", ~turns)])
+    return [group for group in found if group.directions.any()]
+
+
+def _by_columns(
+    layout: Layout, columns: NDArray[np.intp], parts: Sequence[tuple[str, slice | NDArray[np.bool_]]]
+) -> list[Group]:
+    return [Group(name, np.eye(layout.n)[np.unique(c[c >= 0])]) for name, at in parts for c in (columns[at],)]
+
+
+def _size_of_cell(
+    layout: Layout, columns: NDArray[np.intp], start: Array, metric: NDArray[np.bool_], which: str
+) -> Group:
+    """All lengths of the cell by one factor: every element of the reciprocal metric in proportion."""
+    direction = np.zeros(layout.n)
+    for place, value in zip(columns[metric], start[metric], strict=True):
+        if place >= 0:
+            direction[place] = value
+    return Group(f"size of the cell{which}", direction[None])
+
+
+def _of_detector(layout: Layout, p: Array, tangent: Array, number: int, called: str) -> list[Group]:
+    """The motions of a whole detector, then what single panels do beside them."""
+    offset = layout.offsets[number]
+    parameters = layout.blocks[number].parameters
+    columns = layout.column[offset : offset + len(parameters)]
+    own = np.unique(columns[columns >= 0])
+    found = []
+    for name, local in detector_motions(layout, number, layout.state(p)):
+        rows = [
+            _placed(layout, own, in_parameters(tangent[:, own], row, np.zeros((1, len(row)))))
+            for row in local
+        ]
+        of = "" if name == "spread of the panels" else f" of the {called}"
+        found.append(Group(name + of, np.array(rows)))
+    first, several = layout.panel_offset[number], len(layout.detector_block(number).detector) > 1
+    if several:
+        by_panels: dict[tuple[int, ...], list[int]] = {}
+        for place, parameter in zip(columns, parameters, strict=True):
+            if place >= 0:
+                by_panels.setdefault(parameter.panels, []).append(int(place))
+        # The smallest bodies first: what is left of larger ones is then their own.
+        for panels, places in sorted(by_panels.items(), key=lambda item: len(item[0])):
+            found.append(_of_panels(layout, tangent, panels, first, sorted(set(places)), called))
+    return found
+
+
+def _of_panels(
+    layout: Layout, tangent: Array, panels: tuple[int, ...], first: int, places: list[int], called: str
+) -> Group:
+    words = f"panel {panels[0]}" if len(panels) == 1 else f"panels {panels[0]}-{panels[-1]}"
+    if len(panels) == 1:
+        rows = slice(PANEL.stop * (first + panels[0]), PANEL.stop * (first + panels[0] + 1))
+        if not tangent[rows][:, places].any():
+            places = []
+    return Group(f"{words} of the {called}", np.eye(layout.n)[places], of_panels=True)
+
+
+def _placed(layout: Layout, columns: NDArray[np.intp], values: Array | None) -> Array:
+    out = np.zeros(layout.n)
+    if values is not None:
+        out[columns] = values
+    return out
+
+
+def shares_of(c: Array, spaces: Sequence[tuple[str, Array]]) -> Shares:
+    """Give the share of each space (k, m) of orthonormal rows in a unit direction (m,), largest first."""
+    shares = [(name, float(np.sum((space @ c) ** 2))) for name, space in spaces]
+    return tuple(sorted(((n, s) for n, s in shares if s > 1e-3), key=lambda item: -item[1]))
+
+
+def in_words(shares: Shares) -> str:
+    """Name a direction by the motions that take part in it."""
+    named = [name for name, share in shares if share > _TAKES_PART]
+    if len(named) > 3:
+        return " against ".join(named[:3]) + f" and {len(named) - 3} more"
+    return " against ".join(named or [name for name, _ in shares[:1]])
