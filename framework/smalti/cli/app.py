@@ -119,7 +119,7 @@ def _calm_linear_algebra() -> None:
 
 
 def _collect_seldom() -> None:
-    """Look for circular garbage seldom: imports make many objects and none of it, and tables are few and large.
+    """Look for circular garbage seldom: imports make many objects but none of it; tables are few and large.
 
     With Python's default a seventh of the start of a command goes into looking at modules again and again.
     """
