@@ -46,4 +46,4 @@ def leverages(layout: Layout, determined: Array, weights: Array, panel: NDArray[
             shared += determined[k] / max(3.0 * count.sum(), 1.0)
     out = np.full((len(panel), 3), shared)
     out[:, :2] += own[panel][:, None]
-    return np.minimum(out, _MOST)
+    return np.asarray(np.minimum(out, _MOST))

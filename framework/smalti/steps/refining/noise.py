@@ -106,7 +106,8 @@ class NoiseModel:
         followed = min(3 * n / max(3 * n - effective, 1.0), 2.0)
         deviations = self._about_strata(residuals) * np.sqrt(followed)
         scale = _robust_scale(deviations / np.sqrt(self._telling))
-        variance, found = scale * self.data.variance, {}
+        variance = scale * self.data.variance
+        found: Mapping[str, Mapping[str, float]] = {}
         if self.estimate:
             variance, found = self._fitted(deviations, scale, self._flat)
         return Noise(
@@ -208,7 +209,8 @@ class NoiseModel:
 
         Where most strata are that small, deviations from the median of all.
         """
-        order = self._order[np.isfinite(residuals).all(axis=1)[self._order]]
+        finite = np.asarray(np.isfinite(residuals).all(axis=1))
+        order = self._order[finite[self._order]]
         bounds = np.concatenate([[0], np.flatnonzero(np.diff(self.groups[order])) + 1, [order.size]])
         counts = np.diff(bounds) if order.size else np.zeros(0, dtype=np.int64)
         telling = counts >= _LEAST_STRATUM

@@ -68,8 +68,15 @@ class RefineOptions:
     weak_priors: bool = option(
         True, "Hold beam, cell and setting by weak priors that are felt only where data are few."
     )
+    spindle_cut: float = option(
+        0.0,
+        "Leave out reflections with |zeta| below this, the cosine of the angle between spindle and rocking "
+        "direction; 0: they count for less, the nearer they are.",
+        ge=0,
+        lt=1,
+    )
     close_to_spindle: float = option(
-        0.02, "Leave out reflections with |(s1 x s0).axis| (1/Angstrom^2) below this.", ge=0
+        0.0, "The same in the form of DIALS: leave out |(s1 x s0).axis| (1/Angstrom^2) up to this.", ge=0
     )
     scan_margin: float = option(
         0.0, "Leave out reflections this near to an end of the scan.", unit="deg", ge=0
@@ -84,6 +91,10 @@ class RefineOptions:
     noise: Literal["estimated", "table"] = option(
         "estimated",
         "Variances of centroids: estimated from the residuals, or as in the table but for one common factor.",
+    )
+    parallax: bool = option(
+        True,
+        "Work millimetres out from pixels anew as the geometry moves, on panels that correct for parallax.",
     )
     free_fraction: float = option(
         0.05,

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from smalti.models import Experiments
 from smalti.solution import Solution
-from smalti.steps.refining.noise import Noise
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.rounds import Fit
 
@@ -18,7 +17,6 @@ __all__ = [
     "Row",
     "experiment_rows",
     "free_step_rows",
-    "noise_row",
     "residual_statistics",
     "rmsds",
     "step_rows",
@@ -44,19 +42,6 @@ def residual_statistics(variance: Array, residuals: Array, use: Mask) -> Row:
             five = np.percentile(column, [0, 25, 50, 75, 100]) if column.size else np.full(5, np.nan)
             rows[f"{kind}_{name}"] = [float(x) for x in five]
     return rows
-
-
-def noise_row(data: Observations, noise: Noise, used: Mask) -> Row:
-    """Give the standard deviations of centroids: quartiles, and the terms of the variance they come from."""
-    sigma = np.sqrt(noise.variance[used]) / data.traits.unit[used]
-    quartiles = np.percentile(sigma, [25, 50, 75], axis=0)
-    return {
-        "sigma_x_px": [float(value) for value in quartiles[:, 0]],
-        "sigma_y_px": [float(value) for value in quartiles[:, 1]],
-        "sigma_phi_images": [float(value) for value in quartiles[:, 2]],
-        "n_cut_by_the_scan": int((data.traits.unseen[used] > 0.0).sum()),
-        "terms": {kind: dict(coefficients) for kind, coefficients in noise.terms.items()},
-    }
 
 
 def step_rows(solutions: Sequence[Solution]) -> list[Row]:

@@ -19,6 +19,7 @@ from smalti.steps.refining.concentrating import FEW, concentrate
 from smalti.steps.refining.judging import judge, strata
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.leverage import leverages
+from smalti.steps.refining.mislabelled import Mislabelled, find_mislabelled
 from smalti.steps.refining.noise import Noise, NoiseModel
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.restraints import restraints_of
@@ -73,6 +74,12 @@ class Fit:
         What the judge says of every reflection, of those that are held out too.
     held_out : (N,) bool
         The free set.
+    noise : Noise
+        At the end; that of the weights is in the last round.
+    groups : (N,)
+        Strata of the judge.
+    mislabelled : Mislabelled
+        The outliers that carry the index of a neighbour.
     """
 
     source: RotationSource
@@ -80,6 +87,9 @@ class Fit:
     residuals: Array
     judged: Array
     held_out: Mask
+    noise: Noise
+    groups: NDArray[np.intp]
+    mislabelled: Mislabelled
 
     @property
     def p(self) -> Array:
@@ -122,12 +132,13 @@ def fit_in_rounds(
     weights are 0. It is judged once, at the end.
     """
     data, held_out = selection.observations, selection.held_out
-    groups = strata(data, options)
+    groups = strata(data, options, held_out)
     model = NoiseModel(data, groups, options.noise == "estimated", options.seed)
     threads = options.n_threads or available_cores()
     source = RotationSource(
         layout, data, 1.0 / data.variance, layout.prior, threads, restraints_of(layout, options)
     )
+    source = _observed_at(source, selection, np.zeros(layout.n))
     before = source.calc_minus_obs(np.zeros(layout.n))
     p, residuals, noise = _start(source, before, held_out, model, minimiser, options)
     rounds: list[Round] = []
@@ -145,6 +156,7 @@ def fit_in_rounds(
         equations = source.normal_equations(p)
         rounds.append(Round(weights, noise, before, solution, equations))
         log.info("round %d: %d used, %s", number + 1, equations.n_reflections, solution.ended.value)
+        source = _observed_at(source, selection, p)
         before = residuals = source.calc_minus_obs(p)
         leverage = leverages(layout, determined(equations, source.prior), weights, data.spots.panel)
         with allow(threads):
@@ -155,7 +167,16 @@ def fit_in_rounds(
         sigmas = np.sqrt(rounds[-1].noise.judging)
         with allow(threads):
             judged = np.where(held_out, judge(data, residuals, sigmas, groups, rejector), judged)
-    return Fit(source, tuple(rounds), residuals, judged, held_out)
+    wrong = find_mislabelled(layout.state(p), source.observations, noise.judging, judged == 0.0)
+    return Fit(source, tuple(rounds), residuals, judged, held_out, noise, groups, wrong)
+
+
+def _observed_at(source: RotationSource, selection: Selection, p: Array) -> RotationSource:
+    """Let observed millimetres follow the geometry at p (n,), where they depend on it."""
+    if selection.parallax is None:
+        return source
+    state = source.layout.state(p)
+    return replace(source, observations=selection.parallax.observed(source.observations, state.d))
 
 
 def _start(

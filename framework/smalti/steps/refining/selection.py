@@ -16,6 +16,7 @@ from smalti.steps.refining.free import held_out
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.options import RefineOptions
+from smalti.steps.refining.parallax import Parallax
 from smalti.steps.refining.traits import traits
 from smalti.tables import Flag, Reflections
 
@@ -38,12 +39,15 @@ class Selection:
         Which crossing of the Ewald sphere each indexed reflection was matched to.
     left_out : Mapping
         Reason in words to number of reflections.
+    parallax : Parallax or None
+        What makes observed millimetres follow the geometry, where they do.
     """
 
     observations: Observations
     held_out: Mask
     entering: Mask
     left_out: Mapping[str, int]
+    parallax: Parallax | None = None
 
 
 def select(table: Reflections, layout: Layout, options: RefineOptions) -> Selection:
@@ -81,7 +85,9 @@ def select(table: Reflections, layout: Layout, options: RefineOptions) -> Select
         table["xyzobs.mm.variance"][rows],
         traits(table.take(rows), experiments, zeta[rows]),
     )
-    return Selection(observations, _held_out(table, layout, observations, options), entering, left_out)
+    parallax = Parallax.of(table, observations, layout) if options.parallax else None
+    free = _held_out(table, layout, observations, options)
+    return Selection(observations, free, entering, left_out, parallax)
 
 
 def _tests(
@@ -99,7 +105,7 @@ def _tests(
         "outside the scan": margin >= -1e-9,
         "not predicted": possible,
         "cut by an edge of the panel": whole_on_panel(table, layout.experiments) | options.edge_spots,
-        "close to the spindle": volume > options.close_to_spindle,
+        "close to the spindle": (zeta >= options.spindle_cut) & (volume >= options.close_to_spindle),
         "close to an end of the scan": (margin >= edge) | (edge == 0.0),
     }
     return tests, zeta
@@ -248,5 +254,5 @@ def _too_few(
     return DataError(
         f"Only {used} reflections can be used; a refinement needs {options.minimum_reflections}.",
         f"Of {rows} in the table {indexed} are indexed" + (f"; left out: {reasons}." if reasons else "."),
-        "Find more spots or use more images; close_to_spindle and scan_margin decide what is left out.",
+        "Find more spots or use more images; spindle_cut and scan_margin decide what is left out.",
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from smalti.steps.refining.noise_rows import classes_table
+from smalti.steps.refining.rejected_rows import rejected_text
 from smalti.steps.refining.validation_tables import (
     choice_table,
     free_steps_table,
@@ -20,7 +22,7 @@ Row = Mapping[str, Any]
 
 def as_text(results: Row) -> str:
     """Set all tables, in the order in which things happened."""
-    rejected = f"{plural(results['n_rejected'], 'reflection')} rejected as outliers."
+    rejected = rejected_text(results["rejected"], results["panels"])
     if results["left_out"]:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in results["left_out"].items())
         rejected += f" Left out before: {reasons}."
@@ -41,6 +43,7 @@ def as_text(results: Row) -> str:
         _panels(results["panels"]),
         validation_table(results),
         halves_text(results),
+        classes_table(results["noise"]),
         _crystals(results["crystals"]),
         _verdict(results["verdict"]),
     ]
