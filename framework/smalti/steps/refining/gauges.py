@@ -6,7 +6,9 @@ All are directions in the local coordinates of :mod:`smalti.geometry.derivatives
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ from smalti.geometry.derivatives import BEAM, CRYSTAL, PANEL, SETTING, RotationS
 from smalti.geometry.panels import panel_centres
 from smalti.steps.refining.layout import N_SHARED, Layout
 
-__all__ = ["Motion", "detector_motions", "gauge_motions", "in_parameters", "redundant"]
+__all__ = ["Motion", "Reach", "detector_motions", "gauge_motions"]
 
 Array = NDArray[np.float64]
 
@@ -109,70 +111,109 @@ def _about_spindles(layout: Layout, state: RotationState) -> Array:
     return rows
 
 
-def in_parameters(tangent: Array, motion: Array, redundancies: Array) -> Array | None:
-    """Find free parameters (n,) that make a motion; None where they cannot.
+@dataclass(frozen=True)
+class Reach:
+    """What local motions the free parameters can make: one factorisation for many questions.
 
-    Parameters
+    Attributes
     ----------
-    tangent : (L, n)
-    motion : (L,)
-    redundancies : (k, L)
-        Directions that may be added to it.
+    system : (L, n + k)
+        Derivatives of local coordinates by the parameters and k redundant directions, of unit length.
+    scale : (n,)
+        What the lengths of the derivatives were.
+    values : (n + k,)
+    vectors : (n + k, n + k)
+        Eigenvectors of the squared system.
+    felt : (L,) bool
+        Local coordinates that any reflection depends on; the others may do what they like.
     """
-    scale = _lengths(tangent)
-    spare = redundancies.T / np.maximum(np.linalg.norm(redundancies, axis=1), 1e-300)
-    system = np.hstack([tangent / scale, spare])
-    unit = motion / np.linalg.norm(motion)
-    found = np.linalg.lstsq(system, unit, rcond=1e-10)[0]
-    if np.linalg.norm(system @ found - unit) > _EXACT:
-        return None
-    return np.asarray(found[: tangent.shape[1]] / scale)
 
+    system: Array
+    scale: Array
+    values: Array
+    vectors: Array
+    felt: NDArray[np.bool_]
 
-def redundant(tangent: Array) -> Array:
-    """Give the directions of the parameters that move nothing: parents against their children, (z, n)."""
-    scale = _lengths(tangent)
-    unit = tangent / scale
-    values, vectors = np.linalg.eigh(unit.T @ unit)
-    return np.asarray((vectors[:, values < _EXACT**2] / scale[:, None]).T)
+    @classmethod
+    def of(cls, tangent: Array, redundancies: Array, felt: NDArray[np.bool_]) -> Reach:
+        """Factorise (L, n) derivatives, with directions (k, L) that may be added at will."""
+        tangent = tangent * felt[:, None]
+        length = np.linalg.norm(tangent, axis=0)
+        scale = np.where(length > 0.0, length, 1.0)
+        spare = redundancies.T / np.maximum(np.linalg.norm(redundancies, axis=1), 1e-300)
+        system = np.hstack([tangent / scale, spare])
+        values, vectors = np.linalg.eigh(system.T @ system)
+        return cls(system, scale, values, vectors, felt)
 
+    def parameters(self, motions: Array) -> Array:
+        """Find the smallest parameters that make motions (k, L), (k, n); zeros for those that they cannot."""
+        felt = motions * self.felt
+        length = np.linalg.norm(felt, axis=1)
+        unit = felt / np.where(length > 0.0, length, 1.0)[:, None]
+        known = self.values > _EXACT**2
+        basis = self.vectors[:, known]
+        found = ((unit @ self.system) @ basis / self.values[known]) @ basis.T
+        made = np.linalg.norm(found @ self.system.T - unit, axis=1) <= _EXACT
+        return np.asarray(found[:, : len(self.scale)] / self.scale * (made & (length > 0.0))[:, None])
 
-def _lengths(tangent: Array) -> Array:
-    length = np.linalg.norm(tangent, axis=0)
-    return np.where(length > 0.0, length, 1.0)
+    @property
+    def idle(self) -> Array:
+        """Directions of the parameters that move nothing: parents against their children, (z, n)."""
+        null = self.vectors[: len(self.scale), self.values <= _EXACT**2].T
+        moving = np.linalg.norm(self.system[:, : len(self.scale)] @ null.T, axis=0)
+        return np.asarray(null[moving <= 10.0 * _EXACT] / self.scale)
 
 
 def detector_motions(layout: Layout, number: int, state: RotationState) -> list[tuple[str, Array]]:
-    """Give the motions of one detector as a whole, and the spread of its panels, as (k, L) each, by name."""
+    """Give motions of one detector by name, as (k, L) each.
+
+    First those of the whole and the spread of its panels, then those of single panels.
+    """
     first = layout.panel_offset[number]
     detector = layout.detector_block(number).detector
-    panels = range(first, first + len(detector))
     d = state.d[first : first + len(detector)]
     centres = panel_centres(d, [panel.size_mm for panel in detector.panels])
     middle = centres.mean(axis=0)
     normal = np.cross(d[:, :, 0], d[:, :, 1]).mean(axis=0)
     normal /= np.linalg.norm(normal)
+    whole = range(len(detector))
+    place = partial(_moved, len(_empty(layout)), first, d)
     fast = d[0, :, 0] - (d[0, :, 0] @ normal) * normal
-    fast /= np.linalg.norm(fast)
-    slow = np.cross(normal, fast)
+    found = _six("the detector", normal, fast / np.linalg.norm(fast), partial(place, whole, middle))
+    found[0] = ("distance of the detector", found[0][1])
+    if len(detector) == 1:
+        return found
+    arms = centres - middle
+    arms -= (arms @ normal)[:, None] * normal
+    spread = sum(place([k], middle, arms[k], np.zeros(3)) for k in whole)
+    found.append(("spread of the panels", np.array([spread])))
+    for k in whole:
+        ray = centres[k] / np.linalg.norm(centres[k])
+        across = np.cross(d[k, :, 1], ray)
+        found += _six(f"panel {k}", ray, across / np.linalg.norm(across), partial(place, [k], centres[k]))
+    return found
 
-    def moved(shift: Array, turn: Array) -> Array:
-        out = _empty(layout)
-        for k, frame in zip(panels, d, strict=True):
-            changed = np.cross(turn, frame.T)
-            changed[2] = shift + np.cross(turn, frame[:, 2] - middle)
-            out[PANEL.stop * k : PANEL.stop * (k + 1)] = changed.ravel()
-        return out
 
-    none = np.zeros(3)
-    spread = _empty(layout)
-    for k, centre in zip(panels, centres, strict=True):
-        arm = centre - middle
-        spread[PANEL.stop * k + 6 : PANEL.stop * (k + 1)] = arm - (arm @ normal) * normal
-    found = [
-        ("distance", np.array([moved(normal, none)])),
-        ("place across the beam", np.array([moved(fast, none), moved(slow, none)])),
-        ("tilt", np.array([moved(none, fast), moved(none, slow)])),
-        ("turn in its plane", np.array([moved(none, normal)])),
+def _six(
+    called: str, along: Array, across: Array, moved: Callable[[Array, Array], Array]
+) -> list[tuple[str, Array]]:
+    """Six motions about one direction and one across it."""
+    other, none = np.cross(along, across), np.zeros(3)
+    return [
+        (f"{called} along its ray", np.array([moved(along, none)])),
+        (f"place of {called}", np.array([moved(across, none), moved(other, none)])),
+        (f"tilt of {called}", np.array([moved(none, across), moved(none, other)])),
+        (f"turn of {called}", np.array([moved(none, along)])),
     ]
-    return [*found, ("spread of the panels", spread[None])] if len(detector) > 1 else found
+
+
+def _moved(
+    size: int, first: int, d: Array, panels: Sequence[int], centre: Array, shift: Array, turn: Array
+) -> Array:
+    """Local coordinates (L,) of a shift of some panels and a turn about a centre."""
+    out = np.zeros(size)
+    for k in panels:
+        changed = np.cross(turn, d[k].T)
+        changed[2] = shift + np.cross(turn, d[k][:, 2] - centre)
+        out[PANEL.stop * (first + k) : PANEL.stop * (first + k + 1)] = changed.ravel()
+    return out

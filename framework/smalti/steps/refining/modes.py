@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from smalti.geometry.derivatives import PANEL
-from smalti.steps.refining.gauges import gauge_motions, in_parameters, redundant
-from smalti.steps.refining.layout import N_SHARED, Layout
+from smalti.steps.refining.gauges import Reach, gauge_motions
+from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.naming import Shares, groups_of, in_words, shares_of
 from smalti.steps.refining.uncertainty import unit_scale
 
@@ -90,21 +90,39 @@ class Determination:
 
 @dataclass(frozen=True)
 class _Space:
-    """Coordinates c (m,) of the directions that move something: parameters = ``back`` @ c.
+    """Coordinates c (m,) of directions that move something: seen parameters = scale * (basis @ c).
 
     Attributes
     ----------
-    back : (n, m)
+    scale : (s,)
+        Of the parameters that are seen: one over the root of the diagonal.
+    basis : (s, m)
+        Orthonormal columns.
+    seen : (n,) bool
     data, held : (m, m)
         Normal matrices in these coordinates; the diagonal of the parameters' data was scaled to 1.
     named : sequence of (str, (k, m), bool)
         Orthonormal rows for each named motion, and whether it is one of single panels.
     """
 
-    back: Array
+    scale: Array
+    basis: Array
+    seen: Mask
     data: Array
     held: Array
     named: Sequence[tuple[str, Array, bool]]
+
+    def of_parameters(self, directions: Array) -> Array:
+        """Give unit directions (k, m) of directions of the parameters (k, n), without what moves nothing."""
+        c = (directions[:, self.seen] / self.scale) @ self.basis
+        length = np.linalg.norm(c, axis=1)
+        return np.asarray(c / np.where(length > 0.0, length, 1.0)[:, None])
+
+    def back(self, c: Array) -> Array:
+        """Give a direction (m,) in the units of the parameters, (n,)."""
+        out = np.zeros(len(self.seen))
+        out[self.seen] = self.scale * (self.basis @ c)
+        return out
 
     def mode(self, c: Array, kind: str, name: str = "") -> Mode:
         """Describe a unit direction."""
@@ -113,7 +131,7 @@ class _Space:
         panels = sum(float(np.sum((space @ c) ** 2)) for _, space, single in self.named if single)
         share = held / max(value + held, 1e-300)
         return Mode(
-            name or in_words(shares), kind, max(value, 0.0), share, shares, self.back @ c, panels > 0.5
+            name or in_words(shares), kind, max(value, 0.0), share, shares, self.back(c), panels > 0.5
         )
 
 
@@ -134,22 +152,22 @@ def determination(layout: Layout, p: Array, data: Array, held: Array, with_data:
     unseen = _unseen(layout, seen, held)
     if not seen.any():
         return Determination(1.0, 0.0 if layout.n else 1.0, tuple(unseen))
-    local = PANEL.stop * layout.n_panels + N_SHARED * len(layout.uses)
-    tangent = layout.tangent(p)[:local].toarray()
-    tangent[: PANEL.stop * layout.n_panels][np.repeat(~with_data, PANEL.stop)] = 0.0
-    space = _space(layout, p, data, held, tangent, seen)
-    modes, taken = [], np.zeros((0, len(space.data)))
     motions, spare = gauge_motions(layout, p)
-    for motion in motions:
-        motion.local[: PANEL.stop * layout.n_panels][np.repeat(~with_data, PANEL.stop)] = 0.0
-        found = in_parameters(tangent, motion.local, spare)
-        c = None if found is None else np.linalg.lstsq(space.back, found, rcond=None)[0]
-        if c is not None and np.linalg.norm(c) > 0.0:
-            taken = np.vstack([taken, c / np.linalg.norm(c)])
-            modes.append(space.mode(taken[-1], "gauge", motion.name))
+    felt = np.ones(spare.shape[1], dtype=bool)
+    felt[: PANEL.stop * layout.n_panels] = np.repeat(with_data, PANEL.stop)
+    reach = Reach.of(layout.tangent(p)[: len(felt)].toarray(), spare, felt)
+    space = _space(layout, p, data, held, reach, seen)
+    modes, taken = [], np.zeros((0, len(space.data)))
+    found = space.of_parameters(reach.parameters(np.array([motion.local for motion in motions])))
+    for motion, c in zip(motions, found, strict=True):
+        if c.any():
+            taken = np.vstack([taken, c])
+            modes.append(space.mode(c, "gauge", motion.name))
     rest = _complement(taken.T)
-    values, vectors = linalg.eigh(rest.T @ space.data @ rest)
-    count = min(max(int(np.sum(values < WEAK)), 1), MOST, len(values))
+    most = min(MOST, rest.shape[1])
+    weakest = (0, most - 1) if most else None
+    values, vectors = linalg.eigh(rest.T @ space.data @ rest, subset_by_index=weakest)
+    count = min(max(int(np.sum(values < WEAK)), 1), most)
     modes += [space.mode(rest @ vectors[:, k], "weak") for k in range(count)]
     whole = linalg.eigvalsh(space.data + space.held)
     smallest = min((mode.eigenvalue for mode in modes), default=1.0)
@@ -158,34 +176,33 @@ def determination(layout: Layout, p: Array, data: Array, held: Array, with_data:
     return Determination(condition, smallest, (*modes, *unseen))
 
 
-def _space(layout: Layout, p: Array, data: Array, held: Array, tangent: Array, seen: Mask) -> _Space:
+def _space(layout: Layout, p: Array, data: Array, held: Array, reach: Reach, seen: Mask) -> _Space:
     scale = unit_scale(np.diag(data))[seen]
-    idle = redundant(tangent[:, seen]).T / scale[:, None]
+    idle = (reach.idle[:, seen] / scale).T
     basis = _complement(idle)
     ridge = np.outer(scale, scale)
     unit, K = data[np.ix_(seen, seen)] * ridge, held[np.ix_(seen, seen)] * ridge
     if idle.size:  # priors act along what costs them least: parents and children share a motion out
-        Z = linalg.orth(idle)
+        Z = np.linalg.qr(idle)[0]
         K = K - K @ Z @ linalg.pinvh(Z.T @ K @ Z) @ Z.T @ K
-    back = np.zeros((layout.n, basis.shape[1]))
-    back[seen] = scale[:, None] * basis
     named: list[tuple[str, Array, bool]] = []
     before = np.zeros((0, basis.shape[1]))
-    for group in groups_of(layout, p, tangent):
-        own = (group.directions[:, seen] / scale) @ basis
-        own = own - (own @ before.T) @ before
-        rows = _rows(own, np.linalg.norm(group.directions[:, seen] / scale, axis=1).max(initial=0.0))
+    for group in groups_of(layout, p, reach):
+        whole = (group.directions[:, seen] / scale) @ basis
+        length = np.linalg.norm(whole, axis=1, keepdims=True)
+        whole = whole / np.where(length > 0.0, length, 1.0)
+        rows = _rows(whole - (whole @ before.T) @ before)
         named.append((group.name, rows, group.of_panels))
         before = np.vstack([before, rows])
-    return _Space(back, basis.T @ unit @ basis, basis.T @ K @ basis, named)
+    return _Space(scale, basis, seen, basis.T @ unit @ basis, basis.T @ K @ basis, named)
 
 
-def _rows(directions: Array, size: float) -> Array:
-    """An orthonormal basis of the rows (k, m), as rows."""
-    if not directions.size or size == 0.0:
+def _rows(directions: Array) -> Array:
+    """An orthonormal basis of what rows (k, m) of length 1 or less span, as rows."""
+    if not directions.size:
         return np.zeros((0, directions.shape[1]))
     _, values, basis = np.linalg.svd(directions, full_matrices=False)
-    return np.asarray(basis[values > 1e-7 * size])
+    return np.asarray(basis[values > 1e-6])
 
 
 def _complement(columns: Array) -> Array:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.geometry.derivatives import PANEL
 from smalti.steps.refining.blocks import BeamBlock, DetectorBlock, SettingBlock
-from smalti.steps.refining.gauges import detector_motions, in_parameters
+from smalti.steps.refining.gauges import Reach, detector_motions
 from smalti.steps.refining.layout import Layout
 
 __all__ = ["Group", "Shares", "groups_of", "in_words", "shares_of"]
@@ -40,13 +39,13 @@ class Group:
     of_panels: bool = False
 
 
-def groups_of(layout: Layout, p: Array, tangent: Array) -> list[Group]:
+def groups_of(layout: Layout, p: Array, reach: Reach) -> list[Group]:
     """Divide the free parameters into named motions; later ones are what earlier ones leave.
 
     Parameters
     ----------
-    tangent : (9 P + 15 E, n)
-        Derivatives of the local coordinates that data depend on.
+    reach : Reach
+        What motions the parameters can make.
     """
     found: list[Group] = []
     counts = {kind: sum(type(b) is kind for b in layout.blocks) for kind in map(type, layout.blocks)}
@@ -55,7 +54,7 @@ def groups_of(layout: Layout, p: Array, tangent: Array) -> list[Group]:
         columns = layout.column[layout.offsets[number] : layout.offsets[number] + size]
         which = f" {getattr(block, 'number', '')}" if counts[type(block)] > 1 else ""
         if isinstance(block, DetectorBlock):
-            found += _of_detector(layout, p, tangent, number, f"detector{which}")
+            found += _of_detector(layout, p, reach, number, f" (detector{which})" if which else "")
         elif isinstance(block, BeamBlock):
             found += _by_columns(layout, columns, [(f"direction of the beam{which}", slice(0, 2))])
             found += _by_columns(layout, columns, [(f"wavelength{which}", slice(2, 3))])
@@ -87,48 +86,18 @@ def _size_of_cell(
     return Group(f"size of the cell{which}", direction[None])
 
 
-def _of_detector(layout: Layout, p: Array, tangent: Array, number: int, called: str) -> list[Group]:
-    """The motions of a whole detector, then what single panels do beside them."""
-    offset = layout.offsets[number]
-    parameters = layout.blocks[number].parameters
-    columns = layout.column[offset : offset + len(parameters)]
-    own = np.unique(columns[columns >= 0])
-    found = []
-    for name, local in detector_motions(layout, number, layout.state(p)):
-        rows = [
-            _placed(layout, own, in_parameters(tangent[:, own], row, np.zeros((1, len(row)))))
-            for row in local
-        ]
-        of = "" if name == "spread of the panels" else f" of the {called}"
-        found.append(Group(name + of, np.array(rows)))
-    first, several = layout.panel_offset[number], len(layout.detector_block(number).detector) > 1
-    if several:
-        by_panels: dict[tuple[int, ...], list[int]] = {}
-        for place, parameter in zip(columns, parameters, strict=True):
-            if place >= 0:
-                by_panels.setdefault(parameter.panels, []).append(int(place))
-        # The smallest bodies first: what is left of larger ones is then their own.
-        for panels, places in sorted(by_panels.items(), key=lambda item: len(item[0])):
-            found.append(_of_panels(layout, tangent, panels, first, sorted(set(places)), called))
-    return found
-
-
-def _of_panels(
-    layout: Layout, tangent: Array, panels: tuple[int, ...], first: int, places: list[int], called: str
-) -> Group:
-    words = f"panel {panels[0]}" if len(panels) == 1 else f"panels {panels[0]}-{panels[-1]}"
-    if len(panels) == 1:
-        rows = slice(PANEL.stop * (first + panels[0]), PANEL.stop * (first + panels[0] + 1))
-        if not tangent[rows][:, places].any():
-            places = []
-    return Group(f"{words} of the {called}", np.eye(layout.n)[places], of_panels=True)
-
-
-def _placed(layout: Layout, columns: NDArray[np.intp], values: Array | None) -> Array:
-    out = np.zeros(layout.n)
-    if values is not None:
-        out[columns] = values
-    return out
+def _of_detector(layout: Layout, p: Array, reach: Reach, number: int, which: str) -> list[Group]:
+    """The motions of a whole detector, those of its panels, and what else its parameters may do."""
+    motions = detector_motions(layout, number, layout.state(p))
+    directions = reach.parameters(np.vstack([local for _, local in motions]))
+    found, at = [], 0
+    for name, local in motions:
+        rows = directions[at : at + len(local)]
+        at += len(local)
+        found.append(Group(f"{name}{which}", rows[rows.any(axis=1)], "panel " in name))
+    offset, size = layout.offsets[number], len(layout.blocks[number].parameters)
+    columns = layout.column[offset : offset + size]
+    return [*found, *_by_columns(layout, columns, [(f"other motions of panels{which}", slice(None))])]
 
 
 def shares_of(c: Array, spaces: Sequence[tuple[str, Array]]) -> Shares:
