@@ -29,6 +29,7 @@ from smalti.geometry.transform import (
 from smalti.hookspecs import API, hookimpl
 from smalti.options import option
 from smalti.solution import Candidate, PointCloud
+from smalti_plugins.indexers._directions import half_sphere
 
 SMALTI_API = API
 
@@ -147,19 +148,6 @@ class KnownCell:
             basis = np.asarray(fitted)
         score = float(wedge_power(combinations @ basis, wedges).mean())
         return Candidate(np.asarray(np.linalg.inv(basis)), score)
-
-
-def half_sphere(step: float) -> Array:
-    """Directions (K, 3) evenly spread over half the unit sphere, about ``step`` rad apart.
-
-    A golden-angle spiral: even in z, turning by the golden angle from point to point.
-    """
-    n = int(np.ceil(2.0 * np.pi / step**2))
-    k = np.arange(n)
-    z = (k + 0.5) / n
-    angle = k * np.pi * (3.0 - np.sqrt(5.0))
-    radius = np.sqrt(1.0 - z * z)
-    return np.column_stack([radius * np.cos(angle), radius * np.sin(angle), z])
 
 
 def paired(ideal: Array, i: int, j: int, first: Array, second: Array, tolerance: float) -> list[Array]:

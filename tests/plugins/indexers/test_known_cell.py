@@ -7,7 +7,8 @@ import pytest
 
 from smalti.errors import UsageError
 from smalti.geometry.lattice import cell_of, multiple, niggli
-from smalti_plugins.indexers.known_cell import KnownCell, half_sphere
+from smalti_plugins.indexers._directions import half_sphere
+from smalti_plugins.indexers.known_cell import KnownCell
 
 from .clouds import cloud, orientation_matrix
 

@@ -7,7 +7,8 @@ import pytest
 
 from smalti.geometry.lattice import multiple
 from smalti.solution import PointCloud
-from smalti_plugins.indexers.wedge_fft import WedgeFFT, difference_histogram, lattices
+from smalti_plugins.indexers._bases import lattices
+from smalti_plugins.indexers.wedge_fft import WedgeFFT, difference_histogram
 
 from .clouds import cloud, orientation_matrix
 
