@@ -63,12 +63,11 @@ def gauge_motions(layout: Layout, p: Array) -> tuple[list[Motion], Array]:
         members = [e for e, use in enumerate(layout.uses) if use["detector"] == number]
         spindle = state.S[members[0]] @ state.axis[members[0]]
         beam = state.s0[members[0]] / np.linalg.norm(state.s0[members[0]])
-        along = beam - (beam @ spindle) * spindle
-        along /= np.linalg.norm(along)
+        across = np.cross(spindle, beam)
         for name, axis in (
             (f"rotation of everything{of} about the spindle", spindle),
-            (f"rotation of everything{of} about the beam, spindle and all", along),
-            (f"tilt of everything{of}, spindle and all", np.cross(spindle, along)),
+            (f"rotation of everything{of} about the beam, spindle and all", beam),
+            (f"tilt of everything{of}, spindle and all", across / np.linalg.norm(across)),
         ):
             found.append(Motion(name, _turned(layout, state, number, members, axis)))
     scale = _empty(layout)
