@@ -121,7 +121,8 @@ def _shortest(vectors: Array) -> Array:
 def _outside(vectors: Array, axes: Sequence[Array]) -> NDArray[np.bool_]:
     """Tell which vectors (K, 3) are more than ten degrees off the line or plane of one or two axes."""
     across = np.linalg.svd(np.array(axes))[2][len(axes) :]
-    return np.linalg.norm(vectors @ across.T, axis=1) > 0.17 * np.linalg.norm(vectors, axis=1)
+    away = np.linalg.norm(vectors @ across.T, axis=1) > 0.17 * np.linalg.norm(vectors, axis=1)
+    return np.asarray(away, dtype=bool)
 
 
 def along_directions(

@@ -1,4 +1,4 @@
-"""What every indexer that needs no cell has to find: lattices of every kind, few spots, junk, narrow sweeps."""
+"""What indexers that are not told the cell have to find: all lattices, few spots, junk, narrow sweeps."""
 
 from __future__ import annotations
 
