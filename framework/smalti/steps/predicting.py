@@ -13,12 +13,19 @@ from smalti.geometry.prediction import (
     miller_indices_within,
     nearest_turn,
 )
+from smalti.geometry.scan_points import between_points, of_images
 from smalti.models import Crystal, Experiment, Experiments, Goniometer, Scan
 from smalti.tables import Flag, Reflections
 
 __all__ = ["predict_indexed", "predict_sweep"]
 
 Array = NDArray[np.float64]
+
+_DRIFT = 0.1
+"""rad: crystals that vary do not move crossings further than this."""
+
+_MOST_CORRECTIONS = 20
+_SAME_ANGLE = 1e-11
 
 
 def predict_sweep(experiment: Experiment, d_min: float) -> Reflections:
@@ -40,11 +47,18 @@ def predict_sweep(experiment: Experiment, d_min: float) -> Reflections:
     crystal, goniometer, scan = _rotation_models(experiment)
     s0 = experiment.beam.s0
     h = miller_indices_within(crystal.A, d_min)
-    q = h @ (goniometer.F @ crystal.A).T
-    angles, _ = diffraction_angles(q, goniometer.axis, goniometer.S.T @ s0)
+    angles, _ = diffraction_angles(h @ (goniometer.F @ crystal.A).T, goniometer.axis, goniometer.S.T @ s0)
     arrays = PanelArrays.of(experiment.detector)
-    rows, phi, entering = _crossings(angles, *sorted(scan.angle_range))
-    s1 = diffracted_beams(q[rows], phi, goniometer.axis, goniometer.S, s0)
+    begin, end = sorted(scan.angle_range)
+    if crystal.scan_points:
+        rows, phi, entering = _crossings(angles, begin - _DRIFT, end + _DRIFT)
+        phi = _where_crystal_varies(experiment, h[rows], phi, entering)
+        inside = (phi >= begin) & (phi < end)
+        rows, phi, entering = rows[inside], phi[inside], entering[inside]
+    else:
+        rows, phi, entering = _crossings(angles, begin, end)
+    q = _turned_points(experiment, h[rows], phi)
+    s1 = diffracted_beams(q, phi, goniometer.axis, goniometer.S, s0)
     panel, mm = find_panels(s1, arrays)
     hit = np.flatnonzero(panel >= 0)
     if hit.size == 0:
@@ -68,6 +82,38 @@ def predict_sweep(experiment: Experiment, d_min: float) -> Reflections:
         },
         {0: experiment.identifier} if experiment.identifier else {},
     )
+
+
+def _turned_points(experiment: Experiment, h: NDArray[np.int32], phi: Array) -> Array:
+    """Give F A h, (N, 3) 1/Angstrom, of the crystal as it is at angles phi (N,) rad."""
+    crystal, goniometer, scan = _rotation_models(experiment)
+    if not crystal.scan_points:
+        return np.asarray(h @ (goniometer.F @ crystal.A).T)
+    A = between_points(_points(crystal), scan.array_index(phi) - scan.array_range[0])
+    return np.asarray(np.einsum("nij,nj->ni", goniometer.F @ A, h))
+
+
+def _where_crystal_varies(
+    experiment: Experiment, h: NDArray[np.int32], phi: Array, entering: NDArray[np.bool_]
+) -> Array:
+    """Correct the angles (N,) of crossings for what the crystal is at these angles; nan where it misses.
+
+    Fixed-point iteration: the crystal drifts by thousandths of the rotation, and so does the error shrink.
+    """
+    _, goniometer, _ = _rotation_models(experiment)
+    beam, column = goniometer.S.T @ experiment.beam.s0, np.where(entering, 0, 1)
+    for _ in range(_MOST_CORRECTIONS):
+        before = phi
+        q = _turned_points(experiment, h, np.nan_to_num(phi))
+        both, _ = diffraction_angles(q, goniometer.axis, beam)
+        phi = nearest_turn(both[np.arange(len(both)), column], phi)
+        if not (np.abs(phi - before) > _SAME_ANGLE).any():
+            break
+    return phi
+
+
+def _points(crystal: Crystal) -> Array:
+    return np.array(crystal.scan_points).reshape(-1, 3, 3)
 
 
 def _crossings(angles: Array, begin: float, end: float) -> tuple[NDArray[np.intp], Array, NDArray[np.bool_]]:
@@ -95,6 +141,7 @@ def _crossings(angles: Array, begin: float, end: float) -> tuple[NDArray[np.intp
 def predict_indexed(experiments: Experiments, table: Reflections) -> Reflections:
     """Predict where the indexed reflections of a table should be, on the panel where each was seen.
 
+    A crystal that varies over its scan is taken as it is on the image where each was seen.
     Each reflection takes the crossing of the Ewald sphere that its ``entering`` says, or without that
     column the one nearer to its observed angle, and the turn nearest to it.
 
@@ -116,7 +163,12 @@ def predict_indexed(experiments: Experiments, table: Reflections) -> Reflections
         if rows.size == 0 or experiment.is_still or experiment.crystal is None:
             continue
         crystal, goniometer, scan = _rotation_models(experiment)
-        q = table["miller_index"][rows] @ (goniometer.F @ crystal.A).T
+        h, seen = table["miller_index"][rows], scan.array_index(table["xyzobs.mm.value"][rows, 2])
+        if crystal.scan_points:
+            A = of_images(_points(crystal), seen - scan.array_range[0])
+            q = np.einsum("nij,nj->ni", goniometer.F @ A, h)
+        else:
+            q = h @ (goniometer.F @ crystal.A).T
         angles, crosses = diffraction_angles(q, goniometer.axis, goniometer.S.T @ experiment.beam.s0)
         observed = table["xyzobs.mm.value"][rows, 2]
         both = nearest_turn(angles, observed[:, None])

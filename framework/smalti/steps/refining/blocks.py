@@ -168,10 +168,14 @@ class CrystalBlock:
     @property
     def prior(self) -> Prior:
         """Hold the cell weakly, the orientation not at all."""
+        return _about_zero(np.concatenate([np.full(3, np.inf), _CELL_SIGMA * self.cell_sizes]), self.weak)
+
+    @property
+    def cell_sizes(self) -> Array:
+        """Size of the metric that each cell parameter is to be compared with, in its unit."""
         metric = self._metric()
         size = [np.sqrt(metric[a, a] * metric[b, b]) for a, b in self.basis.places]
-        cell = _CELL_SIGMA * METRIC_SCALE * np.array(size)
-        return _about_zero(np.concatenate([np.full(3, np.inf), cell]), self.weak)
+        return METRIC_SCALE * np.array(size)
 
     def compose(self, p: Array) -> Crystal:
         """Give the crystal at p (n,)."""
@@ -267,8 +271,9 @@ class DetectorBlock:
 
     @property
     def prior(self) -> Prior:
-        """What the plugin says."""
-        return prior_of(self.parameterisation, self.detector, len(self.parameters))
+        """What the plugin says; groups are those of one detector."""
+        own = prior_of(self.parameterisation, self.detector, len(self.parameters))
+        return replace(own, groups=tuple(g and f"detector {self.number}, {g}" for g in own.groups))
 
     def compose(self, p: Array) -> Detector:
         """Give the detector at p (n,)."""

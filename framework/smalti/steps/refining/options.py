@@ -75,6 +75,15 @@ class RefineOptions:
         ge=0,
         lt=1,
     )
+    scan_varying: Literal["off", "orientation", "cell", "all"] = option(
+        "off", "What of each crystal varies over its scan, after a refinement in which nothing does."
+    )
+    scan_interval: float = option(
+        36.0,
+        "Least angle from one sample of what varies to the next; 0: as the reflections ask for.",
+        unit="deg",
+        ge=0,
+    )
     close_to_spindle: float = option(
         0.0, "The same in the form of DIALS: leave out |(s1 x s0).axis| (1/Angstrom^2) up to this.", ge=0
     )

@@ -15,11 +15,13 @@ from smalti.steps.refining.certainty import certainty_of
 from smalti.steps.refining.choosing import alternatives_of, choose, try_all
 from smalti.steps.refining.halving import refine_halves
 from smalti.steps.refining.layout import Layout
+from smalti.steps.refining.letting_vary import let_vary
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.parallax import with_parallax
 from smalti.steps.refining.result import Refined, gather
 from smalti.steps.refining.rounds import Fit, fit_in_rounds
 from smalti.steps.refining.selection import Selection, observed_and_indexed, select
+from smalti.steps.refining.varying import one_crystal_a_scan
 from smalti.tables import Flag, Reflections
 
 __all__ = ["refine"]
@@ -58,6 +60,8 @@ def refine(
     """
     options = options or RefineOptions()
     clock = {"start": time.perf_counter()}
+    if options.scan_varying != "off":
+        experiments = one_crystal_a_scan(experiments)
     layouts = {
         name: Layout.of(experiments, component, options)
         for name, component in alternatives_of(parameterisation, experiments).items()
@@ -73,7 +77,8 @@ def refine(
         progress=progress,
     )
     chosen, choice = choose(try_all(layouts, fit_of))
-    layout, fit = chosen.layout, chosen.fit
+    varied = let_vary(chosen, fit_of, options)
+    layout, fit = varied.layout, varied.fit
     clock["solution"] = time.perf_counter()
     certainty = certainty_of(fit)
     clock["uncertainty"] = time.perf_counter()

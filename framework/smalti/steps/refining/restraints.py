@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import UsageError
-from smalti.geometry.crystal_parameters import METRIC_SCALE, cell_derivatives
 from smalti.geometry.derivatives import PANEL
 from smalti.models import Detector
-from smalti.steps.refining.blocks import CrystalBlock
+from smalti.steps.refining.crystals import cell_at, crystal_numbers, static_block
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.options import RefineOptions
 
@@ -132,7 +131,7 @@ def restraints_of(layout: Layout, options: RefineOptions) -> tuple[Restraint, ..
     UsageError
         A target without its sigmas, or a cell that is none.
     """
-    crystals = [k for k, block in enumerate(layout.blocks) if isinstance(block, CrystalBlock)]
+    crystals = crystal_numbers(layout)
     found: list[Restraint] = []
     if options.cell_target or options.cell_sigma:
         target, sigma = _six(options)
@@ -167,23 +166,13 @@ def _alike(layout: Layout, crystals: Sequence[int]) -> list[tuple[int, ...]]:
     """Group crystals of the same space group; one alone has nothing to be like."""
     groups: dict[str, list[int]] = defaultdict(list)
     for k in crystals:
-        block = layout.blocks[k]
-        assert isinstance(block, CrystalBlock)
-        groups[block.crystal.space_group.strip()].append(k)
+        groups[static_block(layout, k).crystal.space_group.strip()].append(k)
     return [tuple(members) for members in groups.values() if len(members) > 1]
 
 
 def _cell(layout: Layout, number: int, p: Array) -> Rows:
-    """Cell (6,) of a crystal at p, and its derivatives (6, n)."""
-    block = layout.blocks[number]
-    assert isinstance(block, CrystalBlock)
-    own = layout.split(p)[number]
-    crystal = block.compose(own)
-    by_own = cell_derivatives(crystal.B.T @ crystal.B, block.basis.E / METRIC_SCALE)
-    slopes = np.zeros((6, layout.n))
-    columns = layout.column[layout.offsets[number] + 3 : layout.offsets[number] + len(own)]
-    for k in np.flatnonzero(columns >= 0):
-        slopes[:, columns[k]] += by_own[:, k]
+    """Cell (6,) of a crystal at p, its mean where it varies, and its derivatives (6, n)."""
+    crystal, slopes = cell_at(layout, number, p)
     return np.array(crystal.cell), slopes
 
 

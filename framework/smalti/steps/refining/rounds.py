@@ -24,6 +24,7 @@ from smalti.steps.refining.noise import Noise, NoiseModel
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.restraints import restraints_of
 from smalti.steps.refining.selection import Selection
+from smalti.steps.refining.smoothness import held_paths
 from smalti.steps.refining.source import RotationSource
 from smalti.steps.refining.uncertainty import determined
 from smalti_ext.threads import allow
@@ -124,23 +125,29 @@ def fit_in_rounds(
     rejector: OutlierRejector,
     options: RefineOptions,
     progress: Progress,
+    begin: Array | None = None,
 ) -> Fit:
     """Judge and minimise in turn, until the same reflections are rejected as before.
 
     Judged once, on the models as they came, good spots of badly placed panels would be lost for ever. What
     is held out has no part in it: its residuals are hidden from the judge and from the noise, and its
     weights are 0. It is judged once, at the end.
+
+    Parameters
+    ----------
+    begin : (n,), optional
+        Where to begin; the models as they came.
     """
     data, held_out = selection.observations, selection.held_out
     groups = strata(data, options, held_out)
     model = NoiseModel(data, groups, options.noise == "estimated", options.seed)
     threads = options.n_threads or available_cores()
-    source = RotationSource(
-        layout, data, 1.0 / data.variance, layout.prior, threads, restraints_of(layout, options)
-    )
-    source = _observed_at(source, selection, np.zeros(layout.n))
-    before = source.calc_minus_obs(np.zeros(layout.n))
-    p, residuals, noise = _start(source, before, held_out, model, minimiser, options)
+    restraints = (*restraints_of(layout, options), *held_paths(layout, options))
+    source = RotationSource(layout, data, 1.0 / data.variance, layout.prior, threads, restraints)
+    p = np.zeros(layout.n) if begin is None else begin
+    source = _observed_at(source, selection, p)
+    before = source.calc_minus_obs(p)
+    p, residuals, noise = _start(source, p, before, held_out, model, minimiser, options)
     rounds: list[Round] = []
     for number in range(options.rounds):
         progress("refining", number, options.rounds)
@@ -181,6 +188,7 @@ def _observed_at(source: RotationSource, selection: Selection, p: Array) -> Rota
 
 def _start(
     source: RotationSource,
+    p: Array,
     residuals: Array,
     held_out: Mask,
     model: NoiseModel,
@@ -189,9 +197,8 @@ def _start(
 ) -> tuple[Array, Array, Noise]:
     """Where the first round begins, and residuals and noise there."""
     data, n = source.observations, source.layout.n
-    p = np.zeros(n)
     noise = model.first(_hidden(residuals, held_out))
-    if data.n >= FEW or held_out.any():
+    if data.n >= FEW or held_out.any() or p.any():
         return p, residuals, noise
     p = concentrate(source, minimiser, p, noise.variance, max(options.minimum_reflections, n))
     residuals = source.calc_minus_obs(p)

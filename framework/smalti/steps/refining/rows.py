@@ -7,14 +7,15 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.geometry.crystal_parameters import METRIC_SCALE, cell_derivatives, symbol
+from smalti.geometry.crystal_parameters import symbol
 from smalti.geometry.derivatives import PANEL
-from smalti.steps.refining.blocks import CrystalBlock
+from smalti.steps.refining.crystals import cell_at, crystal_numbers, static_block
 from smalti.steps.refining.displacement import Displacements, displacements
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.residual_rows import Row, rmsds
 from smalti.steps.refining.rounds import Fit
+from smalti.steps.refining.scan_rows import scan_row
 from smalti.steps.refining.uncertainty import Uncertainty
 from smalti.units import MRAD, UM
 
@@ -110,16 +111,12 @@ def detector_rows(layout: Layout, number: int, moved: Displacements) -> Row:
 
 
 def crystal_rows(layout: Layout, p: Array, uncertainty: Uncertainty) -> list[Row]:
-    """Cell with ESDs, orientation and A matrix of each crystal."""
+    """Cell with ESDs, orientation and A matrix of each crystal: its mean over the scan where it varies."""
     rows = []
-    for block, offset, own in zip(layout.blocks, layout.offsets, layout.split(p), strict=True):
-        if not isinstance(block, CrystalBlock):
-            continue
-        crystal = block.compose(own)
-        free = layout.column[offset + 3 : offset + len(own)]
-        slopes = cell_derivatives(crystal.B.T @ crystal.B, block.basis.E / METRIC_SCALE)[:, free >= 0]
-        covariance = uncertainty.covariance[np.ix_(free[free >= 0], free[free >= 0])]
-        esd = np.sqrt(np.maximum(np.diag(slopes @ covariance @ slopes.T), 0.0))
+    for number in crystal_numbers(layout):
+        block = static_block(layout, number)
+        crystal, slopes = cell_at(layout, number, p)
+        esd = np.sqrt(np.maximum(np.diag(slopes @ uncertainty.covariance @ slopes.T), 0.0))
         rows.append(
             {
                 "crystal": block.number,
@@ -130,6 +127,7 @@ def crystal_rows(layout: Layout, p: Array, uncertainty: Uncertainty) -> list[Row
                 "U": crystal.U.tolist(),
                 "B": crystal.B.tolist(),
                 "A": crystal.A.tolist(),
+                "scan": scan_row(layout, number, p, uncertainty.covariance),
             }
         )
     return rows

@@ -175,6 +175,15 @@ class VaryingCrystalBlock:
             np.add.at(out[k], places, share[: self.smoother.n_samples])
         return out
 
+    def blend_at(self, angle: float) -> Array:
+        """Give what makes the static parameters at an angle (rad) of the parameters, (c, n)."""
+        first, weights = self.smoother.blend(angle)
+        out = np.zeros((len(self.varies), len(self.source)))
+        for k in range(N_NEAREST):
+            if weights[0, k] > 0.0:
+                np.add.at(out, (np.arange(len(out)), self.places[first[0] + k]), weights[0, k])
+        return out
+
     @cached_property
     def by_image(self) -> tuple[Index, Array]:
         """First of the three samples next to the middle of each image (I,), and their weights (I, 3)."""
