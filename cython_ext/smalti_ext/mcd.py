@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti_ext import _mcd
-from smalti_ext.threads import allowed
+from smalti_ext.threads import allowed, worthwhile
 
 __all__ = ["MOST_COORDINATES", "robust_scatter", "squared_distances"]
 
@@ -62,7 +62,7 @@ def robust_scatter(
     scratch = np.empty((2, n))
     _mcd.robust_scatter(
         values, bounds, inner, widening, limit, refining, scratch[0], scratch[1], centre, covariance,
-        n_threads or allowed(),
+        worthwhile(n_threads or allowed(), n, s),
     )  # fmt: skip
     return centre, covariance
 
@@ -78,7 +78,8 @@ def squared_distances(
     _check("centre", centre, (s, k))
     _check("covariance", covariance, (s, k, k))
     out = np.empty(n)
-    _mcd.squared_distances(values, bounds, centre, covariance, out, n_threads or allowed())
+    threads = worthwhile(n_threads or allowed(), n, s)
+    _mcd.squared_distances(values, bounds, centre, covariance, out, threads)
     return out
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti_ext import _normal
+from smalti_ext.threads import worthwhile
 
 __all__ = ["N_LOCAL", "Models", "Sums", "accumulate", "predict"]
 
@@ -96,7 +97,7 @@ def accumulate(
     matrix, gradient, sums = np.zeros((c, N_LOCAL, N_LOCAL)), np.zeros((c, N_LOCAL)), np.zeros((c, 6))
     _normal.accumulate(
         h, entering.view(np.uint8), observed, weights, chunks, experiment, panel, *models,
-        matrix, gradient, sums, setting, max(1, n_threads),
+        matrix, gradient, sums, setting, worthwhile(n_threads, n, c),
     )  # fmt: skip
     return Sums(matrix, gradient, sums[:, 0], sums[:, 1:4], sums[:, 4], sums[:, 5])
 
@@ -118,9 +119,8 @@ def predict(
     _check_data(h, entering, chunks, experiment, panel, models)
     _check("angle", angle, (len(h),))
     xyz = np.empty((len(h), 3))
-    _normal.predict(
-        h, entering.view(np.uint8), angle, chunks, experiment, panel, *models, xyz, max(1, n_threads)
-    )
+    threads = worthwhile(n_threads, len(h), len(chunks) - 1)
+    _normal.predict(h, entering.view(np.uint8), angle, chunks, experiment, panel, *models, xyz, threads)
     return xyz
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["allow", "allowed"]
+__all__ = ["allow", "allowed", "worthwhile"]
+
+_ROWS = 1000
 
 _ALLOWED: ContextVar[int] = ContextVar("smalti_ext.threads", default=1)
 
@@ -29,3 +31,8 @@ def allow(n: int) -> Iterator[None]:
         yield
     finally:
         _ALLOWED.reset(token)
+
+
+def worthwhile(n_threads: int, rows: int, pieces: int) -> int:
+    """How many of so many threads have anything to do: starting one takes longer than a thousand rows."""
+    return max(1, min(n_threads, pieces, rows // _ROWS))

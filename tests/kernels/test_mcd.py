@@ -52,7 +52,8 @@ def test_degenerate_values_have_a_centre_and_a_metric(values):
     np.testing.assert_allclose(covariance[0], expected[1], rtol=1e-3, atol=1e-6)
 
 
-def test_the_number_of_threads_does_not_change_a_bit(rng):
+def test_the_number_of_threads_does_not_change_a_bit(rng, monkeypatch):
+    monkeypatch.setattr(threads, "_ROWS", 1)  # as if there were many more rows
     values, bounds = sample(rng, 5000, 3), np.linspace(0, 5000, 41).astype(np.int64)
     one = robust_covariances(values, bounds)
     with threads.allow(4):
@@ -60,6 +61,13 @@ def test_the_number_of_threads_does_not_change_a_bit(rng):
         more = robust_covariances(values, bounds)
     assert threads.allowed() == 1
     assert all((a == b).all() for a, b in zip(one, more, strict=True))
+
+
+def test_only_threads_that_have_something_to_do_are_started():
+    assert threads.worthwhile(8, 100_000, 60) == 8
+    assert threads.worthwhile(8, 100_000, 3) == 3
+    assert threads.worthwhile(8, 2_500, 60) == 2
+    assert threads.worthwhile(8, 10, 60) == threads.worthwhile(0, 100_000, 60) == 1
 
 
 def test_wrong_types_shapes_and_numbers_are_errors():

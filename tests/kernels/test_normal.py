@@ -5,7 +5,7 @@ import pytest
 
 from smalti.geometry.derivatives import RotationState, Spots, differentiate, predict
 from smalti.geometry.rotation import rotation
-from smalti_ext import normal
+from smalti_ext import normal, threads
 
 N = 700
 
@@ -85,13 +85,31 @@ def test_normal_equations_equal_the_twin(problem):
     assert sums.impossible.sum() > 0
 
 
-def test_the_number_of_threads_does_not_change_a_bit(problem):
+def test_the_number_of_threads_does_not_change_a_bit(problem, monkeypatch):
+    monkeypatch.setattr(threads, "_ROWS", 1)  # as if there were many more rows
     one, xyz_one = run(problem, 1)
     for n_threads in (2, 5):
         more, xyz = run(problem, n_threads)
         for a, b in zip(one, more, strict=True):
             assert (a == b).all()
         np.testing.assert_array_equal(xyz, xyz_one)
+
+
+def test_the_setting_rotation_is_left_out_on_request(problem):
+    state, spots, observed, weights, chunks = problem
+    models = normal.Models(state.FA, state.S, state.axis, state.s0, np.linalg.inv(state.d))
+    first = chunks[:-1]
+    experiment, panel = (x[first].astype(np.int64) for x in (spots.experiment, spots.panel))
+    data = (spots.h, spots.entering, observed, weights, chunks, experiment, panel, models)
+    whole, part = normal.accumulate(*data), normal.accumulate(*data, setting=False)
+    assert np.abs(whole.matrix[:, 21:]).max() > 0.0
+    for a, b in zip(whole, part, strict=True):
+        if a.shape[1:2] == (24,):
+            a = a.copy()
+            a[:, 21:] = 0.0
+            if a.ndim == 3:
+                a[:, :, 21:] = 0.0
+        np.testing.assert_array_equal(a, b)
 
 
 def test_wrong_types_shapes_and_numbers_are_errors(problem):

@@ -116,6 +116,8 @@ def _calm_linear_algebra() -> None:
     """
     for library in ("OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    # Threads of kernels that wait should sleep: turning in circles they keep others from working.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _collect_seldom() -> None:

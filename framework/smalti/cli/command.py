@@ -12,7 +12,17 @@ from smalti.progress import Progress, silent
 if TYPE_CHECKING:
     from smalti.cli.settings import Settings
 
-__all__ = ["PARAMETERS_ONLY", "Choice", "Command", "Daily", "Outcome", "Request", "Stage", "Switch"]
+__all__ = [
+    "DRY_RUN",
+    "PARAMETERS_ONLY",
+    "Choice",
+    "Command",
+    "Daily",
+    "Outcome",
+    "Request",
+    "Stage",
+    "Switch",
+]
 
 PARAMETERS_ONLY = "[NAME=VALUE...]"
 """Usage of a command that takes no files."""
@@ -99,6 +109,11 @@ class Switch:
     def name(self) -> str:
         """The name by which :meth:`Request.switch` knows it."""
         return self.flag.lstrip("-").replace("-", "_")
+
+
+DRY_RUN = Switch(
+    "--dry-run", "Tell what would be done, the memory and the time; do it not, and write nothing."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any
 import smalti
 from smalti.cli.asking import make_request
 from smalti.cli.blaming import blame
-from smalti.cli.command import Command, Outcome, Request
+from smalti.cli.command import DRY_RUN, Command, Outcome, Request
 from smalti.cli.explaining import shown
 from smalti.cli.logs import logging_to, open_log
 from smalti.cli.places import claim_folder, folder_of, stem
@@ -162,10 +162,10 @@ def _show_params(request: Request, mode: str) -> Outcome:
 
 
 def log_path(command: Command, request: Request, named: str | None) -> Path | None:
-    """Where the log goes: as named, else beside the output; none for commands that only show."""
+    """Where the log goes: as named, else beside the output; none for commands that only show or tell."""
     if named:
         return Path(named)
-    if not command.output:
+    if not command.output or request.switch(DRY_RUN.name):
         return None
     if command.folder:
         return Path(request.output) / f"{command.name}.log"

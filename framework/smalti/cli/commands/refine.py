@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from smalti.cli.command import Choice, Command, Daily, Outcome, Request, Stage
+import time
+
+from smalti.cli.command import DRY_RUN, Choice, Command, Daily, Outcome, Request, Stage
+from smalti.cli.telling import peak_memory_mb
 from smalti.cli.work import Outputs, read_pair, reserve, write
-from smalti.steps.refining import RefineOptions, refine
+from smalti.steps.refining import RefineOptions, Spent, forecast, refine
 
 __all__ = ["COMMAND", "STAGE"]
 
@@ -21,18 +24,24 @@ STAGE = Stage(
 
 def run(request: Request) -> Outcome:
     """Refine models against indexed reflections."""
+    started = time.process_time()
     inputs, experiments, reflections = read_pair(request, COMMAND.example)
+    reading = time.process_time() - started
     reserve(request, inputs.paths, experiments=True, reflections=True, data=True)
     settings = request.settings
-    refined = refine(
+    problem = (
         experiments,
         reflections,
         settings.component(STAGE, "detector"),
         settings.component(STAGE, "minimiser"),
         settings.component(STAGE, "outliers"),
         settings.options(STAGE),
-        request.progress,
     )
+    if request.switch(DRY_RUN.name):
+        # Files are written about as fast as they are read.
+        expected = forecast(*problem, Spent(time.process_time(), reading, peak_memory_mb()))
+        return Outcome(expected.summary(), expected.text())
+    refined = refine(*problem, request.progress)
     outputs = write(request, inputs, Outputs(refined.experiments, refined.reflections, refined.summary()))
     doubts = () if refined.trustworthy else tuple(refined.results["verdict"]["reasons"])
     warnings = tuple(warning for warning in refined.warnings if warning not in doubts)
@@ -61,5 +70,6 @@ COMMAND = Command(
         Daily("--fix-crystal", "refine.fix_crystal"),
         Daily("--fix-detector", "refine.fix_detector"),
     ),
+    switches=(DRY_RUN,),
     output="refined",
 )

@@ -1,7 +1,8 @@
 """Refinement of beam, detector and crystals against the positions of indexed reflections."""
 
+from smalti.steps.refining.forecast import Forecast, Spent, forecast
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.refine import refine
 from smalti.steps.refining.result import Refined
 
-__all__ = ["RefineOptions", "Refined", "refine"]
+__all__ = ["Forecast", "RefineOptions", "Refined", "Spent", "forecast", "refine"]
