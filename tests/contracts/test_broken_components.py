@@ -4,11 +4,13 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
+import pytest
 
 from smalti.discovery import discover
 from smalti.options import option
 from smalti.solution import Match
-from smalti.testing.contracts import check
+from smalti.testing.contracts import check, parameterisations
+from smalti.testing.contracts.breach import BrokenContractError
 
 
 def problems(role, cls):
@@ -118,6 +120,88 @@ class ScaledParameterisation:
 def test_wrong_derivatives():
     found = problems("detector_parameterisation", ScaledParameterisation)
     assert set(found) == {"differentiates rightly"}
+    assert "the derivative of panel 0 by Dist is wrong by 1" in found["differentiates rightly"]
+
+
+def wrapped(check_name="", **broken):
+    """What one check says of the hierarchical parameterisation, level 1, with some answers replaced."""
+
+    @dataclass(frozen=True)
+    class Wrapped:
+        name: ClassVar[str] = "wrapped"
+
+        def _inner(self):
+            return replace(good("detector_parameterisation", "hierarchical"), level=1)
+
+        def parameters(self, detector):
+            answer = self._inner().parameters(detector)
+            return broken.get("parameters", lambda x: x)(answer)
+
+        def compose(self, detector, p):
+            return broken.get("compose", lambda x: x)(self._inner().compose(detector, p))
+
+        def derivatives(self, detector, p):
+            return broken.get("derivatives", lambda x: x)(self._inner().derivatives(detector, p))
+
+        def prior(self, detector):
+            return broken.get("prior", lambda x: x)(self._inner().prior(detector))
+
+        def gauge(self, detector):
+            return broken.get("gauge", lambda x: x)(self._inner().gauge(detector))
+
+        def alternatives(self, detector):
+            return broken.get("alternatives", lambda x: x)(self._inner().alternatives(detector))
+
+    for one in parameterisations.CHECKS:
+        if one.__name__ == check_name:
+            with pytest.raises(BrokenContractError) as caught:
+                one(Wrapped())
+            return str(caught.value)
+    raise KeyError(check_name)
+
+
+@pytest.mark.parametrize(
+    ("broken", "check_name", "problem"),
+    [
+        (
+            {"parameters": lambda items: tuple(replace(item, panels=(0,)) for item in items)},
+            "moves the panels it says",
+            "Dist says that it moves panels [0]",
+        ),
+        ({"gauge": lambda g: g[:0]}, "names what nobody sees", "the gauge names 0"),
+        ({"gauge": lambda g: g + 0.1}, "names what nobody sees", "of the gauge moves a panel"),
+        (
+            {"prior": lambda prior: replace(prior, precision=np.inf * prior.precision)},
+            "gives prior and gauge their shapes",
+            "not finite",
+        ),
+        (
+            {"prior": lambda prior: replace(prior, groups=("a",))},
+            "gives prior and gauge their shapes",
+            "1 groups",
+        ),
+        ({"alternatives": lambda _: {}}, "offers alternatives that work", "no alternatives"),
+        ({"alternatives": lambda _: {"odd": 7}}, "offers alternatives that work", "'odd' is no"),
+        (
+            {"alternatives": lambda items: dict(reversed(items.items()))},
+            "offers alternatives that work",
+            "not the simplest",
+        ),
+    ],
+)
+def test_answers_of_parameterisations_that_break_the_contract(broken, check_name, problem):
+    assert problem in wrapped(check_name.replace(" ", "_"), **broken)
+
+
+def test_a_parameterisation_with_a_memory():
+    calls = []
+
+    def moved_further_every_time(detector):
+        calls.append(1)
+        return detector.moved({(): (np.eye(3), np.array([0.0, 0.0, 1e-6 * len(calls)]))})
+
+    found = wrapped("keeps_no_state", compose=moved_further_every_time)
+    assert "composing twice gives two detectors" in found
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,8 @@ def prior_of(parameterisation: DetectorParameterisation, detector: Detector, n: 
         raise _broken(name, wanted, _kind(answer))
     mean = _numbers(name, answer.mean, (n,), f"{wanted}: mean")
     precision = _numbers(name, answer.precision, (n,), f"{wanted}: precision")
+    if len(answer.groups) not in (0, n) or not all(isinstance(name, str) for name in answer.groups):
+        raise _broken(name, f"{wanted}: groups of all or none", f"{len(answer.groups)}")
     if precision.size and precision.min() < 0.0:
         raise _broken(name, f"{wanted}: precisions of 0 or more", f"{precision.min():g}")
     return replace(answer, mean=mean, precision=precision)

@@ -136,7 +136,9 @@ class Layout:
         """What holds the free parameters; a common amount is held as the first of its parameters is."""
         priors = [block.prior for block in self.blocks]
         mean = np.concatenate([prior.mean for prior in priors])[self.free]
-        return Prior(mean, np.concatenate([prior.precision for prior in priors])[self.free])
+        precision = np.concatenate([prior.precision for prior in priors])[self.free]
+        groups = [name for prior in priors for name in prior.groups or ("",) * len(prior.mean)]
+        return Prior(mean, precision, tuple(groups[k] for k in self.free))
 
     def detector_block(self, number: int) -> DetectorBlock:
         """Give a block that is known to be a detector's."""

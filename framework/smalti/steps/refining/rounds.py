@@ -18,6 +18,7 @@ from smalti.steps.executing import available_cores
 from smalti.steps.refining.concentrating import FEW, concentrate
 from smalti.steps.refining.judging import judge, strata
 from smalti.steps.refining.layout import Layout
+from smalti.steps.refining.learning import learn, settled
 from smalti.steps.refining.leverage import leverages
 from smalti.steps.refining.mislabelled import Mislabelled, find_mislabelled
 from smalti.steps.refining.noise import Noise, NoiseModel
@@ -149,18 +150,20 @@ def fit_in_rounds(
     before = source.calc_minus_obs(p)
     p, residuals, noise = _start(source, p, before, held_out, model, minimiser, options)
     rounds: list[Round] = []
+    prior = source.prior
     for number in range(options.rounds):
         progress("refining", number, options.rounds)
         with allow(threads):
             weights = judge(data, _hidden(residuals, held_out), np.sqrt(noise.judging), groups, rejector)
-        if rounds and _as_before(rounds[-1], weights, noise):
+        if rounds and _as_before(rounds[-1], weights, noise) and settled(source.prior, prior):
             break
         if 2 * int((weights > 0.0).sum()) < options.minimum_reflections:
             raise _all_rejected(weights, rejector)
-        source = replace(source, weights=weights[:, None] / noise.variance)
+        source = replace(source, weights=weights[:, None] / noise.variance, prior=prior)
         solution = solution_of(minimiser, source, p)
         p = solution.parameters
         equations = source.normal_equations(p)
+        prior = learn(equations, source.prior, layout.prior).prior
         rounds.append(Round(weights, noise, before, solution, equations))
         log.info("round %d: %d used, %s", number + 1, equations.n_reflections, solution.ended.value)
         source = _observed_at(source, selection, p)

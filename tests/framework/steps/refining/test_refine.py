@@ -122,7 +122,7 @@ def test_an_empty_panel_follows_the_others(displaced_problem):
     before, after = shifted.stacked()[empty], refined.experiments[0].detector.stacked()[empty]
     assert np.linalg.norm(after[:, 2] - before[:, 2]) > 0.4
     assert row["shift_um"] < 100.0
-    assert 150.0 < row["esd_um"] < 300.0
+    assert 70.0 < row["esd_um"] < 150.0  # its tolerance in the plane, 100 um
     assert any("without reflections" in note for note in refined.results["verdict"]["notes"])
 
 
@@ -248,7 +248,8 @@ def test_flags_and_predictions_of_the_refined_table(displaced_problem):
     assert used.sum() == refined.results["n_used"] and outlier.sum() == refined.results["n_rejected"]
     residual = (out["xyzcal.mm"] - out["xyzobs.mm.value"])[used]
     final = refined.results["steps"][-1]
-    assert np.sqrt(np.mean(residual[:, 0] ** 2)) == pytest.approx(final["rmsd_x_mm"], rel=1e-9)
+    # The millimetres of the table follow the last step, too: parallax changes by a few nanometres.
+    assert np.sqrt(np.mean(residual[:, 0] ** 2)) == pytest.approx(final["rmsd_x_mm"], rel=1e-6)
     assert np.degrees(np.sqrt(np.mean(residual[:, 2] ** 2))) == pytest.approx(final["rmsd_phi_deg"], rel=1e-9)
 
 

@@ -1,0 +1,140 @@
+"""Widths of priors that the data tell."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import optimize
+
+from smalti.solution import NormalEquations, Parameter, Prior
+from smalti.steps.refining.learning import BELIEF, _Restricted, learn, prior_rows, settled
+
+TRUTH = {"shift": 0.04, "turn": 0.5}
+STATED = {"shift": 0.1, "turn": 0.3}
+SIZES = {"shift": 50, "turn": 25}
+
+
+def mixed(seed, n_rows=400, noise=1.0):
+    """A linear model of three common parameters and two groups: design (m, n), observations, names."""
+    rng = np.random.default_rng(seed)
+    names = ("",) * 3 + tuple(name for name, size in SIZES.items() for _ in range(size))
+    scale = np.array([1.0] * 3 + [5.0 / TRUTH[name] for name in names[3:]])  # five noises a width
+    design = rng.normal(size=(n_rows, len(names))) * scale * (rng.random((n_rows, len(names))) < 0.1)
+    q = np.array([0.7, -0.4, 0.2, *(TRUTH[name] * rng.normal() for name in names[3:])])
+    return design, design @ q + noise * rng.normal(size=n_rows), names
+
+
+def stated_prior(names):
+    widths = np.array([STATED.get(name, 100.0) for name in names])
+    return Prior(np.zeros(len(names)), widths**-2.0, names)
+
+
+def at_the_minimum(design, observed, held):
+    matrix = design.T @ design + np.diag(held.precision)
+    p = np.linalg.solve(matrix, design.T @ observed)
+    gradient = design.T @ (design @ p - observed) + held.precision * p
+    return NormalEquations(p, 0.0, gradient, matrix, (0.0, 0.0, 0.0), len(observed))
+
+
+def learnt_from(seed, **options):
+    design, observed, names = mixed(seed, **options)
+    stated = stated_prior(names)
+    return learn(at_the_minimum(design, observed, stated), stated, stated)
+
+
+def test_true_widths_are_found_within_their_uncertainty():
+    pulls = []
+    for seed in range(40):
+        learnt = learnt_from(seed)
+        assert learnt.names == ("shift", "turn")
+        for name, factor, esd in zip(learnt.names, learnt.factor, learnt.esd, strict=True):
+            pulls.append(np.log(STATED[name] * factor / TRUTH[name]) / esd)
+    assert abs(np.mean(pulls)) < 0.3
+    assert 0.85 < np.std(pulls) < 1.15
+    # Fifty draws tell a width to 10 %, and less well where noise adds to them.
+    assert 0.098 < learnt.esd[0] < 0.15
+
+
+def test_the_maximum_is_that_of_the_marginal_likelihood():
+    """An oracle that knows no normal equations: observations with the covariance Z D Z^T + 1."""
+    design, observed, names = mixed(3, n_rows=150)
+    columns = {name: design[:, [k for k, n in enumerate(names) if n == name]] for name in (*STATED, "")}
+
+    def minus_log(t):
+        V = np.eye(len(observed)) + 1e4 * columns[""] @ columns[""].T
+        for (name, width), factor in zip(STATED.items(), np.exp(t), strict=True):
+            V += (width * factor) ** 2 * columns[name] @ columns[name].T
+        _, logdet = np.linalg.slogdet(V)
+        return 0.5 * (logdet + observed @ np.linalg.solve(V, observed) + t @ t / BELIEF**2)
+
+    best = optimize.minimize(minus_log, np.zeros(2), tol=1e-8).x
+    np.testing.assert_allclose(np.log(learnt_from(3, n_rows=150).factor), best, atol=2e-3)
+
+
+def test_the_gradient_is_that_of_the_value(rng):
+    design, observed, names = mixed(1, n_rows=200)
+    group = np.array([-1 if name == "" else list(STATED).index(name) for name in names])
+    problem = _Restricted(design.T @ design, design.T @ observed, np.full(len(names), 1e-4), group, 2)
+    t = rng.normal(size=2)
+    for k, step in enumerate(1e-5 * np.eye(2)):
+        numeric = (problem.at(t + step)[0] - problem.at(t - step)[0]) / 2e-5
+        assert problem.at(t)[1][k] == pytest.approx(numeric, rel=1e-5)
+
+
+def test_it_does_not_matter_which_prior_was_held():
+    design, observed, names = mixed(2)
+    stated = stated_prior(names)
+    other = replace(stated, precision=stated.precision * 7.0)
+    one, two = (learn(at_the_minimum(design, observed, held), held, stated) for held in (stated, other))
+    np.testing.assert_allclose(one.factor, two.factor, rtol=1e-6)
+
+
+def test_what_the_data_do_not_see_keeps_its_width():
+    learnt = learnt_from(0, noise=1.0, n_rows=4)
+    assert np.abs(np.log(learnt.factor)).max() < 0.8
+    assert (learnt.esd > 0.3).all()  # a factor of 1.35 at best
+    design, observed, names = mixed(0)
+    stated = stated_prior(names)
+    nothing = learn(at_the_minimum(0.0 * design, observed, stated), stated, stated)
+    np.testing.assert_allclose(nothing.factor, 1.0)
+    np.testing.assert_allclose(nothing.esd, BELIEF)
+
+
+def test_parts_that_do_not_move_get_a_width_that_is_small_and_not_zero():
+    design, _, names = mixed(0)
+    stated = stated_prior(names)
+    observed = np.random.default_rng(0).normal(size=len(design))
+    learnt = learn(at_the_minimum(design, observed, stated), stated, stated)
+    assert (learnt.factor < 0.15).all() and (learnt.factor > 0.001).all()
+
+
+def test_without_groups_nothing_is_learnt():
+    design, observed, names = mixed(0)
+    plain = replace(stated_prior(names), groups=())
+    learnt = learn(at_the_minimum(design, observed, plain), plain, plain)
+    assert learnt.prior is plain and learnt.names == ()
+
+
+def test_what_nothing_holds_does_not_stop_it():
+    design, observed, names = mixed(0)
+    stated = stated_prior(names)
+    open_end = replace(stated, precision=np.where(np.array(names) == "", 0.0, stated.precision))
+    equations = at_the_minimum(design, observed, stated)
+    matrix = equations.matrix - np.diag(stated.precision - open_end.precision)
+    matrix[0], matrix[:, 0] = 0.0, 0.0
+    learnt = learn(replace(equations, matrix=matrix), open_end, open_end)
+    np.testing.assert_array_equal(learnt.prior.precision, open_end.precision)
+
+
+def test_rows_tell_both_widths_and_settled_sees_a_change():
+    learnt = learnt_from(5)
+    names = mixed(5)[2]
+    parameters = tuple(Parameter(f"p{k}", "mrad" if n == "turn" else "mm") for k, n in enumerate(names))
+    rows = prior_rows(parameters, stated_prior(names), learnt)
+    assert [row["group"] for row in rows] == ["shift", "turn"]
+    assert [row["n"] for row in rows] == [50, 25]
+    assert [row["unit"] for row in rows] == ["mm", "mrad"]
+    assert rows[0]["tolerance"] == pytest.approx(0.1)
+    assert rows[0]["width"] == pytest.approx(0.1 * learnt.factor[0])
+    assert settled(learnt.prior, learnt.prior)
+    assert not settled(stated_prior(names), learnt.prior)
