@@ -4,9 +4,11 @@ A reflection i with weight u (0 outlier, 1 believed) adds the score s = u J^T V^
 solved, sum s + K (p - p0) = 0, with K what priors and restraints hold. Weights that depend on the residuals
 change both sides of the covariance of an M-estimator [Huber 1981, Robust Statistics, 7.6]:
 
-* the curvature A = E[-ds/dp]. When r grows, u falls, and the score grows by less than u says: for coordinate
-  k with z = r / sigma the factor is E[d(u z)/dz] = E[u] + E[z du/dz], and not E[u];
-* the scatter M = E[s s^T], with the factor E[u^2 z^2].
+* the curvature A = E[-ds/dp]. When r grows, u falls, and the score grows by less than u says: with
+  z = r / sigma the factor is E[d(u z_k)/dz_k] = E[u] + E[z_k du/dz_k], and not E[u]. Over the three
+  coordinates the latter adds up to E[du / d ln|z|]; each is given a third, as it has where spots err alike
+  in all directions;
+* the scatter M = E[s s^T], with the factor E[u^2 z_k^2].
 
 The error of the solution is (A + K)^-1 (sum s - K (p_true - p0)) to first order. Priors are knowledge of the
 truth: p_true - p0 has covariance K^-1, so that
@@ -27,7 +29,7 @@ from numpy.typing import NDArray
 from smalti.solution import Prior
 from smalti.steps.refining.rounds import Fit
 
-__all__ = ["Information", "curvature_factor", "information", "scatter_factor"]
+__all__ = ["Information", "curvature_factor", "factors_of", "information", "scatter_factor"]
 
 Array = NDArray[np.float64]
 
@@ -82,16 +84,7 @@ def information(fit: Fit, effective: float) -> Information:
     by_angle = angles.normal_equations(fit.p).matrix
     by_place = last.equations.matrix - held - by_angle
     known = ~fit.held_out & np.isfinite(fit.residuals).all(axis=1)
-    weights, variance = last.weights[known], last.noise.variance[known]
-    z = fit.residuals[known] / np.sqrt(variance)
-    freedom = max(1.0 - effective / max(3.0 * float(weights.sum()), 1.0), 0.1)
-    factors: dict[str, float] = {}
-    for name, columns in (("xy", [0, 1]), ("phi", [2])):
-        u = np.repeat(weights[:, None], len(columns), axis=1).ravel()
-        part, precision = z[:, columns].ravel(), 1.0 / variance[:, columns].ravel()
-        curvature = curvature_factor(part, u, precision)
-        factors[f"curvature_{name}"] = curvature
-        factors[f"scatter_{name}"] = scatter_factor(part, u, precision, freedom, curvature)
+    factors = factors_of(fit.residuals[known], last.weights[known], last.noise.variance[known], effective)
     return Information(
         factors["curvature_xy"] * by_place + factors["curvature_phi"] * by_angle,
         factors["scatter_xy"] * by_place + factors["scatter_phi"] * by_angle,
@@ -100,25 +93,49 @@ def information(fit: Fit, effective: float) -> Information:
     )
 
 
-def curvature_factor(z: Array, weights: Array, precision: Array) -> float:
-    """Estimate E[d(u z)/dz] / E[u] = 1 + E[z du/dz] / E[u].
-
-    du / d ln|z| is taken from the mean weights of neighbouring bins of ln|z|, which the rejector need not
-    be asked for and which works for weights of 0 and 1 too: their mean falls where residuals are cut off.
+def factors_of(residuals: Array, weights: Array, variance: Array, effective: float) -> dict[str, float]:
+    """Estimate by what curvature and scatter differ from the normal matrix, for positions and angles.
 
     Parameters
     ----------
-    z : (N,)
-        Residuals over their standard deviations.
+    residuals, variance : (N, 3)
+    weights : (N,)
+        u of all that were judged.
+    effective : float
+    """
+    z = residuals / np.sqrt(variance)
+    freedom = max(1.0 - effective / max(3.0 * float(weights.sum()), 1.0), 0.1)
+    distance, factors = np.linalg.norm(z, axis=1), dict[str, float]()
+    for name, columns in (("xy", [0, 1]), ("phi", [2])):
+        u = np.repeat(weights[:, None], len(columns), axis=1).ravel()
+        part, precision = z[:, columns].ravel(), 1.0 / variance[:, columns].ravel()
+        curvature = curvature_factor(distance, weights, np.mean(1.0 / variance[:, columns], axis=1), 3)
+        factors[f"curvature_{name}"] = curvature
+        factors[f"scatter_{name}"] = scatter_factor(part, u, precision, freedom, curvature)
+    return factors
+
+
+def curvature_factor(distance: Array, weights: Array, precision: Array, dimensions: int = 1) -> float:
+    """Estimate E[d(u z_k)/dz_k] / E[u] = 1 + E[du / d ln|z|] / (k E[u]).
+
+    The slope is taken from the mean weights of neighbouring bins of ln|z|: the rejector need not be asked
+    for it, and it works for weights of 0 and 1 too, whose mean falls where residuals are cut off.
+
+    Parameters
+    ----------
+    distance : (N,)
+        |z|: of the residuals over their standard deviations.
     weights : (N,)
         u in [0, 1], of rejected ones too.
     precision : (N,)
         1 / variance: how much each counts in the normal matrix.
+    dimensions : int
+        Number k of residuals of a reflection.
     """
     total = float(weights @ precision)
     if total <= 0.0 or weights.min(initial=1.0) == weights.max(initial=1.0):
         return 1.0
-    t = np.log(np.clip(np.abs(z), *_RANGE))
+    t = np.log(np.clip(distance, *_RANGE))
     number = np.floor((t - t.min()) / _BIN).astype(np.intp)
     mass = np.bincount(number, precision)
     there = mass > 0.0
@@ -126,7 +143,7 @@ def curvature_factor(z: Array, weights: Array, precision: Array) -> float:
     middle = np.bincount(number, precision * t)[there] / mass[there]
     between = 0.5 * (mass[there][1:] + mass[there][:-1])
     change = float(np.sum(between * np.diff(mean) / np.maximum(np.diff(middle), 0.1 * _BIN)))
-    return float(np.clip(1.0 + change / total, _LEAST_CURVATURE, 1.0))
+    return float(np.clip(1.0 + change / (dimensions * total), _LEAST_CURVATURE, 1.0))
 
 
 def scatter_factor(z: Array, weights: Array, precision: Array, freedom: float, expected: float) -> float:
@@ -135,7 +152,7 @@ def scatter_factor(z: Array, weights: Array, precision: Array, freedom: float, e
     Parameters
     ----------
     z, weights, precision : (N,)
-        As in :func:`curvature_factor`.
+        Residuals over their standard deviations, and as in :func:`curvature_factor`.
     freedom : float
         Degrees of freedom over the number of residuals.
     expected : float
