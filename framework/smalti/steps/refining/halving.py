@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from smalti.solution import NormalEquations, Prior
+from smalti.steps.refining.certainty import Certainty
 from smalti.steps.refining.free import keys
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.options import RefineOptions
@@ -55,21 +57,23 @@ class Halves:
     freedom: float
 
 
-def refine_halves(fit: Fit, effective: float, options: RefineOptions) -> Halves | None:
+def refine_halves(fit: Fit, certainty: Certainty, options: RefineOptions) -> Halves | None:
     """Refine two halves of the reflections, from the minimum of all and with the same weights.
 
     Each half has half of the weight of every prior and restraint too, so that its data count against them
     as those of the whole do. At the common minimum one Gauss-Newton step is all there is to do: the
     halves are a few ESDs apart, a distance at which the problem is linear.
 
-    With the normal equations N, g of the reflections of a half and H = N + K/2 where K is what the priors
-    add: d = -H^-1 (g + k/2), with the covariance H^-1 N H^-1 that centroids of the assumed variance give.
+    With the normal equations N, g of the reflections of a half and H = a N + K/2, where K is what the priors
+    add: d = -H^-1 (g + k/2), with the covariance H^-1 m N H^-1 that centroids of the assumed variance give.
+    The factors a and m are what weights that depend on residuals make of curvature and scatter
+    (:mod:`smalti.steps.refining.sandwich`), here of x, y and phi together.
 
     Parameters
     ----------
     fit : Fit
-    effective : float
-        Number of parameters that the data determine.
+    certainty : Certainty
+        Of the parameters of all reflections.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def refine_halves(fit: Fit, effective: float, options: RefineOptions) -> Halves 
         None where it is switched off, or reflections are too few.
     """
     n_used = int(fit.working.sum())
-    few = n_used < LEAST or 1.5 * n_used < _PER_PARAMETER * effective
+    few = n_used < LEAST or 1.5 * n_used < _PER_PARAMETER * certainty.uncertainty.effective
     if options.halves == "off" or few or fit.source.n_parameters == 0:
         return None
     first = first_half(fit.source.observations, fit.working, options)
@@ -88,14 +92,15 @@ def refine_halves(fit: Fit, effective: float, options: RefineOptions) -> Halves 
     halves = [_data_only(fit, first), _data_only(fit, fit.working & ~first)]
     held = whole.matrix - halves[0].matrix - halves[1].matrix
     pull = whole.gradient - halves[0].gradient - halves[1].gradient
+    curvature, scatter = (_of_all(certainty.factors, name) for name in ("curvature", "scatter"))
     W = _whitening(whole.matrix)
     difference, covariance = np.zeros(len(W)), np.zeros_like(W)
     for half, sign in zip(halves, (1.0, -1.0), strict=True):
         N = W.T @ half.matrix @ W
-        H = N + 0.5 * W.T @ held @ W
+        H = curvature * N + 0.5 * W.T @ held @ W
         answer = linalg.inv(H + _RIDGE * np.eye(len(H)))
         difference -= sign * answer @ (W.T @ (half.gradient + 0.5 * pull))
-        covariance += answer @ N @ answer.T
+        covariance += scatter * answer @ N @ answer.T
     chi_squared, freedom = _chi_squared(difference, covariance)
     return Halves(counts, W @ difference, W @ covariance @ W.T, chi_squared, freedom)
 
@@ -132,6 +137,11 @@ def _data_only(fit: Fit, mask: Mask) -> NormalEquations:
         restraints=(),
     )
     return source.normal_equations(fit.p)
+
+
+def _of_all(factors: Mapping[str, float], name: str) -> float:
+    """A factor of x, y and phi together."""
+    return (2.0 * factors[f"{name}_xy"] + factors[f"{name}_phi"]) / 3.0
 
 
 def _whitening(matrix: Array) -> Array:

@@ -82,7 +82,7 @@ def refine(
     clock["solution"] = time.perf_counter()
     certainty = certainty_of(fit)
     clock["uncertainty"] = time.perf_counter()
-    halves = refine_halves(fit, certainty.uncertainty.effective, options)
+    halves = refine_halves(fit, certainty, options)
     clock["halves"] = time.perf_counter()
     refined = layout.compose(fit.p)
     table = _finish(reflections, refined, selection, fit)

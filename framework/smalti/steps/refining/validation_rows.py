@@ -11,7 +11,7 @@ from smalti.steps.refining.displacement import Displacements, displacements
 from smalti.steps.refining.halving import Halves
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.options import RefineOptions
-from smalti.steps.refining.residual_rows import Row
+from smalti.steps.refining.residual_rows import Row, clear_rmsd
 from smalti.steps.refining.rounds import Fit
 from smalti.units import MRAD, UM
 
@@ -36,7 +36,7 @@ def free_row(fit: Fit, effective: float) -> Row:
     names = ("rmsd_x_mm", "rmsd_y_mm", "rmsd_phi_deg")
     units = np.array([1.0, 1.0, np.degrees(1.0)])
     for prefix, use in (("", free), ("working_", working)):
-        values = np.sqrt(np.mean(fit.residuals[use] ** 2, axis=0)) * units if use.any() else [None] * 3
+        values = clear_rmsd(fit, fit.residuals, use) * units if use.any() else [None] * 3
         row |= {prefix + name: _number(value) for name, value in zip(names, values, strict=True)}
     if free.sum() < 2 or working.sum() < 2:
         return row | {"gap": None, "gap_esd": None, "expected_gap": None}
@@ -94,16 +94,26 @@ def halves_row(
         "split": options.halves,
         "n": list(halves.n),
         "difference_um": _rms(own[seen, :2]) * 2.0**0.5 / UM,
-        "expected_difference_um": float(np.sqrt(variance.mean())) / UM if seen.any() else 0.0,
+        "expected_difference_um": float(np.sqrt(max(variance.mean(), 0.0))) / UM if seen.any() else 0.0,
         "normal_difference_um": _rms(own[seen, 2]) / UM,
         "expected_normal_difference_um": _rms(np.sqrt(np.maximum(covariance[seen, 2, 2], 0.0))) / UM,
         "shift_um": _rms(moved),
+        "panels_sigma": _sigma_of_all(rows),
         "whole_difference_um": [[float(x) / UM for x in item.whole[:3]] for item in apart],
+        "whole_esd_um": [
+            [float(np.sqrt(max(x, 0.0))) / UM for x in np.diag(item.whole_covariance)[:3]] for item in apart
+        ],
         "chi_squared": halves.chi_squared,
         "degrees_of_freedom": halves.freedom,
         "reduced_chi_squared": halves.chi_squared / max(halves.freedom, 1e-9),
         "probability": float(gammaincc(0.5 * halves.freedom, 0.5 * halves.chi_squared)),
     }, rows
+
+
+def _sigma_of_all(panels: list[Row]) -> float | None:
+    """Root mean square of the differences of panels in standard deviations; 1 is expected."""
+    known = [row["half_difference_sigma"] for row in panels if row["half_difference_sigma"] is not None]
+    return _rms(np.array(known)) if known else None
 
 
 def _apart(layout: Layout, fit: Fit, halves: Halves, number: int) -> Displacements:
