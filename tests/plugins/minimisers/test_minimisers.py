@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.optimize import least_squares
 
 from smalti.solution import Ended, NormalEquations
 from smalti_plugins.minimisers.dogleg import Dogleg, _Path
@@ -113,14 +114,18 @@ def test_an_impossible_region_is_not_entered(minimiser):
     assert solution.parameters[1] == pytest.approx(1.5e3, rel=0.05)
 
 
-@pytest.mark.parametrize("cls", [GaussNewton, LevenbergMarquardt, Dogleg, LimitedMemoryBFGS])
+@pytest.mark.parametrize(
+    "cls", [GaussNewton, LevenbergMarquardt, Dogleg, LimitedMemoryBFGS, ScipyLeastSquares]
+)
 def test_the_limit_of_steps_is_kept_and_told(cls):
     solution = cls(max_steps=1).minimise(Decay(), np.array([1.0, 1.0e3, 0.0]))
     assert len(solution.steps) <= 2
     assert solution.ended is Ended.MAX_STEPS and not solution.ended.converged
 
 
-@pytest.mark.parametrize("cls", [GaussNewton, LevenbergMarquardt, Dogleg, LimitedMemoryBFGS])
+@pytest.mark.parametrize(
+    "cls", [GaussNewton, LevenbergMarquardt, Dogleg, LimitedMemoryBFGS, ScipyLeastSquares]
+)
 def test_a_target_of_rmsd_ends_it_early(cls):
     start = np.array([1.0, 1.0e3, 0.0])
     whole = cls().minimise(Decay(), start)
@@ -130,6 +135,45 @@ def test_a_target_of_rmsd_ends_it_early(cls):
     assert solution.ended is Ended.RMSD_TARGET
     assert len(solution.steps) < len(whole.steps)
     assert solution.steps[-1].rmsd[0] <= target < solution.steps[-2].rmsd[0]
+
+
+@pytest.mark.parametrize("method", ["trf", "dogbox", "lm"])
+def test_scipy_takes_the_same_steps_as_on_all_residuals(method):
+    source, start = Decay(), np.array([1.0, 1.0e3, 0.0])
+    visited = []
+
+    def jacobian(p):
+        visited.append(p.copy())
+        return source.jacobian(p).toarray()
+
+    least_squares(source.residuals, start, jac=jacobian, method=method, x_scale="jac", gtol=1e-10)
+    ours = ScipyLeastSquares(method=method).minimise(source, start)
+    assert len(ours.steps) >= 5
+    for step, p in zip(ours.steps, visited, strict=False):
+        assert step.objective == pytest.approx(source.objective(p), rel=1e-9)
+
+
+def test_scipy_goes_around_directions_that_nothing_determines():
+    class Twice(Decay):
+        n_parameters = 4
+
+        def residuals(self, p):
+            return super().residuals(np.array([p[0], p[1], p[2] + p[3]]))
+
+        def jacobian(self, p):
+            rows = super().jacobian(np.array([p[0], p[1], p[2] + p[3]])).toarray()
+            return sparse.csr_array(np.column_stack([rows, rows[:, 2]]))
+
+        def objective(self, p):
+            return 0.5 * float(self.residuals(p) @ self.residuals(p))
+
+    source = Twice()
+    for method in ("trf", "lm"):
+        solution = ScipyLeastSquares(method=method).minimise(source, np.array([1.0, 1.0e3, 0.0, 0.0]))
+        assert solution.ended.converged
+        assert solution.objective == pytest.approx(
+            GaussNewton().minimise(Decay(), np.array([1.0, 1e3, 0.0])).objective
+        )
 
 
 def test_targets_are_in_millimetres_and_degrees():
