@@ -10,12 +10,22 @@ from numpy.typing import NDArray
 from smalti.geometry.panels import PanelArrays, to_mm, to_px
 from smalti.geometry.reciprocal import B_from_cell
 from smalti.geometry.rotation import rotation
-from smalti.models import Beam, Crystal, Detector, Experiment, Experiments, Goniometer, Scan
+from smalti.models import Beam, Crystal, Detector, Experiment, Experiments, Goniometer, Scan, matrix
 from smalti.steps.predicting import predict_sweep
 from smalti.steps.simulating.instrument import displaced, find_layout, flat_detector
 from smalti.tables import Flag, Reflections
 
-__all__ = ["THAUMATIN", "crystal", "detector", "displaced", "experiment", "layout", "observations"]
+__all__ = [
+    "THAUMATIN",
+    "centroids",
+    "crystal",
+    "detector",
+    "displaced",
+    "experiment",
+    "layout",
+    "measurable",
+    "observations",
+]
 
 Array = NDArray[np.float64]
 
@@ -59,6 +69,24 @@ def crystal(
     for axis, angle in zip(axes, orientation, strict=True):
         U = rotation(axis, angle) @ U
     return Crystal.from_A(U @ B_from_cell(cell), space_group)
+
+
+def drifting(crystal: Crystal, n_images: int, *, turn: tuple[float, float, float], growth: float) -> Crystal:
+    """Let a crystal turn and its axes grow evenly from the first image to the last.
+
+    Parameters
+    ----------
+    turn : rad
+        Rotation vector of the whole scan, in the frame of the crystal at angle 0.
+    growth : float
+        Of all axes over the whole scan, as a fraction.
+    """
+    vector = np.array(turn)
+    angle = float(np.linalg.norm(vector))
+    axis = vector / angle if angle > 0.0 else np.array([1.0, 0.0, 0.0])
+    share = np.linspace(0.0, 1.0, n_images + 1)
+    A = rotation(axis, share * angle) @ crystal.A / (1.0 + growth * share)[:, None, None]
+    return replace(crystal, scan_points=tuple(matrix(point) for point in A))
 
 
 def experiment(
@@ -116,7 +144,7 @@ def observations(
     """
     if truth.scan is None:
         raise ValueError("a scan is needed")
-    table = _measurable(truth, d_min)
+    table = measurable(truth, d_min)
     if n is not None and n < table.n_rows:
         table = table.take(np.sort(rng.choice(table.n_rows, n, replace=False)))
     rows = table.n_rows
@@ -127,14 +155,14 @@ def observations(
     px += rng.normal(size=px.shape) * noise
     bad = rng.random(rows) < outliers
     px[bad] += rng.uniform(-1, 1, size=(int(bad.sum()), 3)) * (10.0, 10.0, 5.0)
-    columns = _centroids(px, panel, nominal.detector, truth.scan, np.maximum(noise, 1e-3))
+    columns = centroids(px, panel, nominal.detector, truth.scan, np.maximum(noise, 1e-3))
     columns["flags"] = np.full(rows, int(Flag.STRONG | Flag.INDEXED), dtype=np.uint64)
     columns["intensity.sum.value"] = rng.exponential(1000.0, rows) + 50.0
     observed = table.without("xyzcal.mm", "xyzcal.px").with_columns(columns)
     return Experiments((replace(nominal, crystal=truth.crystal or nominal.crystal),)), observed
 
 
-def _measurable(truth: Experiment, d_min: float) -> Reflections:
+def measurable(truth: Experiment, d_min: float) -> Reflections:
     """Predict a sweep, without what is so close to the spindle that its angle cannot be measured."""
     table = predict_sweep(truth, d_min)
     across = np.cross(table["s1"], truth.beam.s0)
@@ -143,7 +171,7 @@ def _measurable(truth: Experiment, d_min: float) -> Reflections:
     return table.where(np.abs(across @ axis) > 0.05)
 
 
-def _centroids(
+def centroids(
     px: Array, panel: NDArray[np.intp], detector: Detector, scan: Scan, sigma: Array
 ) -> dict[str, Array]:
     """Give centroids (N, 3) of standard deviation sigma (3,) px, px, images as columns, in mm and rad too."""
