@@ -14,6 +14,8 @@ from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.rounds import Fit
 
 __all__ = [
+    "NEAR_SPINDLE",
+    "clear_rmsd",
     "Row",
     "experiment_rows",
     "free_step_rows",
@@ -25,6 +27,9 @@ __all__ = [
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Row = dict[str, Any]
+
+NEAR_SPINDLE = 0.05
+"""Reflections with a smaller |zeta| are not in RMSDs."""
 
 
 def residual_statistics(variance: Array, residuals: Array, use: Mask) -> Row:
@@ -69,7 +74,7 @@ def free_step_rows(fit: Fit) -> list[Row]:
     stages = [*(item.residuals for item in fit.rounds), fit.residuals]
     rows = []
     for number, residuals in enumerate(stages):
-        x, y, phi = np.sqrt(np.nanmean(residuals[free] ** 2, axis=0))
+        x, y, phi = clear_rmsd(fit, residuals, free)
         rows.append(
             {
                 "round": number,
@@ -80,6 +85,13 @@ def free_step_rows(fit: Fit) -> list[Row]:
             }
         )
     return rows
+
+
+def clear_rmsd(fit: Fit, residuals: Array, use: Mask) -> Array:
+    """RMSDs (3,) of some residuals (N, 3), as in :func:`rmsds`."""
+    some = use & (fit.source.observations.traits.zeta >= NEAR_SPINDLE)
+    some = (some if some.any() else use) & np.isfinite(residuals).all(axis=1)
+    return np.asarray(np.sqrt(np.average(residuals[some] ** 2, axis=0, weights=fit.judged[some])))
 
 
 def experiment_rows(refined: Experiments, data: Observations, fit: Fit) -> list[Row]:
@@ -100,6 +112,10 @@ def experiment_rows(refined: Experiments, data: Observations, fit: Fit) -> list[
 def rmsds(fit: Fit, mine: Mask, scaled: Array, whole: Mask) -> Row:
     """Count some of the reflections and give the RMSDs of those that were fitted and of the free ones.
 
+    A reflection to which the judge gave the weight w counts for w in the RMSDs. Those nearer to the spindle
+    than |zeta| = 0.05 are left out of them where there are others: they hardly count in the fit, and a
+    few with errors of ten pixels would hide what all others do.
+
     Parameters
     ----------
     mine : (N,) bool
@@ -114,16 +130,19 @@ def rmsds(fit: Fit, mine: Mask, scaled: Array, whole: Mask) -> Row:
         "n_free": int(fit.free[mine].sum()),
         "n_rejected": int(fit.rejected[mine].sum()),
     }
+    clear = fit.source.observations.traits.zeta[mine] >= NEAR_SPINDLE
     for prefix, use in (("", fit.working[mine]), ("free_", fit.free[mine])):
         names = [f"{prefix}rmsd_{name}" for name in ("x_px", "y_px", "z_images")]
-        row |= dict(zip(names, _rmsd(scaled, use, whole), strict=True))
+        some = use & clear if (use & clear).any() else use
+        row |= dict(zip(names, _rmsd(scaled, np.where(some, fit.judged[mine], 0.0), whole), strict=True))
     return row
 
 
-def _rmsd(residuals: Array, use: Mask, whole: Mask) -> list[float | None]:
-    if not use.any():
+def _rmsd(residuals: Array, weights: Array, whole: Mask) -> list[float | None]:
+    if not weights.any():
         return [None, None, None]
-    x, y, z = np.sqrt(np.mean(residuals[use] ** 2, axis=0))
-    if (use & whole).any():
-        z = np.sqrt(np.mean(residuals[use & whole, 2] ** 2))
+    used = weights > 0.0
+    x, y, z = np.sqrt(np.average(residuals[used] ** 2, axis=0, weights=weights[used]))
+    if (used & whole).any():
+        z = np.sqrt(np.average(residuals[used & whole, 2] ** 2, weights=weights[used & whole]))
     return [float(x), float(y), float(z)]

@@ -144,7 +144,7 @@ def _panel_row(motion: tuple[Array, Array] | None) -> Row:
 def _sigmas(motion: Array, covariance: Array) -> float | None:
     """Size of a difference of six motions in standard deviations: root mean square over its directions."""
     scale = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    there = scale > 1e-9  # 1e-6 um or 1e-6 mrad
+    there = scale > 1e-6  # 1e-3 um or 1e-3 mrad: less is what linearising leaves of the motion of the whole
     if not there.any():
         return None
     unit = covariance[np.ix_(there, there)] / np.outer(scale[there], scale[there])
