@@ -38,6 +38,7 @@ COMMANDS: dict[str, Entry] = {
     "import": Entry(_STEPS, "Turn image files into models of the experiment."),
     "find-spots": Entry(_STEPS, "Find diffraction spots on the images."),
     "index": Entry(_STEPS, "Find the lattice and give the spots their indices."),
+    "symmetry": Entry(_STEPS, "Find which symmetric lattice it is, by refinement under each."),
     "reindex": Entry(_STEPS, "Give the crystal other axes: models, indices and space group together."),
     "refine": Entry(_STEPS, "Refine detector, beam and crystal against the spots."),
     "report": Entry(_STEPS, "Draw where the residuals are and what moved, on one page."),
