@@ -13,12 +13,15 @@ from smalti.cli.places import stem
 from smalti.errors import UsageError
 from smalti.models import Experiments
 from smalti.storage import (
+    COVARIANCE_SUFFIX,
+    Covariances,
     make_record,
     merge,
     read_experiments,
     read_history,
     read_reflections,
     refuse_overwriting,
+    write_covariances,
     write_experiments,
     write_json,
     write_reflections,
@@ -76,11 +79,14 @@ class Outputs:
         To NAME.expt and NAME.refl.
     data : Mapping or None
         To NAME.json.
+    covariances : Covariances or None
+        To NAME.covariance.h5.
     """
 
     experiments: Experiments | None = None
     reflections: Reflections | None = None
     data: Mapping[str, Any] | None = None
+    covariances: Covariances | None = None
 
 
 def read_inputs(request: Request, wanted: Sequence[Kind], example: str) -> Inputs:
@@ -111,6 +117,7 @@ def _targets(output: str, outputs: Outputs) -> dict[str, Path]:
         "experiments": Path(name + ".expt"),
         "reflections": table_path(output),
         "data": Path(name + ".json"),
+        "covariances": Path(name + COVARIANCE_SUFFIX),
     }
     return {kind: path for kind, path in paths.items() if getattr(outputs, kind) is not None}
 
@@ -123,7 +130,7 @@ def reserve(request: Request, inputs: Sequence[Path], **kinds: bool) -> None:
     UsageError
     """
     name = stem(request.output)
-    suffixes = {"experiments": ".expt", "data": ".json"}
+    suffixes = {"experiments": ".expt", "data": ".json", "covariances": COVARIANCE_SUFFIX}
     paths = [Path(name + suffixes[kind]) for kind in suffixes if kinds.get(kind)]
     paths += [table_path(request.output)] if kinds.get("reflections") else []
     refuse_overwriting(paths, inputs)
@@ -174,6 +181,8 @@ def write(request: Request, inputs: Inputs, outputs: Outputs) -> tuple[Path, ...
         write_experiments(targets["experiments"], models, record)
     if outputs.data is not None:
         write_json(targets["data"], {**outputs.data, "history": [*inputs.history, record]})
+    if outputs.covariances is not None:
+        write_covariances(targets["covariances"], outputs.covariances, [*inputs.history, record])
     return tuple(targets.values())
 
 

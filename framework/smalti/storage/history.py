@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from smalti.errors import InputError
+from smalti.storage.covariances import COVARIANCE_SUFFIX, read_covariances
 from smalti.storage.experiments import read_experiments
 from smalti.storage.places import load_json, read_bytes
 from smalti.storage.records import HISTORY_KEY, Record, hash_file, make_record, merge, read_records
@@ -31,15 +32,17 @@ _WIDTH = 100
 def read_history(path: str | os.PathLike[str]) -> tuple[Record, ...]:
     """Read the history that a file carries, oldest first; a file of another program has none.
 
-    Knows experiment lists (``.expt``), reflection tables (``.refl``, ``.h5``), the JSON results of
-    commands and the pages of reports. Lines that newer versions of DIALS leave in an experiment list
-    come first, each as a record with the one key ``line``.
+    Knows experiment lists (``.expt``), reflection tables (``.refl``, ``.h5``), covariances
+    (``.covariance.h5``), the JSON results of commands and the pages of reports. Lines that newer versions
+    of DIALS leave in an experiment list come first, each as a record with the one key ``line``.
     """
     path = Path(path)
     if path.suffix == ".json":
         return _from_result(path)
     if path.suffix == ".html":
         return _from_page(path)
+    if path.name.endswith(COVARIANCE_SUFFIX):
+        return read_covariances(path).history
     if path.suffix == ".expt":
         experiments = read_experiments(path)
         lines = experiments.extra.get("history", ())

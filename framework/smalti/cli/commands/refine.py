@@ -27,7 +27,7 @@ def run(request: Request) -> Outcome:
     started = time.process_time()
     inputs, experiments, reflections = read_pair(request, COMMAND.example)
     reading = time.process_time() - started
-    reserve(request, inputs.paths, experiments=True, reflections=True, data=True)
+    reserve(request, inputs.paths, experiments=True, reflections=True, data=True, covariances=True)
     settings = request.settings
     problem = (
         experiments,
@@ -42,7 +42,8 @@ def run(request: Request) -> Outcome:
         expected = forecast(*problem, Spent(time.process_time(), reading, peak_memory_mb()))
         return Outcome(expected.summary(), expected.text())
     refined = refine(*problem, request.progress)
-    outputs = write(request, inputs, Outputs(refined.experiments, refined.reflections, refined.summary()))
+    made = Outputs(refined.experiments, refined.reflections, refined.summary(), refined.covariances)
+    outputs = write(request, inputs, made)
     doubts = () if refined.trustworthy else tuple(refined.results["verdict"]["reasons"])
     warnings = tuple(warning for warning in refined.warnings if warning not in doubts)
     return Outcome(refined.summary(), refined.text(), outputs, warnings, doubts)

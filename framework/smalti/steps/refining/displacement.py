@@ -34,12 +34,33 @@ class Displacements:
     own : (P, 6) mm, rad
         Displacement of the panel's centre and its rotation vector.
     own_covariance : (P, 6, 6)
+    laboratory : (P, 6) mm, rad
+        Displacement of the panel's centre and its rotation vector, that of the whole included,
+        laboratory axes.
+    own_slopes, laboratory_slopes : (6 P, n)
+        Derivatives of ``own`` and ``laboratory`` by the parameters.
+    covariance : (n, n)
+        Of the parameters.
     """
 
     whole: Array
     whole_covariance: Array
     own: Array
     own_covariance: Array
+    laboratory: Array
+    own_slopes: Array
+    laboratory_slopes: Array
+    covariance: Array
+
+    @property
+    def own_joint(self) -> Array:
+        """Covariance of all of ``own`` together, (6 P, 6 P)."""
+        return np.asarray(self.own_slopes @ self.covariance @ self.own_slopes.T)
+
+    @property
+    def laboratory_joint(self) -> Array:
+        """Covariance of all of ``laboratory`` together, (6 P, 6 P)."""
+        return np.asarray(self.laboratory_slopes @ self.covariance @ self.laboratory_slopes.T)
 
 
 def displacements(
@@ -76,7 +97,18 @@ def displacements(
         whole_by_p @ covariance @ whole_by_p.T,
         np.concatenate([moved.shift, moved.turn], axis=1),
         own_by_p @ covariance @ own_by_p.transpose(0, 2, 1),
+        _in_laboratory(start, end, size),
+        own_by_p.reshape(6 * len(start), -1),
+        by_p.reshape(6 * len(start), -1),
+        covariance,
     )
+
+
+def _in_laboratory(start: Array, end: Array, size: Array) -> Array:
+    """Displacements of centres (mm) and rotation vectors (rad) of panels, (P, 6)."""
+    shifts = panel_centres(end, size) - panel_centres(start, size)
+    turned = panel_bases(end) @ panel_bases(start).transpose(0, 2, 1)
+    return np.concatenate([shifts, [rotation_vector(R) for R in turned]], axis=1)
 
 
 def _motion_by_frame(d: Array, half: Array) -> Array:

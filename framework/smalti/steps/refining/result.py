@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from smalti.models import Experiments
 from smalti.steps.refining.certainty import Certainty
+from smalti.steps.refining.covariances import covariances_of
 from smalti.steps.refining.halving import Halves
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.mode_rows import gauge, mode_row
@@ -25,11 +26,12 @@ from smalti.steps.refining.residual_rows import (
     step_rows,
 )
 from smalti.steps.refining.rounds import Fit
-from smalti.steps.refining.rows import crystal_rows, detector_rows, panel_rows, parameter_rows
+from smalti.steps.refining.rows import cells_of, crystal_rows, detector_rows, panel_rows, parameter_rows
 from smalti.steps.refining.selection import Selection
 from smalti.steps.refining.tables import as_text
 from smalti.steps.refining.validation_rows import free_row, halves_row
 from smalti.steps.refining.verdict import verdict
+from smalti.storage.covariances import Covariances
 from smalti.tables import Reflections
 from smalti.text import plural
 
@@ -53,6 +55,8 @@ class Refined:
     panel_covariance : tuple of (P, 6, 6)
         For each detector and panel: covariance of the displacement of its centre (fast, slow, normal,
         mm) and of its rotation vector (rad), after the motion of the detector as a whole.
+    covariances : Covariances
+        All of this and more, as it is saved.
     results : Mapping
         The rows of all tables.
     """
@@ -62,6 +66,7 @@ class Refined:
     warnings: tuple[str, ...]
     covariance: Array
     panel_covariance: tuple[Array, ...]
+    covariances: Covariances
     results: Mapping[str, Any]
 
     @property
@@ -92,12 +97,12 @@ def gather(
 ) -> Refined:
     """Make the tables of a refinement."""
     data, uncertainty = selection.observations, certainty.uncertainty
-    panels, detectors, panel_covariance = [], [], []
+    panels, detectors, motions = [], [], []
     for number in layout.panel_offset:
         rows, moved = panel_rows(layout, number, data, fit, uncertainty)
         panels += rows
         detectors.append(detector_rows(layout, number, moved))
-        panel_covariance.append(moved.own_covariance)
+        motions.append(moved)
     halves_apart, panels_apart = halves_row(layout, fit, halves, options, panels)
     results: dict[str, Any] = {
         "n_parameters": layout.n,
@@ -129,7 +134,8 @@ def gather(
         table,
         warnings,
         uncertainty.covariance,
-        tuple(panel_covariance),
+        tuple(moved.own_covariance for moved in motions),
+        covariances_of(layout, fit.p, uncertainty, motions, cells_of(layout, fit.p)),
         {**results, "verdict": judgement},
     )
 

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from smalti.geometry.crystal_parameters import symbol
 from smalti.geometry.derivatives import PANEL
+from smalti.steps.refining.corners import corner_rows
+from smalti.steps.refining.covariances import cell_with_volume
 from smalti.steps.refining.crystals import cell_at, crystal_numbers, static_block
 from smalti.steps.refining.displacement import Displacements, displacements
 from smalti.steps.refining.layout import Layout
@@ -19,7 +21,7 @@ from smalti.steps.refining.scan_rows import scan_row
 from smalti.steps.refining.uncertainty import Uncertainty
 from smalti.units import MRAD, UM
 
-__all__ = ["crystal_rows", "detector_rows", "panel_rows", "parameter_rows"]
+__all__ = ["cells_of", "crystal_rows", "detector_rows", "panel_rows", "parameter_rows"]
 
 Array = NDArray[np.float64]
 
@@ -39,7 +41,7 @@ def panel_rows(
     after = block.compose(layout.split(fit.p)[number])
     tangent = layout.tangent(fit.p)[frames].toarray()
     moved = displacements(block.detector, after, tangent, uncertainty.covariance, counts > 0)
-    shares = _panel_shares(layout, number, uncertainty)
+    shares, corners = _panel_shares(layout, number, uncertainty), corner_rows(moved, after)
     widths = np.array([abs(e.scan.oscillation[1]) if e.scan else np.nan for e in layout.experiments])
     rows = []
     for k, panel in enumerate(block.detector.panels):
@@ -53,6 +55,7 @@ def panel_rows(
             | rmsds(fit, mine, scaled, data.traits.unseen[mine] == 0.0)
             | {"prior_share": shares[k]}
             | _motion_row(moved.own[k], moved.own_covariance[k])
+            | corners[k]
         )
     return rows, moved
 
@@ -110,20 +113,29 @@ def detector_rows(layout: Layout, number: int, moved: Displacements) -> Row:
     }
 
 
+def cells_of(layout: Layout, p: Array) -> list[tuple[Array, Array]]:
+    """Give the cells of all crystals, (6,) each, and their derivatives by the parameters, (6, n)."""
+    found = [cell_at(layout, number, p) for number in crystal_numbers(layout)]
+    return [(np.array(crystal.cell), slopes) for crystal, slopes in found]
+
+
 def crystal_rows(layout: Layout, p: Array, uncertainty: Uncertainty) -> list[Row]:
     """Cell with ESDs, orientation and A matrix of each crystal: its mean over the scan where it varies."""
     rows = []
     for number in crystal_numbers(layout):
         block = static_block(layout, number)
         crystal, slopes = cell_at(layout, number, p)
-        esd = np.sqrt(np.maximum(np.diag(slopes @ uncertainty.covariance @ slopes.T), 0.0))
+        values, by_p = cell_with_volume(np.array(crystal.cell), slopes)
+        esd = np.sqrt(np.maximum(np.diag(by_p @ uncertainty.covariance @ by_p.T), 0.0))
         rows.append(
             {
                 "crystal": block.number,
                 "space_group": symbol(crystal.space_group),
                 "cell": list(crystal.cell),
                 # What symmetry fixes has an ESD of rounding errors only: it is zero.
-                "cell_esd": [float(x) if x > 1e-9 else 0.0 for x in esd],
+                "cell_esd": [float(x) if x > 1e-9 else 0.0 for x in esd[:6]],
+                "volume": float(values[6]),
+                "volume_esd": float(esd[6]),
                 "U": crystal.U.tolist(),
                 "B": crystal.B.tolist(),
                 "A": crystal.A.tolist(),
