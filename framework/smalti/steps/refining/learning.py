@@ -8,7 +8,10 @@ b, and D the precisions of the priors, the parameters integrate out of the likel
 Parameters of no group (the detector as a whole, beam, crystals) are integrated out under their own weak
 priors, which makes this the restricted likelihood of mixed models: Patterson & Thompson (1971), Biometrika
 58, 545; empirical Bayes in the words of others. Widths are sought as factors exp(t) on those that the
-parameterisation states, t ~ N(0, log(3)^2): where the data tell nothing, the stated ones stand.
+parameterisation states, with log(3) as standard deviation of t and a mean such that the mean of s^2 is the
+square of the stated width. The width taken is the root of the mean of s^2 once the data have been seen, for
+a log-normal distribution about the maximum: few data do not make priors narrow by chance, and where they
+tell nothing the stated widths stand.
 """
 
 from __future__ import annotations
@@ -81,9 +84,9 @@ def learn(equations: NormalEquations, held: Prior, stated: Prior) -> Learnt:
         t, curvature = problem.maximise()
     except linalg.LinAlgError:  # something that neither data nor priors hold
         return none
-    factor = np.exp(t)
-    precision = stated.precision / np.where(group >= 0, factor[group], 1.0) ** 2
     esd = np.sqrt(np.diag(linalg.inv(curvature)))
+    factor = np.exp(t + esd**2)  # the root of the mean of exp(2 t)
+    precision = stated.precision / np.where(group >= 0, factor[group], 1.0) ** 2
     return Learnt(names, factor, esd, replace(stated, precision=precision))
 
 
@@ -164,9 +167,9 @@ class _Restricted:
         share = member @ np.diag(C)
         score = member @ m**2 - counts + share
         information = 2.0 * (np.diag(counts - 2.0 * share) + member @ C**2 @ member.T)
-        belief = BELIEF**-2.0
+        belief, off = BELIEF**-2.0, t + BELIEF**2  # so that the mean of exp(2 t) is 1
         return (
-            value - 0.5 * belief * float(t @ t),
-            score - belief * t,
+            value - 0.5 * belief * float(off @ off),
+            score - belief * off,
             information + belief * np.eye(self.n_groups),
         )
