@@ -13,7 +13,7 @@ from smalti.hookspecs import API, hookimpl
 from smalti.options import option
 from smalti.roles import NormalSource
 from smalti.solution import Ended, NormalEquations, Solution, Step
-from smalti_plugins.minimisers.stopping import judge_rmsd, scaled, solve
+from smalti_plugins.minimisers.stopping import judge_rmsd, linearised, scaled, solve
 
 SMALTI_API = API
 
@@ -64,9 +64,9 @@ class GaussNewton:
     ) -> tuple[NormalEquations | None, float]:
         """Linearise at the end of the step, or of a part of it from which the objective is no higher."""
         for factor in 0.5 ** np.arange(self.halvings + 1):
-            new = source.normal_equations(now.parameters + factor * step)
+            new = linearised(source, now.parameters + factor * step)
             # Near the minimum rounding alone may make the objective grow.
-            if new.objective <= now.objective * (1.0 + 1e-12):
+            if new is not None and new.objective <= now.objective * (1.0 + 1e-12):
                 return new, float(factor)
         return None, 0.0
 

@@ -13,7 +13,7 @@ from smalti.hookspecs import API, hookimpl
 from smalti.options import option
 from smalti.roles import NormalSource
 from smalti.solution import Ended, Solution, Step
-from smalti_plugins.minimisers.stopping import judge_rmsd, scaled, solve
+from smalti_plugins.minimisers.stopping import judge_rmsd, linearised, scaled, solve
 
 SMALTI_API = API
 
@@ -53,16 +53,17 @@ class LevenbergMarquardt:
                 ended = Ended.STEP_TOO_SMALL
                 break
             step = -solve(now.matrix, now.gradient, damping)
-            value = source.objective(now.parameters + step)
-            if not value <= now.objective:
+            # Nearly every step is a good one: it is linearised at once, and costs one pass and not two.
+            new = linearised(source, now.parameters + step)
+            if new is None or new.objective > now.objective:
                 damping, growth = damping * growth, 2.0 * growth
                 if damping > 1e12:
                     ended = Ended.DAMPING_LIMIT
                     break
                 continue
             expected = -(now.gradient @ step + 0.5 * step @ now.matrix @ step)
-            gain = (now.objective - value) / expected if expected > 0.0 else 1.0
-            before, now = now, source.normal_equations(now.parameters + step)
+            gain = (now.objective - new.objective) / expected if expected > 0.0 else 1.0
+            before, now = now, new
             size = scaled(before.matrix, step)
             steps.append(Step(len(steps), now.n_reflections, now.rmsd, now.objective, size, damping))
             reason = judge_rmsd(before.rmsd, now.rmsd, left, self.rmsd_tolerance, self.rmsd_target)

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from smalti.solution import Ended
+from smalti.roles import NormalSource
+from smalti.solution import Ended, NormalEquations
 
-__all__ = ["judge_rmsd", "rmsd_change", "scaled", "solve", "target_reached", "unit_scale"]
+__all__ = ["judge_rmsd", "linearised", "rmsd_change", "scaled", "solve", "target_reached", "unit_scale"]
 
 Array = NDArray[np.float64]
 
@@ -49,6 +50,15 @@ def solve(matrix: Array, vector: Array, damping: float = 0.0) -> Array:
     seen = values > 1e-12 * max(values[-1], 1.0)
     along = vectors[:, seen].T @ (scale * vector)
     return np.asarray(scale * (vectors[:, seen] @ (along / values[seen])))
+
+
+def linearised(source: NormalSource, p: Array) -> NormalEquations | None:
+    """Linearise at p (n,); None where it makes no models or something cannot be predicted."""
+    try:
+        found = source.normal_equations(p)
+    except np.linalg.LinAlgError:  # parameters that are no cell
+        return None
+    return found if math.isfinite(found.objective) else None
 
 
 def scaled(matrix: Array, step: Array) -> float:

@@ -182,6 +182,21 @@ def test_targets_are_in_millimetres_and_degrees():
     assert target_reached((0.1, 0.1, 9.0), (0.2, 0.2)) and not target_reached((0.0, 0.0, 0.0), ())
 
 
+class Precipice(Decay):
+    """No models exist beyond a place that a full first step goes to."""
+
+    def normal_equations(self, p):
+        if p[1] >= 1.6e3:
+            raise np.linalg.LinAlgError("no cell")
+        return super().normal_equations(p)
+
+
+@pytest.mark.parametrize("cls", [GaussNewton, LevenbergMarquardt])
+def test_parameters_that_make_no_models_are_not_gone_to(cls):
+    solution = cls().minimise(Precipice(), np.array([1.0, 1.0e3, 0.0]))
+    assert solution.ended.converged and solution.parameters[1] == pytest.approx(1.5e3, rel=0.05)
+
+
 class Valley(Decay):
     """Rosenbrock's valley as two residuals: a full Gauss-Newton step from (-1.2, 1) climbs its wall."""
 

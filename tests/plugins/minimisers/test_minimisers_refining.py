@@ -64,7 +64,8 @@ def test_soft_weights_multiply_in_the_problem(problem, rejector):
 
     class Watching(GaussNewton):
         def minimise(self, source, start):
-            seen.append((source.weights[:, 0] * source.observations.variance[:, 0], source, start))
+            plain = source.source  # what remembers stands before it
+            seen.append((plain.weights[:, 0] * plain.observations.variance[:, 0], plain, start))
             return super().minimise(source, start)
 
     shifts(problem, Watching(), rejector)

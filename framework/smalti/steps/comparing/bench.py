@@ -18,6 +18,7 @@ from smalti.roles import DetectorParameterisation, Minimiser, NormalSource, Outl
 from smalti.solution import Ended, NormalEquations, Solution, Step
 from smalti.steps.comparing.result import SHORT, Compared, Run, lowest_of
 from smalti.steps.refining import RefineOptions, refine
+from smalti.steps.refining.remembering import Remembering
 from smalti.tables import Reflections
 
 __all__ = ["compare", "run_all"]
@@ -79,7 +80,9 @@ class _Meeting:
     def minimise(self, source: NormalSource, start: Array) -> Solution:
         """Keep the problem."""
         now = source.normal_equations(start)
-        self.met.append((now.n_reflections, source, np.array(start, dtype=float)))
+        # What remembers would spare a pass to whoever comes first.
+        plain = source.source if isinstance(source, Remembering) else source
+        self.met.append((now.n_reflections, plain, np.array(start, dtype=float)))
         step = Step(0, now.n_reflections, now.rmsd, now.objective)
         return Solution(now.parameters, now.objective, (step,), Ended.MAX_STEPS)
 

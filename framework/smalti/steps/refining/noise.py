@@ -16,6 +16,7 @@ from smalti.steps.refining.twin import Expected, expected
 from smalti.steps.refining.uncertainty import reduced_chi_squared
 from smalti.steps.refining.variance_model import (
     CORE,
+    ENOUGH,
     WIDE,
     Terms,
     described,
@@ -30,7 +31,8 @@ __all__ = ["Noise", "NoiseModel", "chi_squared"]
 Array = NDArray[np.float64]
 
 _HALF_TRUST = 100
-"""With so many reflections the fitted variances and those of the table count alike."""
+"""With so many reflections the fitted variances and those of the table count alike; with ten times as many
+the latter count for 1 %."""
 
 _LEAST_STRATUM = 5
 _WIDEST = 1.0 / 4.0
@@ -182,18 +184,19 @@ class NoiseModel:
         fallback = scale * data.variance
         fallback[:, 2] += _WIDEST * traits.unseen**2 * unit[:, 2]
         good = np.flatnonzero(np.isfinite(deviations).all(axis=1))
-        share = good.size / (good.size + _HALF_TRUST)
+        share = good.size**2 / (good.size**2 + _HALF_TRUST**2)
+        some = good[:: max(1, -(-good.size // ENOUGH))]
         factor = panels[data.spots.panel]
         variance, found = np.empty_like(fallback), {}
         for k, (kind, model) in enumerate(zip(_KINDS, self._terms, strict=True)):
-            squares = deviations[good, k] ** 2 / (unit[good, k] * factor[good, k])
+            squares = deviations[some, k] ** 2 / (unit[some, k] * factor[some, k])
             coefficients = np.zeros(len(model.names))
             coefficients[0] = robust_variance(squares)
             if squares.size and (weights is None or left is None):
-                coefficients = fit(squares, model.take(good), coefficients, clip=CORE)
+                coefficients = fit(squares, model.take(some), coefficients, clip=CORE)
             elif squares.size and weights is not None and left is not None:
                 coefficients = fit(
-                    squares, model.take(good), coefficients, weights[good], WIDE, float(left.winsorised[k])
+                    squares, model.take(some), coefficients, weights[some], WIDE, float(left.winsorised[k])
                 )
             own = model.variance(coefficients) * unit[:, k]
             variance[:, k] = factor[:, k] * (share * own + (1.0 - share) * fallback[:, k])
@@ -236,7 +239,8 @@ pi/(2n), and the covariance 1/n with each."""
 
 def _robust_scale(normalised: Array) -> float:
     """Variance of normalised deviations from their absolute medians, drawn to 1 where they are few."""
-    columns = [column[np.isfinite(column)] for column in normalised.T]
+    some = normalised[:: max(1, -(-len(normalised) // ENOUGH))]
+    columns = [column[np.isfinite(column)] for column in some.T]
     squares = sum(robust_variance(column**2) * column.size for column in columns)
     return reduced_chi_squared(squares, sum(column.size for column in columns), 0.0)
 

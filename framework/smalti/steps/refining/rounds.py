@@ -23,6 +23,7 @@ from smalti.steps.refining.leverage import leverages
 from smalti.steps.refining.mislabelled import Mislabelled, find_mislabelled
 from smalti.steps.refining.noise import Noise, NoiseModel
 from smalti.steps.refining.options import RefineOptions
+from smalti.steps.refining.remembering import Remembering
 from smalti.steps.refining.restraints import restraints_of
 from smalti.steps.refining.selection import Selection
 from smalti.steps.refining.smoothness import held_paths
@@ -160,9 +161,10 @@ def fit_in_rounds(
         if 2 * int((weights > 0.0).sum()) < options.minimum_reflections:
             raise _all_rejected(weights, rejector)
         source = replace(source, weights=weights[:, None] / noise.variance, prior=prior)
-        solution = solution_of(minimiser, source, p)
+        remembering = Remembering(source)
+        solution = solution_of(minimiser, remembering, p)
         p = solution.parameters
-        equations = source.normal_equations(p)
+        equations = remembering.normal_equations(p)
         prior = learn(equations, source.prior, layout.prior).prior
         rounds.append(Round(weights, noise, before, solution, equations))
         log.info("round %d: %d used, %s", number + 1, equations.n_reflections, solution.ended.value)
