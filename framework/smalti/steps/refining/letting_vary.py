@@ -15,7 +15,8 @@ from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.rounds import Fit
 from smalti.steps.refining.uncertainty import effective_parameters
-from smalti.steps.refining.varying import Paths, paths_of, vary
+from smalti.steps.refining.varying import PER_SAMPLE, Paths, paths_of, vary
+from smalti.text import plural, ranges
 
 __all__ = ["Varied", "let_vary"]
 
@@ -34,14 +35,14 @@ class Varied:
         With the rounds of the first stage before its own.
     choice : Mapping or None
         Why so many intervals, where the reflections were asked.
-    few : tuple of int
-        Crystals (from 1) with fewer samples than asked for.
+    notes : tuple of str
+        What to tell the user.
     """
 
     layout: Layout
     fit: Fit
     choice: Mapping[str, Any] | None = None
-    few: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def let_vary(steady: Candidate, fit_of: Callable[..., Fit], options: RefineOptions) -> Varied:
@@ -55,11 +56,12 @@ def let_vary(steady: Candidate, fit_of: Callable[..., Fit], options: RefineOptio
         Refines a layout, from a point given as ``begin``.
     """
     if options.scan_varying == "off":
-        return Varied(steady.layout, steady.fit)
+        return Varied(steady.layout, steady.fit, None, _made_static(steady.layout))
     if options.scan_interval > 0.0:
         paths = _paths(steady, np.radians(options.scan_interval))
         found = _candidate("", steady, paths, fit_of, options)
-        return Varied(found.layout, _joined(steady, found), None, paths.few)
+        notes = (*_made_static(found.layout), *_few(paths), *_nothing_varies(found.layout, options))
+        return Varied(found.layout, _joined(steady, found), None, notes)
     tried = [replace(steady, name="no variation")]
     for spacing in _spacings(steady.layout):
         paths = _paths(steady, np.radians(spacing))
@@ -67,7 +69,7 @@ def let_vary(steady: Candidate, fit_of: Callable[..., Fit], options: RefineOptio
         if found.layout.n > tried[-1].layout.n:
             tried.append(found)
     best, choice = choose(tried)
-    return Varied(best.layout, _joined(steady, best), choice)
+    return Varied(best.layout, _joined(steady, best), choice, _made_static(best.layout))
 
 
 def _paths(steady: Candidate, spacing: float) -> Paths:
@@ -103,3 +105,31 @@ def _spacings(layout: Layout) -> list[float]:
     longest = max(lengths, default=0.0)
     counts = 2.0 ** np.arange(12)
     return [float(longest / count) for count in counts if count == 1 or longest / count >= _LEAST_SPACING]
+
+
+def _made_static(layout: Layout) -> tuple[str, ...]:
+    """Say that crystals which vary over the scan in the file were refined as static ones."""
+    crystals = {use["crystal"]: e.crystal for e, use in zip(layout.experiments, layout.uses, strict=True)}
+    static = [k for k, block in enumerate(layout.blocks) if isinstance(block, CrystalBlock)]
+    varying = sum(bool(crystal.scan_points) for k in static if (crystal := crystals[k]) is not None)
+    if not varying:
+        return ()
+    return (
+        f"{plural(varying, 'crystal')} in the file with an A for every image: refined without variation.",
+    )
+
+
+def _few(paths: Paths) -> tuple[str, ...]:
+    if not paths.few:
+        return ()
+    who = "Crystal" if len(paths.few) == 1 else "Crystals"
+    return (
+        f"{who} {ranges(paths.few)}: fewer samples over the scan than asked for, or none, since each needs "
+        f"{PER_SAMPLE} reflections.",
+    )
+
+
+def _nothing_varies(layout: Layout, options: RefineOptions) -> tuple[str, ...]:
+    if layout.sample_offset:
+        return ()
+    return (f"scan_varying={options.scan_varying}: nothing varies, what could is held, tied or starved.",)

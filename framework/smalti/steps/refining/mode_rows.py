@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.modes import Mode
 from smalti.steps.refining.residual_rows import Row
+from smalti.steps.refining.smoothness import lab_tilts
 
 __all__ = ["gauge", "mode_row"]
 
@@ -25,6 +26,8 @@ def gauge(layout: Layout) -> str:
         held.append("the scale of lengths (wavelength)")
     if not any(name.startswith("Goniometer") for name in free):
         held.append("two tilts of everything with the spindle")
+    if layout.sample_offset and len(lab_tilts(layout)):
+        held.append("what the paths of crystals share with a tilt of beam and detector")
     return "held: " + ", ".join(held) if held else "nothing is held"
 
 

@@ -87,7 +87,7 @@ def refine(
     refined = layout.compose(fit.p)
     table = _finish(reflections, refined, selection, fit)
     clock["prediction"] = time.perf_counter()
-    return gather(layout, selection, fit, certainty, halves, choice, options, refined, table, clock)
+    return gather(layout, selection, fit, certainty, halves, choice, varied, options, refined, table, clock)
 
 
 def _finish(table: Reflections, refined: Experiments, selection: Selection, fit: Fit) -> Reflections:

@@ -14,6 +14,7 @@ from smalti.steps.refining.certainty import Certainty
 from smalti.steps.refining.covariances import covariances_of
 from smalti.steps.refining.halving import Halves
 from smalti.steps.refining.layout import Layout
+from smalti.steps.refining.letting_vary import Varied
 from smalti.steps.refining.mode_rows import gauge, mode_row
 from smalti.steps.refining.noise_rows import noise_row
 from smalti.steps.refining.observations import Observations
@@ -33,7 +34,6 @@ from smalti.steps.refining.validation_rows import free_row, halves_row
 from smalti.steps.refining.verdict import verdict
 from smalti.storage.covariances import Covariances
 from smalti.tables import Reflections
-from smalti.text import plural
 
 __all__ = ["Refined", "gather"]
 
@@ -90,6 +90,7 @@ def gather(
     certainty: Certainty,
     halves: Halves | None,
     choice: Mapping[str, Any] | None,
+    varied: Varied,
     options: RefineOptions,
     refined: Experiments,
     table: Reflections,
@@ -116,9 +117,11 @@ def gather(
         "free": free_row(fit, uncertainty.effective),
         "halves": halves_apart,
         "level_choice": choice,
+        "scan_choice": varied.choice,
         "detectors": detectors,
         "crystals": crystal_rows(layout, fit.p, uncertainty),
         "parameters": parameter_rows(layout, fit.p, uncertainty),
+        "priors": prior_rows(fit, uncertainty),
         "effective_parameters": uncertainty.effective,
         "condition": certainty.determination.condition,
         "smallest_eigenvalue": certainty.determination.smallest,
@@ -128,7 +131,7 @@ def gather(
         "seconds": _durations(clock),
     }
     judgement = verdict(results, fit.rounds[-1].solution.ended, certainty.determination.modes)
-    warnings = (*judgement["reasons"], *judgement["notes"], *_made_static(layout.experiments))
+    warnings = (*judgement["reasons"], *judgement["notes"], *varied.notes)
     return Refined(
         refined,
         table,
@@ -137,16 +140,6 @@ def gather(
         tuple(moved.own_covariance for moved in motions),
         covariances_of(layout, fit.p, uncertainty, motions, cells_of(layout, fit.p)),
         {**results, "verdict": judgement},
-    )
-
-
-def _made_static(experiments: Experiments) -> tuple[str, ...]:
-    """Say that crystals which vary over the scan in the file were refined as static ones."""
-    varying = sum(bool(crystal.scan_points) for crystal in experiments.unique("crystal"))
-    if not varying:
-        return ()
-    return (
-        f"{plural(varying, 'crystal')} in the file with an A for every image: refined without variation.",
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from smalti.steps.refining.noise_rows import classes_table
 from smalti.steps.refining.rejected_rows import rejected_text
+from smalti.steps.refining.scan_tables import scan_table
 from smalti.steps.refining.validation_tables import (
     choice_table,
     free_steps_table,
@@ -36,6 +37,7 @@ def as_text(results: Row) -> str:
         rejected,
         _statistics(results["after_rejection"], "The same without outliers"),
         choice_table(results["level_choice"]),
+        choice_table(results["scan_choice"], "what varies over the scan"),
         task + f" Gauge {results['gauge']}.",
         _steps(results["steps"]) + f"\n{results['ended']}",
         free_steps_table(results["free_steps"]),
@@ -124,6 +126,8 @@ def _crystals(crystals: Sequence[Row]) -> str:
         parts.append(
             f"Crystal {row['crystal']}, space group {row['space_group']}:\n  Cell {cell}\n  A = U B:\n{A}"
         )
+        if row["scan"]:
+            parts.append(scan_table(row))
     return "\n".join(parts)
 
 

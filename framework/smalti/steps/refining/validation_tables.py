@@ -14,8 +14,8 @@ Row = Mapping[str, Any]
 _RMSDS = ("rmsd_x_px", "rmsd_y_px", "rmsd_z_images")
 
 
-def choice_table(choice: Row | None) -> str:
-    """Set the candidates of ``--level auto`` beside one another, and why one was chosen."""
+def choice_table(choice: Row | None, what: str = "the level") -> str:
+    """Set the candidates of ``--level auto`` and the like beside one another, and why one was chosen."""
     if choice is None:
         return ""
     axes = [f"{part}rmsd_{axis}_mm" for part in ("", "free_") for axis in "xy"]
@@ -32,7 +32,7 @@ def choice_table(choice: Row | None) -> str:
     ]
     ends = ["RMSD_X\n(um)", "RMSD_Y\n(um)", "Free X\n(um)", "Free Y\n(um)", "Free\ndeviance", "BIC"]
     heads = ["Candidate", "Parameters", "Determined", *ends]
-    return table(heads, rows, title="Choice of the level:") + f"\n{choice['text']}"
+    return table(heads, rows, title=f"Choice of {what}:") + f"\n{choice['text']}"
 
 
 def free_steps_table(rows: Sequence[Row]) -> str:
