@@ -40,8 +40,10 @@ def panel_factors(squares: Array, weights: Array, panel: NDArray[np.intp], n_pan
     for k in range(3):
         total = np.bincount(index, weights=w * squares[used, k], minlength=n_panels)
         ratio = total[there] / count[there] / (total.sum() / count.sum())
-        factors[there, k] = 1.0 + _share(ratio - 1.0, 2.0 / count[there]) * (ratio - 1.0)
-    return np.clip(factors, *_BOUNDS)
+        # The logarithm of a mean square of n deviates has the variance 2/n, whatever they are.
+        logarithm = np.log(np.clip(ratio, *_BOUNDS))
+        factors[there, k] = np.exp(_share(logarithm, 2.0 / count[there]) * logarithm)
+    return factors
 
 
 def _share(deviations: Array, variance: Array) -> Array:
