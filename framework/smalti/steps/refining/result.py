@@ -121,7 +121,6 @@ def gather(
         "detectors": detectors,
         "crystals": crystal_rows(layout, fit.p, uncertainty),
         "parameters": parameter_rows(layout, fit.p, uncertainty),
-        "priors": prior_rows(fit, uncertainty),
         "effective_parameters": uncertainty.effective,
         "condition": certainty.determination.condition,
         "smallest_eigenvalue": certainty.determination.smallest,
