@@ -152,13 +152,16 @@ class Prior:
     precision : (n,)
         1/sigma^2; 0 is no prior.
     groups : tuple of str
-        Empty, or for each parameter the name of the group whose common width the data may tell
-        ("level 1, in plane"), "" for those whose width stands.
+        Empty, or for each parameter the name of those that are alike ("level 1, in plane"); "" for one
+        that is like no other.
+    learn : bool
+        Whether the data may tell the common width of each group.
     """
 
     mean: Array
     precision: Array
     groups: tuple[str, ...] = ()
+    learn: bool = False
 
 
 @dataclass(frozen=True, slots=True)

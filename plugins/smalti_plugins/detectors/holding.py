@@ -52,4 +52,4 @@ def hold(detector: Detector, bodies: Bodies, widths: Widths, priors: Priors) -> 
             six = (widths.normal or mount.normal, in_plane, in_plane, turn, tilt, tilt)
         sigmas += [six[k] for k in body.freedoms]
         groups += [f"level {len(path)}, {_KINDS[k]}" if path else "" for k in body.freedoms]
-    return Prior(np.zeros(bodies.n), np.array(sigmas) ** -2.0, tuple(groups) if priors == "learnt" else ())
+    return Prior(np.zeros(bodies.n), np.array(sigmas) ** -2.0, tuple(groups), priors == "learnt")

@@ -138,7 +138,8 @@ class Layout:
         mean = np.concatenate([prior.mean for prior in priors])[self.free]
         precision = np.concatenate([prior.precision for prior in priors])[self.free]
         groups = [name for prior in priors for name in prior.groups or ("",) * len(prior.mean)]
-        return Prior(mean, precision, tuple(groups[k] for k in self.free))
+        learn = any(prior.learn for prior in priors)
+        return Prior(mean, precision, tuple(groups[k] for k in self.free), learn)
 
     def detector_block(self, number: int) -> DetectorBlock:
         """Give a block that is known to be a detector's."""

@@ -18,15 +18,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from smalti.solution import NormalEquations, Parameter, Prior
+from smalti.solution import NormalEquations, Prior
 
-__all__ = ["Learnt", "learn", "prior_rows", "settled"]
+__all__ = ["Learnt", "learn", "settled"]
 
 Array = NDArray[np.float64]
 
@@ -70,7 +69,7 @@ def learn(equations: NormalEquations, held: Prior, stated: Prior) -> Learnt:
     """
     names = tuple(dict.fromkeys(group for group in stated.groups if group))
     none = Learnt(names, np.ones(len(names)), np.full(len(names), BELIEF), stated)
-    if not names:
+    if not names or not stated.learn:
         return none
     group = np.array([names.index(name) if name else -1 for name in stated.groups])
     # In units of the stated widths; what has no prior keeps its own unit.
@@ -94,25 +93,6 @@ def settled(old: Prior, new: Prior) -> bool:
     """Whether no width differs by more than 5 % between two priors."""
     held = new.precision > 0.0
     return bool(np.all(np.abs(np.log(new.precision[held] / old.precision[held])) < 0.1))
-
-
-def prior_rows(parameters: tuple[Parameter, ...], stated: Prior, learnt: Learnt) -> list[dict[str, Any]]:
-    """Describe the learnt widths: name of the group, how many share it, unit, stated and learnt width."""
-    rows = []
-    for name, factor, esd in zip(learnt.names, learnt.factor, learnt.esd, strict=True):
-        places = [k for k, group in enumerate(stated.groups) if group == name]
-        width = float(np.median(stated.precision[places] ** -0.5))
-        rows.append(
-            {
-                "group": name,
-                "n": len(places),
-                "unit": parameters[places[0]].unit,
-                "tolerance": width,
-                "width": width * float(factor),
-                "esd_of_log": float(esd),
-            }
-        )
-    return rows
 
 
 @dataclass(frozen=True)
