@@ -21,6 +21,7 @@ from smalti.steps.refining.parallax import with_parallax
 from smalti.steps.refining.result import Refined, gather
 from smalti.steps.refining.rounds import Fit, fit_in_rounds
 from smalti.steps.refining.selection import Selection, observed_and_indexed, select
+from smalti.steps.refining.supporting import followers, supported, told
 from smalti.steps.refining.varying import one_crystal_a_scan
 from smalti.tables import Flag, Reflections
 
@@ -62,11 +63,12 @@ def refine(
     clock = {"start": time.perf_counter()}
     if options.scan_varying != "off":
         experiments = one_crystal_a_scan(experiments)
-    layouts = {
+    given = {
         name: Layout.of(experiments, component, options)
         for name, component in alternatives_of(parameterisation, experiments).items()
     }
-    selection = select(reflections, next(iter(layouts.values())), options)
+    selection = select(reflections, next(iter(given.values())), options)
+    layouts = {name: supported(layout, selection) for name, layout in given.items()}
     clock["selection"] = time.perf_counter()
     fit_of = partial(
         fit_in_rounds,
@@ -77,6 +79,7 @@ def refine(
         progress=progress,
     )
     chosen, choice = choose(try_all(layouts, fit_of))
+    held = told(given[chosen.name], chosen.layout, followers(chosen.layout, selection))
     varied = let_vary(chosen, fit_of, options)
     layout, fit = varied.layout, varied.fit
     clock["solution"] = time.perf_counter()
@@ -87,7 +90,9 @@ def refine(
     refined = layout.compose(fit.p)
     table = _finish(reflections, refined, selection, fit)
     clock["prediction"] = time.perf_counter()
-    return gather(layout, selection, fit, certainty, halves, choice, varied, options, refined, table, clock)
+    return gather(
+        layout, selection, fit, certainty, halves, choice, varied, held, options, refined, table, clock
+    )
 
 
 def _finish(table: Reflections, refined: Experiments, selection: Selection, fit: Fit) -> Reflections:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.models import Experiments
+from smalti.steps.refining.believing import believe
 from smalti.steps.refining.certainty import Certainty
 from smalti.steps.refining.covariances import covariances_of
+from smalti.steps.refining.coverage import coverage_row
 from smalti.steps.refining.halving import Halves
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.letting_vary import Varied
@@ -19,8 +21,10 @@ from smalti.steps.refining.mode_rows import gauge, mode_row
 from smalti.steps.refining.noise_rows import noise_row
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.options import RefineOptions
+from smalti.steps.refining.prior_rows import prior_rows
 from smalti.steps.refining.rejected_rows import rejected_row
 from smalti.steps.refining.residual_rows import (
+    Row,
     experiment_rows,
     free_step_rows,
     residual_statistics,
@@ -29,6 +33,7 @@ from smalti.steps.refining.residual_rows import (
 from smalti.steps.refining.rounds import Fit
 from smalti.steps.refining.rows import cells_of, crystal_rows, detector_rows, panel_rows, parameter_rows
 from smalti.steps.refining.selection import Selection
+from smalti.steps.refining.supporting import Following
 from smalti.steps.refining.tables import as_text
 from smalti.steps.refining.validation_rows import free_row, halves_row
 from smalti.steps.refining.verdict import verdict
@@ -91,6 +96,7 @@ def gather(
     halves: Halves | None,
     choice: Mapping[str, Any] | None,
     varied: Varied,
+    held: Sequence[str],
     options: RefineOptions,
     refined: Experiments,
     table: Reflections,
@@ -113,7 +119,9 @@ def gather(
         "left_out": dict(selection.left_out),
         **_figures(layout, data, fit),
         "experiments": experiment_rows(refined, data, fit),
-        "panels": [row | apart for row, apart in zip(panels, panels_apart, strict=True)],
+        "panels": _judged(layout, fit, [a | b for a, b in zip(panels, panels_apart, strict=True)]),
+        "coverage": coverage_row(layout, data, fit),
+        "held": list(held),
         "free": free_row(fit, uncertainty.effective),
         "halves": halves_apart,
         "level_choice": choice,
@@ -121,6 +129,7 @@ def gather(
         "detectors": detectors,
         "crystals": crystal_rows(layout, fit.p, uncertainty),
         "parameters": parameter_rows(layout, fit.p, uncertainty),
+        "priors": prior_rows(fit, uncertainty),
         "effective_parameters": uncertainty.effective,
         "condition": certainty.determination.condition,
         "smallest_eigenvalue": certainty.determination.smallest,
@@ -140,6 +149,17 @@ def gather(
         covariances_of(layout, fit.p, uncertainty, motions, cells_of(layout, fit.p)),
         {**results, "verdict": judgement},
     )
+
+
+def _judged(layout: Layout, fit: Fit, panels: Sequence[Row]) -> list[Row]:
+    """Add to the rows of panels whether they are believed."""
+    follow = {
+        (layout.detector_block(item.block).number, panel)
+        for item in fit.source.restraints
+        if isinstance(item, Following)
+        for panel in item.panels
+    }
+    return [row | believe(row, follows=(row["detector"], row["panel"]) in follow) for row in panels]
 
 
 def _figures(layout: Layout, data: Observations, fit: Fit) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from smalti.steps.refining.restraints import restraints_of
 from smalti.steps.refining.selection import Selection
 from smalti.steps.refining.smoothness import held_paths
 from smalti.steps.refining.source import RotationSource
+from smalti.steps.refining.supporting import followers
 from smalti.steps.refining.uncertainty import determined
 from smalti_ext.threads import allow
 
@@ -144,7 +145,11 @@ def fit_in_rounds(
     groups = strata(data, options, held_out)
     model = NoiseModel(data, groups, options.noise == "estimated", options.seed)
     threads = options.n_threads or available_cores()
-    restraints = (*restraints_of(layout, options), *held_paths(layout, options))
+    restraints = (
+        *restraints_of(layout, options),
+        *held_paths(layout, options),
+        *followers(layout, selection),
+    )
     source = RotationSource(layout, data, 1.0 / data.variance, layout.prior, threads, restraints)
     p = np.zeros(layout.n) if begin is None else begin
     source = _observed_at(source, selection, p)

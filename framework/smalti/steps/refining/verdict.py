@@ -6,16 +6,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from smalti.solution import Ended
+from smalti.steps.refining.believing import HELD
 from smalti.steps.refining.modes import Mode
 from smalti.text import plural, ranges
 
 __all__ = ["verdict"]
 
-HELD = 0.5
-"""From this share of the prior on, a parameter is the prior's more than the data's."""
-
 PER_PARAMETER = 5.0
 """Fewer reflections per free parameter of the whole are too few to be believed."""
+
+_APART = 2.0
+"""Two halves further apart than this many of their ESDs: the ESDs are not honest."""
+
+_OVERFITTED = 0.05
+"""So much more than expected may free residuals exceed working ones, and three ESDs of this."""
+
+_NARROW = 20.0
+"""Degrees of rotation below which distance, cell and orientation are hard to tell apart."""
+
+_NAMED = 3
+"""Panels that are not believed, and named with why; all are in the JSON."""
+
+_CHI_SQUARED = (0.5, 2.0)
+_MANY = 200
+"""Reduced chi-squared of a class of so many reflections should lie within."""
 
 
 def verdict(results: Mapping[str, Any], ended: Ended, modes: Sequence[Mode]) -> dict[str, Any]:
@@ -24,10 +38,22 @@ def verdict(results: Mapping[str, Any], ended: Ended, modes: Sequence[Mode]) -> 
     Returns
     -------
     dict
-        trustworthy (bool), reasons (why not, a sentence each), notes (what else to know) and text.
+        trustworthy (bool), reasons (why not, a sentence each), notes (what else to know), text, and the
+        numbers of panels that moved, that are believed, and the panels that are not.
     """
-    reasons = [*_ending(ended), *_determination(results, modes), *_fit(results)]
-    notes = [*_held(results), *_panels(results)]
+    reasons = [*_ending(ended), *_determination(results, modes), *_fit(results), *_validation(results)]
+    notes = [*_coverage(results), *_held(results, modes), *_panels(results), *_noise(results)]
+    own = [row for row in results["panels"] if row["believed"] is not None]
+    counts = {
+        "n_moved": sum(bool(row["moved"]) for row in own),
+        "n_believed": sum(row["believed"] for row in own),
+        "n_judged": len(own),
+        "not_believed": [
+            {"detector": row["detector"], "panel": row["panel"], "why": row["why"]}
+            for row in own
+            if not row["believed"]
+        ],
+    }
     if reasons:
         text = "not trustworthy: " + " ".join(reasons)
     else:
@@ -35,7 +61,12 @@ def verdict(results: Mapping[str, Any], ended: Ended, modes: Sequence[Mode]) -> 
             f"trustworthy: {results['n_used']:,} reflections determine "
             f"{results['effective_parameters']:.0f} of {plural(results['n_parameters'], 'parameter')}."
         )
-    return {"trustworthy": not reasons, "reasons": reasons, "notes": notes, "text": text}
+    if own:
+        text += (
+            f" {counts['n_moved']} of {plural(len(own), 'panel')} moved by more than three ESDs; "
+            f"{counts['n_believed']} are believed to be where they are put."
+        )
+    return {"trustworthy": not reasons, "reasons": reasons, "notes": notes, "text": text, **counts}
 
 
 def _ending(ended: Ended) -> list[str]:
@@ -64,14 +95,29 @@ def _shared(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [row for row in results["parameters"] if not _of_a_panel(row["name"])]
 
 
-def _held(results: Mapping[str, Any]) -> list[str]:
+def _held(results: Mapping[str, Any], modes: Sequence[Mode]) -> list[str]:
+    found = []
+    if results["held"]:
+        found.append(
+            f"Held, since too few reflections tell them and there is no prior: {_some(results['held'])}."
+        )
     held = [row["label"] for row in _shared(results) if row["prior_share"] > HELD]
-    if not held:
-        return []
-    return [
-        "The data do not determine " + ", ".join(held) + ": held near the start by weak priors. A wider "
-        "scan or more reflections determine them."
+    if held:
+        return [
+            *found,
+            f"The data do not determine {_some(held)}: held near the start by weak priors. A wider scan or "
+            "more reflections determine them.",
+        ]
+    weak = [mode for mode in modes if mode.kind == "weak" and not mode.of_panels and mode.held > HELD]
+    found += [
+        f"The data hardly tell {mode.name} ({100 * mode.held:.0f} % is held by priors)." for mode in weak[:2]
     ]
+    return found
+
+
+def _some(names: Sequence[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _of_a_panel(name: str) -> bool:
@@ -97,6 +143,53 @@ def _fit(results: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def _validation(results: Mapping[str, Any]) -> list[str]:
+    """What reflections that took no part say, and what two halves of the others do."""
+    found = []
+    free = results.get("free") or {}
+    if free.get("gap") is not None:
+        excess = free["gap"] - (free["expected_gap"] or 0.0)
+        if excess > max(_OVERFITTED, 3.0 * (free["gap_esd"] or 0.0)):
+            expected = 100 * (free["expected_gap"] or 0.0)
+            found.append(
+                f"Reflections that took no part fit {100 * free['gap']:.0f} % worse than those that did, "
+                f"where {expected:.0f} % were to be expected: fewer parameters predict better."
+            )
+    halves = results.get("halves") or {}
+    if halves and (halves.get("reduced_chi_squared") or 0.0) > _APART**2:
+        times = halves["reduced_chi_squared"] ** 0.5
+        found.append(
+            f"Two halves of the reflections differ by {times:.1f} times what the ESDs allow: something that "
+            "no parameter describes changes between them, and ESDs are too small."
+        )
+    return found
+
+
+def _coverage(results: Mapping[str, Any]) -> list[str]:
+    widths = results["coverage"]["phi_deg"]
+    narrow = [width for width in widths if width < _NARROW]
+    if not narrow or len(narrow) < len(widths):
+        return []
+    return [
+        f"The spots cover {max(widths):.3g} degrees of rotation: little tells distance, cell and orientation "
+        "apart."
+    ]
+
+
+def _noise(results: Mapping[str, Any]) -> list[str]:
+    """Classes of reflections whose noise is misjudged."""
+    low, high = _CHI_SQUARED
+    wrong = [
+        f"{row['class']} ({row[key]:.1f} in {key.rsplit('_', 1)[1]})"
+        for row in results["noise"].get("classes") or ()
+        for key in ("reduced_chi2_x", "reduced_chi2_y", "reduced_chi2_phi")
+        if row["n"] >= _MANY and not low < row[key] < high
+    ]
+    if not wrong:
+        return []
+    return [f"Noise is misjudged, by reduced chi-squared, for spots of class {_some(wrong, 3)}."]
+
+
 def _panels(results: Mapping[str, Any]) -> list[str]:
     notes = []
     panels = results["panels"]
@@ -106,7 +199,9 @@ def _panels(results: Mapping[str, Any]) -> list[str]:
             f"{plural(len(empty), 'panel')} without reflections moved with the detector as a whole: "
             f"{ranges(empty)}."
         )
-    weak = [row["panel"] for row in panels if row["n_used"] and (row["prior_share"] or 0.0) > HELD]
-    if weak:
-        notes.append(f"{plural(len(weak), 'panel')} held mostly by tolerances: {ranges(weak)}.")
+    doubted = [row for row in panels if row["n_used"] and row["believed"] is False]
+    if doubted:
+        worst = "; ".join(f"{row['panel']}: {row['why']}" for row in doubted[:_NAMED])
+        more = f"; and {ranges([row['panel'] for row in doubted[_NAMED:]])}" if len(doubted) > _NAMED else ""
+        notes.append(f"Not believed: panel {worst}{more}.")
     return notes

@@ -1,0 +1,79 @@
+"""Which panels moved, and whether their place is to be believed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["HELD", "believe"]
+
+HELD = 0.5
+"""From this share of the prior on, a place is the prior's more than the data's."""
+
+SIGNIFICANT = 3.0
+"""A panel has moved when its shift in its plane exceeds so many standard deviations."""
+
+_APART = 2.5
+"""Root mean square over a panel's motions of the difference of two halves, in standard deviations: about 1
+is expected, and more than this once in a thousand panels."""
+
+_REJECTED = 0.5
+
+_FEWEST_FREE = 10
+_WORSE, _TAIL = 1.25, 6.0
+"""Free residuals are worse when their mean square exceeds the working one by a quarter and by six times the
+1 / sqrt(n) by which it scatters: residuals have longer tails than normal ones."""
+
+
+def believe(row: Mapping[str, Any], *, follows: bool = False) -> dict[str, Any]:
+    """Judge one panel by its row.
+
+    Parameters
+    ----------
+    row : Mapping
+    follows : bool
+        Whether it was not refined by itself, for want of reflections and priors.
+
+    Returns
+    -------
+    dict
+        ``moved``: whether its shift is significant; ``believed``: None for a panel that has no
+        parameters of its own; ``why``: in words, for what is not believed.
+    """
+    if row["prior_share"] is None:
+        return {"moved": None, "believed": None, "why": "moves with the detector"}
+    moved = row["n_used"] > 0 and row["shift_um"] > SIGNIFICANT * row["esd_um"]
+    why = ["too few reflections and no prior: it follows the others"] if follows else _doubts(row)
+    return {"moved": moved, "believed": not why, "why": "; ".join(why)}
+
+
+def _doubts(row: Mapping[str, Any]) -> list[str]:
+    used, rejected = row["n_used"], row["n_rejected"]
+    if not used:
+        return ["no reflections: it stays where its parent puts it"]
+    found = []
+    if row["prior_share"] > HELD:
+        found.append(
+            f"placed by its tolerance ({100 * row['prior_share']:.0f} %) more than by its reflections"
+        )
+    if rejected > _REJECTED * (used + rejected):
+        found.append(f"{rejected} of its {used + rejected} reflections were rejected")
+    apart = row.get("half_difference_sigma")
+    if apart is not None and apart > _APART:
+        found.append(f"two halves of its reflections place it {apart:.1f} ESDs apart")
+    ratio = _free_over_working(row)
+    if ratio is not None:
+        found.append(f"its free reflections fit {100 * (math.sqrt(ratio) - 1):.0f} % worse")
+    return found
+
+
+def _free_over_working(row: Mapping[str, Any]) -> float | None:
+    """Ratio of the mean squares of free and working residuals; None where it is no sign of anything."""
+    free = [row.get("free_rmsd_x_px"), row.get("free_rmsd_y_px")]
+    number = row.get("n_free") or 0
+    if number < _FEWEST_FREE or free[0] is None or free[1] is None:
+        return None
+    working = row["rmsd_x_px"] ** 2 + row["rmsd_y_px"] ** 2
+    ratio = (free[0] ** 2 + free[1] ** 2) / max(working, 1e-300)
+    return float(ratio) if ratio > max(_WORSE, 1.0 + _TAIL / math.sqrt(number)) else None
