@@ -11,7 +11,6 @@ from scipy import linalg
 
 from smalti.solution import NormalEquations, Prior
 from smalti.steps.refining.certainty import Certainty
-from smalti.steps.refining.free import keys
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.rounds import Fit
@@ -115,8 +114,7 @@ def first_half(data: Observations, working: Mask, options: RefineOptions) -> Mas
     angle, experiment = spots.angle[chosen], spots.experiment[chosen]
     first = np.zeros(data.n, dtype=bool)
     if options.halves == "reflections":
-        by_angle = (keys(spots.h[chosen], options.seed), angle, spots.panel[chosen], experiment)
-        first[chosen[np.lexsort(by_angle)][::2]] = True
+        first[chosen[::2]] = True  # observations are sorted by panel and angle
         return first
     if options.halves == "wedges":
         first[chosen] = np.floor(angle / np.radians(options.phi_block)).astype(np.int64) % 2 == 0

@@ -69,6 +69,8 @@ def validation_table(results: Row) -> str:
     named = [(f"experiment {row['experiment']}", row) for row in results["experiments"]]
     several = len({row["detector"] for row in results["panels"]}) > 1
     for row in results["panels"] if by_panel else []:
+        if row["n_used"] + row["n_free"] == 0:
+            continue  # it is in the table of panels
         named.append((f"detector {row['detector']} " * several + f"panel {row['panel']}", row))
     body = []
     for name, row in named:
@@ -110,7 +112,7 @@ def halves_text(results: Row) -> str:
         )
     if halves is not None and halves["expected_difference_um"] > 0.0:
         lines[-1] += (
-            f" Panels apart by {halves['difference_um']:.1f} um rms "
-            f"({halves['expected_difference_um']:.1f} expected), moved by {halves['shift_um']:.1f}."
+            f"\nPanels apart by {halves['difference_um']:.1f} um rms "
+            f"({halves['expected_difference_um']:.1f} expected); they moved by {halves['shift_um']:.1f}."
         )
     return "\n".join(lines)
