@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 
-__all__ = ["plural", "ranges", "table"]
+__all__ = ["plural", "ranges", "table", "wrapped"]
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> str:
@@ -49,3 +50,13 @@ def ranges(numbers: Iterable[int], most: int | None = None) -> str:
             runs.append([number, number])
     shown = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
     return ", ".join(shown[:most]) + (", ..." if most is not None and len(shown) > most else "")
+
+
+def wrapped(text: str, width: int = 100) -> str:
+    """Break sentences into lines of at most a width; tables, which have gaps, stay as they are."""
+    return "\n".join(
+        line
+        if len(line) <= width or "  " in line
+        else textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+        for line in text.split("\n")
+    )

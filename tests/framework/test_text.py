@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smalti.text import plural, ranges, table
+from smalti.text import plural, ranges, table, wrapped
 
 
 def test_numbers_stand_to_the_right_and_words_to_the_left() -> None:
@@ -20,3 +20,12 @@ def test_runs_of_numbers_are_drawn_together() -> None:
     assert ranges([0, 1, 2, 3, 7, 9, 10]) == "0-3, 7, 9-10"
     assert ranges(range(0, 100, 2), most=3) == "0, 2, 4, ..."
     assert ranges([]) == ""
+
+
+def test_sentences_are_broken_and_tables_are_not() -> None:
+    sentence = "Of all these words " * 10
+    row = "a table row  " * 10
+    lines = wrapped(f"{sentence.strip()}\n{row}\nshort", 60).split("\n")
+    assert max(len(line) for line in lines if "  " not in line) <= 60
+    assert row in lines and lines[-1] == "short"
+    assert " ".join(line for line in lines if "words" in line).split() == sentence.split()

@@ -20,10 +20,10 @@ is expected, and more than this once in a thousand panels."""
 
 _REJECTED = 0.5
 
-_FEWEST_FREE = 10
-_WORSE, _TAIL = 1.25, 6.0
-"""Free residuals are worse when their mean square exceeds the working one by a quarter and by six times the
-1 / sqrt(n) by which it scatters: residuals have longer tails than normal ones."""
+_FEWEST_FREE = 30
+_WORSE, _TAIL = 1.25, 10.0
+"""Free residuals are worse when their mean square exceeds the working one by a quarter and by ten times
+1 / sqrt(n): that of normal residuals scatters by once this, but weak spots scatter more than strong ones."""
 
 
 def believe(row: Mapping[str, Any], *, follows: bool = False) -> dict[str, Any]:

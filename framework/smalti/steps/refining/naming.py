@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ Shares = tuple[tuple[str, float], ...]
 
 _TAKES_PART = 0.08
 """Motions with a smaller share of a direction are not named."""
+
+_NAMED = 4
+"""Panels that are named."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,20 @@ def shares_of(c: Array, spaces: Sequence[tuple[str, Array]]) -> Shares:
 
 
 def in_words(shares: Shares) -> str:
-    """Name a direction by the motions that take part in it."""
-    named = [name for name, share in shares if share > _TAKES_PART]
-    if len(named) > 3:
-        return " against ".join(named[:3]) + f" and {len(named) - 3} more"
-    return " against ".join(named or [name for name, _ in shares[:1]])
+    """Name a direction by the motions that take part in it; panels that do the same are named together."""
+    joined: dict[str, tuple[float, list[int]]] = {}
+    for name, share in shares:
+        found = re.search(r"\bpanel (\d+)", name)
+        kind = name.replace(found[0], "panels #") if found else name
+        total, panels = joined.get(kind, (0.0, []))
+        joined[kind] = (total + share, [*panels, int(found[1])] if found else panels)
+    words: list[str] = []
+    for kind, (share, panels) in sorted(joined.items(), key=lambda item: -item[1][0]):
+        if share > _TAKES_PART or not words:
+            most = ", ".join(map(str, sorted(panels[:_NAMED]))) + (", ..." if len(panels) > _NAMED else "")
+            plural = (
+                kind.replace("its ray", "their rays") if len(panels) > 1 else kind.replace("panels", "panel")
+            )
+            words.append(plural.replace("#", most))
+    more = f" and {len(words) - 3} more" if len(words) > 3 else ""
+    return " against ".join(words[:3]) + more

@@ -6,6 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from smalti.steps.refining.noise_rows import classes_table
+from smalti.steps.refining.panel_tables import (
+    detectors_text,
+    determination_text,
+    panels_table,
+    verdict_text,
+)
+from smalti.steps.refining.prior_rows import prior_table
 from smalti.steps.refining.rejected_rows import rejected_text
 from smalti.steps.refining.scan_tables import scan_table
 from smalti.steps.refining.validation_tables import (
@@ -14,7 +21,7 @@ from smalti.steps.refining.validation_tables import (
     halves_text,
     validation_table,
 )
-from smalti.text import plural, table
+from smalti.text import plural, table, wrapped
 
 __all__ = ["as_text"]
 
@@ -38,18 +45,21 @@ def as_text(results: Row) -> str:
         _statistics(results["after_rejection"], "The same without outliers"),
         choice_table(results["level_choice"]),
         choice_table(results["scan_choice"], "what varies over the scan"),
-        task + f" Gauge {results['gauge']}.",
+        task,
         _steps(results["steps"]) + f"\n{results['ended']}",
         free_steps_table(results["free_steps"]),
         _experiments(results["experiments"]),
-        _panels(results["panels"]),
+        panels_table(results["panels"]),
+        detectors_text(results["detectors"]),
+        prior_table(results["priors"]),
         validation_table(results),
         halves_text(results),
         classes_table(results["noise"]),
         _crystals(results["crystals"]),
-        _verdict(results["verdict"]),
+        determination_text(results),
+        verdict_text(results["verdict"]),
     ]
-    return "\n\n".join(part for part in parts if part)
+    return wrapped("\n\n".join(part for part in parts if part))
 
 
 def _statistics(row: Row, title: str) -> str:
@@ -88,27 +98,6 @@ def _experiments(experiments: Sequence[Row]) -> str:
     return table(heads, rows, title="RMSDs by experiment:")
 
 
-def _panels(panels: Sequence[Row]) -> str:
-    several = len({row["detector"] for row in panels}) > 1
-    own = any(row["prior_share"] is not None for row in panels)
-    heads = ["Panel", "Nref", "RMSD_X\n(px)", "RMSD_Y\n(px)", "RMSD_Z\n(images)", "Rejected"]
-    if own:
-        heads += ["Shift\n(um)", "+-", "Normal\n(um)", "+-", "Rotation\n(mrad)", "+-", "Prior\nshare"]
-    rows = []
-    for row in panels:
-        cells = [row["panel"], row["n_used"], *_rmsds(row), row["n_rejected"]]
-        if own:
-            cells += [
-                f"{row['shift_um']:.1f}", f"{row['esd_um']:.1f}",
-                f"{row['normal_um']:.1f}", f"{row['esd_normal_um']:.1f}",
-                f"{row['rotation_mrad']:.3f}", f"{row['esd_rotation_mrad']:.3f}",
-                "" if row["prior_share"] is None else f"{row['prior_share']:.2f}",
-            ]  # fmt: skip
-        rows.append([row["detector"], *cells] if several else cells)
-    title = "RMSDs by panel" + (", and its displacement beyond that of the whole detector:" if own else ":")
-    return table(["Detector", *heads] if several else heads, rows, title=title)
-
-
 def _rmsds(row: Row) -> list[str]:
     if not row["n_used"]:
         return ["-", "-", "-"]
@@ -122,6 +111,7 @@ def _crystals(crystals: Sequence[Row]) -> str:
             f"{value:.4f}({esd:.4f})" if esd else f"{value:.3f}"
             for value, esd in zip(row["cell"], row["cell_esd"], strict=True)
         )
+        cell += f"\n  Volume {row['volume']:.1f}({row['volume_esd']:.1f})"
         A = "\n".join("      " + "  ".join(f"{x:10.6f}" for x in line) for line in row["A"])
         parts.append(
             f"Crystal {row['crystal']}, space group {row['space_group']}:\n  Cell {cell}\n  A = U B:\n{A}"
@@ -129,7 +119,3 @@ def _crystals(crystals: Sequence[Row]) -> str:
         if row["scan"]:
             parts.append(scan_table(row))
     return "\n".join(parts)
-
-
-def _verdict(verdict: Row) -> str:
-    return "\n".join(["Verdict: " + verdict["text"], *verdict["notes"]])

@@ -25,7 +25,7 @@ _NARROW = 20.0
 """Degrees of rotation below which distance, cell and orientation are hard to tell apart."""
 
 _NAMED = 3
-"""Panels that are not believed, and named with why; all are in the JSON."""
+"""Reasons not to believe panels that are given in words; all are in the JSON."""
 
 _CHI_SQUARED = (0.5, 2.0)
 _MANY = 200
@@ -199,9 +199,13 @@ def _panels(results: Mapping[str, Any]) -> list[str]:
             f"{plural(len(empty), 'panel')} without reflections moved with the detector as a whole: "
             f"{ranges(empty)}."
         )
-    doubted = [row for row in panels if row["n_used"] and row["believed"] is False]
+    doubted: dict[str, list[int]] = {}
+    for row in panels:
+        if row["n_used"] and row["believed"] is False:
+            doubted.setdefault(row["why"], []).append(row["panel"])
     if doubted:
-        worst = "; ".join(f"{row['panel']}: {row['why']}" for row in doubted[:_NAMED])
-        more = f"; and {ranges([row['panel'] for row in doubted[_NAMED:]])}" if len(doubted) > _NAMED else ""
-        notes.append(f"Not believed: panel {worst}{more}.")
+        worst = sorted(doubted.items(), key=lambda item: -len(item[1]))
+        words = "; ".join(f"{ranges(numbers)} ({why})" for why, numbers in worst[:_NAMED])
+        rest = sorted(number for _, numbers in worst[_NAMED:] for number in numbers)
+        notes.append(f"Not believed: panel {words}" + (f"; {ranges(rest)}." if rest else "."))
     return notes
