@@ -130,14 +130,15 @@ def absorption_depth(cosine: Array, thickness: Array, mu: Array) -> Array:
 
 
 def _parallax(mm: Array, panel: Index, arrays: PanelArrays) -> Array:
-    ray = laboratory(mm, panel, arrays)
-    ray /= np.linalg.norm(ray, axis=1)[:, None]
-    d = arrays.d[panel]
-    fast, slow = d[:, :, 0], d[:, :, 1]
-    cosine = np.abs(np.einsum("ni,ni->n", ray, np.cross(fast, slow)))
-    depth = absorption_depth(cosine, arrays.thickness[panel], arrays.mu[panel])
-    along = np.stack([np.einsum("ni,ni->n", ray, fast), np.einsum("ni,ni->n", ray, slow)], axis=1)
-    return np.asarray(depth[:, None] * along)
+    if not (arrays.thickness * arrays.mu).any():
+        return np.zeros_like(mm)
+    # In the frame of the panel a ray is the origin's place there plus (x, y, 0).
+    fast, slow, origin = np.moveaxis(arrays.d, 2, 0)
+    ray = np.einsum("kpi,pi->pk", np.stack([fast, slow, np.cross(fast, slow)]), origin)[panel]
+    ray[:, :2] += mm
+    ray /= np.sqrt(np.einsum("ni,ni->n", ray, ray))[:, None]
+    depth = absorption_depth(np.abs(ray[:, 2]), arrays.thickness[panel], arrays.mu[panel])
+    return np.asarray(depth[:, None] * ray[:, :2])
 
 
 def to_mm(px: ArrayLike, panel: ArrayLike, arrays: PanelArrays) -> Array:

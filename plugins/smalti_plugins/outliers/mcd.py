@@ -13,7 +13,7 @@ from scipy.special import gammaincinv
 from smalti.hookspecs import API, hookimpl
 from smalti.options import option
 from smalti_plugins.outliers.covariance import near, robust_covariance, robust_covariances
-from smalti_plugins.outliers.strata import LEAST_FOR_CENTRE, Strata, group, standardised
+from smalti_plugins.outliers.strata import LEAST_FOR_CENTRE, Strata, about_all, group, standardised
 
 SMALTI_API = API
 
@@ -53,7 +53,7 @@ class MinimumCovarianceDeterminant:
         if len(groups) == 0:
             return result
         # In units of sigma millimetres and radians compare, and so does the least spread.
-        own, pooled = standardised(residuals, sigmas, groups)
+        own = standardised(residuals, sigmas, groups)
         limit = 2.0 * gammaincinv(own.shape[1] / 2.0, self.probability)
         good = np.empty(len(own), dtype=bool)
         rich = groups.counts >= self.min_observations
@@ -62,7 +62,7 @@ class MinimumCovarianceDeterminant:
         estimates = robust_covariances(values, bounds, self.support)
         good[rows] = near(values, bounds, *estimates, limit)
         if not rich.all():
-            self._judge_sparse(own, pooled, groups, limit, good)
+            self._judge_sparse(own, about_all(residuals, sigmas, groups), groups, limit, good)
         result[groups.rows[good]] = 1.0
         return result
 

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaincc
+from scipy.special import gammaincc, gammainccinv
 
 from smalti.hookspecs import API, hookimpl
 from smalti.options import option
 from smalti_plugins.outliers.spread import pooled_spread, shrunk_spread
-from smalti_plugins.outliers.strata import LEAST_FOR_CENTRE, group, standardised
+from smalti_plugins.outliers.strata import LEAST_FOR_CENTRE, about_all, group, standardised
 
 SMALTI_API = API
 
@@ -49,31 +49,36 @@ class SauterPoon:
         groups = group(residuals, strata)
         if len(groups) == 0:
             return result
-        own, pooled = standardised(residuals, sigmas, groups)
-        chance = _beyond(own / shrunk_spread(own, groups, self.borrowed)[groups.labels])
-        kept = np.empty(len(own), dtype=bool)
-        for start, count in zip(groups.starts, groups.counts, strict=True):
-            part = slice(int(start), int(start + count))
-            kept[part] = self._explained(chance[part])
+        own = standardised(residuals, sigmas, groups)
+        spread = shrunk_spread(own, groups, self.borrowed)
+        own /= np.repeat(spread, groups.counts, axis=0)
+        kept = self._explained(own, groups.counts)
         lonely = np.repeat(groups.counts < LEAST_FOR_CENTRE, groups.counts)
         if lonely.any():
             # Too few for a centre of their own: judged among all.
-            kept[lonely] = self._explained(_beyond(pooled / pooled_spread(pooled)))[lonely]
+            pooled = about_all(residuals, sigmas, groups)
+            kept[lonely] = self._explained(pooled / pooled_spread(pooled), np.array([len(own)]))[lonely]
         result[groups.rows[kept]] = 1.0
         return result
 
-    def _explained(self, chance: Array) -> NDArray[np.bool_]:
-        """Tell which spots are kept, from the chance (n,) of a good spot to be as far out as each."""
-        n = len(chance)
-        ordered = np.sort(chance)
+    def _explained(self, values: Array, counts: Index) -> NDArray[np.bool_]:
+        """Tell which of values (M, k), of strata one after the other, are kept; S counts."""
+        k = values.shape[1]
+        squares = np.einsum("nk,nk->n", values, values)
+        # The rank is at most n: what has a larger chance than this stays whatever the others are.
+        far = np.flatnonzero(squares >= 2.0 * gammainccinv(k / 2.0, self.good_among_rejected))
+        stratum = np.repeat(np.arange(len(counts)), counts)[far]
+        order = np.lexsort((-squares[far], stratum))
+        far, stratum = far[order], stratum[order]
+        rank = np.arange(1, far.size + 1) - np.searchsorted(stratum, stratum)
         # n times the chance is how many good spots the law expects beyond; the rank, how many there are.
-        excess = np.flatnonzero(n * ordered <= self.good_among_rejected * np.arange(1, n + 1))
-        return np.asarray(chance > (ordered[excess[-1]] if excess.size else -1.0))
-
-
-def _beyond(values: Array) -> Array:
-    """Chance (n,) of k unit normal coordinates to be further out than each of values (n, k)."""
-    return np.asarray(gammaincc(values.shape[1] / 2.0, 0.5 * np.sum(values**2, axis=1)))
+        expected = counts[stratum] * gammaincc(k / 2.0, 0.5 * squares[far])
+        excess = expected <= self.good_among_rejected * rank
+        last = np.zeros(len(counts), dtype=np.intp)
+        np.maximum.at(last, stratum[excess], rank[excess])
+        kept = np.ones(len(values), dtype=bool)
+        kept[far[rank <= last[stratum]]] = False
+        return kept
 
 
 @hookimpl

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
 from smalti_plugins.outliers.spread import pooled_spread, shrunk_spread
-from smalti_plugins.outliers.strata import LEAST_FOR_CENTRE, Strata, group, standardised, usable_sigmas
+from smalti_plugins.outliers.strata import (
+    LEAST_FOR_CENTRE,
+    Strata,
+    about_all,
+    group,
+    standardised,
+    usable_sigmas,
+)
 
 __all__ = ["efficiency", "soft_weights", "tune"]
 
@@ -46,11 +53,12 @@ def soft_weights(residuals: Array, sigmas: Array, strata: Index, weigh: Weighing
     groups = group(residuals, strata)
     if len(groups) == 0:
         return result
-    own, pooled = standardised(residuals, sigmas, groups)
+    own = standardised(residuals, sigmas, groups)
     sigma = usable_sigmas(sigmas, groups)
     weights = _settled(own, sigma, shrunk_spread(own, groups, borrowed), groups, weigh)
     lonely = np.repeat(groups.counts < LEAST_FOR_CENTRE, groups.counts)
     if lonely.any():
+        pooled = about_all(residuals, sigmas, groups)
         weights[lonely] = weigh(_squares(pooled[lonely] / pooled_spread(pooled)))
     result[groups.rows] = weights
     return result

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from smalti_ext import strata
 
-__all__ = ["LEAST_FOR_CENTRE", "Strata", "group", "quantiles", "standardised", "usable_sigmas"]
+__all__ = ["LEAST_FOR_CENTRE", "Strata", "about_all", "group", "quantiles", "standardised", "usable_sigmas"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -81,7 +81,7 @@ def quantiles(values: Array, groups: Strata, levels: tuple[float, ...]) -> Array
     return strata.quantiles(np.ascontiguousarray(values), bounds, levels)
 
 
-def standardised(residuals: Array, sigmas: Array, groups: Strata) -> tuple[Array, Array]:
+def standardised(residuals: Array, sigmas: Array, groups: Strata) -> Array:
     """Express residuals in their own standard deviations, about the centre of their stratum.
 
     Weak spots scatter more than strong ones: judged in micrometres, good weak spots would look like
@@ -94,20 +94,34 @@ def standardised(residuals: Array, sigmas: Array, groups: Strata) -> tuple[Array
 
     Returns
     -------
-    own : (M, k)
+    (M, k)
         (r - median of the stratum) / sigma, in the order of ``groups.rows``.
-    pooled : (M, k)
-        (r - median of all) / sigma.
     """
-    r, sigma = residuals[groups.rows], usable_sigmas(sigmas, groups)
+    r = residuals[groups.rows]
     centre = quantiles(r, groups, (0.5,))[0]
-    return (r - centre[groups.labels]) / sigma, (r - np.median(r, axis=0)) / sigma
+    r -= np.repeat(centre, groups.counts, axis=0)
+    r /= usable_sigmas(sigmas, groups)
+    return r
+
+
+def about_all(residuals: Array, sigmas: Array, groups: Strata) -> Array:
+    """Express residuals in their own standard deviations, about the median of all: for the smallest strata.
+
+    Returns
+    -------
+    (M, k)
+        (r - median of all) / sigma, in the order of ``groups.rows``.
+    """
+    r = residuals[groups.rows]
+    return np.asarray((r - np.median(r, axis=0)) / usable_sigmas(sigmas, groups))
 
 
 def usable_sigmas(sigmas: Array, groups: Strata) -> Array:
     """Give the sigmas (M, k) in the order of ``groups.rows``, the bad ones replaced by the typical one."""
     sigma = sigmas[groups.rows]
     usable = np.isfinite(sigma) & (sigma > 0.0)
+    if usable.all():
+        return sigma
     typical = [
         float(np.median(column[good])) if good.any() else 1.0
         for column, good in zip(sigma.T, usable.T, strict=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from smalti.hookspecs import API, hookimpl
 from smalti.options import option
-from smalti_plugins.outliers.strata import LEAST_FOR_CENTRE, Strata, group, quantiles, standardised
+from smalti_plugins.outliers.strata import LEAST_FOR_CENTRE, Strata, about_all, group, quantiles, standardised
 
 SMALTI_API = API
 
@@ -47,11 +47,12 @@ class Tukey:
         groups = group(residuals, strata)
         if len(groups) == 0:
             return result
-        own, pooled = standardised(residuals, sigmas, groups)
+        own = standardised(residuals, sigmas, groups)
         low, high = _quartiles(own, groups, self.min_observations)
         inside = self._inside(own, low, high, groups.labels)
         lonely = np.repeat(groups.counts < LEAST_FOR_CENTRE, groups.counts)
         if lonely.any():
+            pooled = about_all(residuals, sigmas, groups)
             low, high = np.quantile(pooled, (0.25, 0.75), axis=0, keepdims=True)
             inside[lonely] = self._inside(pooled, low, high, np.zeros(len(pooled), dtype=np.intp))[lonely]
         result[groups.rows[inside]] = 1.0

@@ -214,7 +214,7 @@ def test_quantiles_are_those_of_numpy(rng):
 def test_sigmas_that_are_not_there():
     residuals = np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 6.0]])
     groups = group(residuals, np.zeros(3, dtype=np.intp))
-    own, _ = standardised(residuals, np.array([[0.0, 1.0], [0.0, 3.0], [np.nan, np.inf]]), groups)
+    own = standardised(residuals, np.array([[0.0, 1.0], [0.0, 3.0], [np.nan, np.inf]]), groups)
     assert own.tolist() == [[-1.0, -1.0], [0.0, 0.0], [1.0, 2.0]]
 
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from smalti.roles import OutlierRejector
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.panel_scatter import panel_factors
+from smalti.steps.refining.scatter import about_strata, chi_squared, robust_scale
 from smalti.steps.refining.twin import Expected, expected
-from smalti.steps.refining.uncertainty import reduced_chi_squared
 from smalti.steps.refining.variance_model import (
     CORE,
     ENOUGH,
+    SETTLE,
     WIDE,
     Terms,
     described,
@@ -24,9 +25,8 @@ from smalti.steps.refining.variance_model import (
     robust_variance,
     terms,
 )
-from smalti_ext.strata import quantiles
 
-__all__ = ["Noise", "NoiseModel", "chi_squared"]
+__all__ = ["Noise", "NoiseModel"]
 
 Array = NDArray[np.float64]
 
@@ -34,13 +34,11 @@ _HALF_TRUST = 100
 """With so many reflections the fitted variances and those of the table count alike; with ten times as many
 the latter count for 1 %."""
 
-_LEAST_STRATUM = 5
 _WIDEST = 1.0 / 4.0
 """Where nothing can be estimated the middle of a cut spot is off by half the unseen width."""
 
 _KINDS = ("x", "y", "phi")
-_TURNS = 2
-"""Terms and panels are fitted in turn: outer panels may scatter more, and their spots are weaker."""
+_SURE = 0.9999
 
 
 @dataclass(frozen=True)
@@ -106,12 +104,12 @@ class NoiseModel:
         """
         n = int(np.isfinite(residuals).all(axis=1).sum())
         followed = min(3 * n / max(3 * n - effective, 1.0), 2.0)
-        deviations = self._about_strata(residuals) * np.sqrt(followed)
-        scale = _robust_scale(deviations / np.sqrt(self._telling))
+        deviations = about_strata(residuals, self.groups, self._order) * np.sqrt(followed)
+        scale = robust_scale(deviations / np.sqrt(self._telling))
         variance = scale * self.data.variance
         found: Mapping[str, Mapping[str, float]] = {}
         if self.estimate:
-            variance, found = self._fitted(deviations, scale, self._flat)
+            variance, found = self._fitted(deviations, scale)
         return Noise(
             variance, variance, scale, found, self._flat, Expected.of_all(), np.zeros((self.data.n, 3))
         )
@@ -129,25 +127,37 @@ class NoiseModel:
         rejector : OutlierRejector
             The judge.
         """
-        deviations = self._about_strata(residuals)
-        scale = _robust_scale(deviations / np.sqrt(self._telling))
-        panels = self._flat
-        judging = self._fitted(deviations, scale, panels)[0] if self.estimate else scale * self.data.variance
+        deviations = about_strata(residuals, self.groups, self._order)
+        scale = robust_scale(deviations / np.sqrt(self._telling))
+        judging = self.data.variance * scale
+        if self.estimate:
+            judging, _ = self._fitted(deviations, scale)
         left = expected(rejector, deviations / np.sqrt(judging), weights, self.groups, self.seed)
         own = np.where(weights[:, None] > 0.0, residuals, np.nan) / np.sqrt(1.0 - leverage)
-        found: Mapping[str, Mapping[str, float]] = {}
-        if self.estimate:
-            for _ in range(_TURNS):
-                variance, found = self._fitted(own, scale, panels, weights, left)
-                plain = variance / panels[self.data.spots.panel]
-                panels = panel_factors(deviations**2 / plain, weights, self.data.spots.panel, len(panels))
-            variance = plain * panels[self.data.spots.panel]
-            judging = judging * panels[self.data.spots.panel]
-            excess = chi_squared(own, variance, weights, left.square)
-        else:
-            variance = self.data.variance
-            excess = np.full(3, chi_squared(own, self._telling, weights, left.square).mean())
-        return Noise(variance * excess, judging, float(excess.mean()), found, panels, left, leverage)
+        if not self.estimate:
+            excess = chi_squared(own, self._telling, weights, left.square).mean()
+            variance = self.data.variance * excess
+            return Noise(variance, judging, float(excess), {}, self._flat, left, leverage)
+        panel, rows = self.data.spots.panel, _some(own, ENOUGH)
+        panels = self._flat
+        # Terms and panels in turn: outer panels may scatter more, and their spots are weaker.
+        coefficients = self._coefficients(own, rows, panels, weights, left)
+        plain = self._variance(coefficients, rows)
+        panels = panel_factors(deviations[rows] ** 2 / plain, weights[rows], panel[rows], len(panels))
+        coefficients = self._coefficients(own, rows, panels, weights, left, coefficients)
+        plain = self._drawn(self._variance(coefficients), scale, own)
+        panels = panel_factors(deviations**2 / plain, weights, panel, len(panels))
+        variance = plain * panels[panel]
+        excess = chi_squared(own, variance, weights, left.square)
+        return Noise(
+            variance * excess,
+            judging * panels[panel],
+            float(excess.mean()),
+            self._described(coefficients),
+            panels,
+            left,
+            leverage,
+        )
 
     @cached_property
     def _flat(self) -> Array:
@@ -166,103 +176,69 @@ class NoiseModel:
             variance[self.data.traits.unseen > 0.0, 2] = np.nan
         return variance
 
-    def _fitted(
+    def _fitted(self, deviations: Array, scale: float) -> tuple[Array, Mapping[str, Mapping[str, float]]]:
+        """Fit variances (N, 3) to deviations (N, 3) that may be anybody's: they count up to 1 sigma."""
+        coefficients = self._coefficients(deviations, _some(deviations, SETTLE), self._flat)
+        variance = self._drawn(self._variance(coefficients), scale, deviations)
+        return variance, self._described(coefficients)
+
+    def _coefficients(
         self,
         deviations: Array,
-        scale: float,
+        rows: NDArray[np.intp],
         panels: Array,
         weights: Array | None = None,
         left: Expected | None = None,
-    ) -> tuple[Array, dict[str, Mapping[str, float]]]:
-        """Fit variances (N, 3) to deviations (N, 3), and draw them to those of the table where they are few.
+        start: tuple[Array, ...] | None = None,
+    ) -> tuple[Array, ...]:
+        """Fit the terms of x, y and phi to some rows of deviations (N, 3).
 
-        With weights and what is expected of normal deviates that have them, deviations count up to 2.5
-        sigma; without, they may be anybody's, and count up to 1.
+        With weights, and what is expected of normal deviates that have them, they count up to 2.5 sigma.
         """
-        traits, data = self.data.traits, self.data
-        unit = traits.unit**2
-        fallback = scale * data.variance
-        fallback[:, 2] += _WIDEST * traits.unseen**2 * unit[:, 2]
-        good = np.flatnonzero(np.isfinite(deviations).all(axis=1))
-        share = good.size**2 / (good.size**2 + _HALF_TRUST**2)
-        some = good[:: max(1, -(-good.size // ENOUGH))]
-        factor = panels[data.spots.panel]
-        variance, found = np.empty_like(fallback), {}
-        for k, (kind, model) in enumerate(zip(_KINDS, self._terms, strict=True)):
-            squares = deviations[some, k] ** 2 / (unit[some, k] * factor[some, k])
-            coefficients = np.zeros(len(model.names))
-            coefficients[0] = robust_variance(squares)
-            if squares.size and (weights is None or left is None):
-                coefficients = fit(squares, model.take(some), coefficients, clip=CORE)
-            elif squares.size and weights is not None and left is not None:
-                coefficients = fit(
-                    squares, model.take(some), coefficients, weights[some], WIDE, float(left.winsorised[k])
+        scale = self.data.traits.unit[rows] ** 2 * panels[self.data.spots.panel[rows]]
+        squares, found = deviations[rows] ** 2 / scale, []
+        for k, model in enumerate(self._terms):
+            begin = np.zeros(len(model.names))
+            begin[0] = robust_variance(squares[:, k])
+            begin = begin if start is None else start[k]
+            if rows.size and weights is not None and left is not None:
+                begin = fit(
+                    squares[:, k], model.take(rows), begin, weights[rows], WIDE, float(left.winsorised[k])
                 )
-            own = model.variance(coefficients) * unit[:, k]
-            variance[:, k] = factor[:, k] * (share * own + (1.0 - share) * fallback[:, k])
-            found[kind] = described(model, coefficients)
-        return variance, found
+            elif rows.size:
+                begin = fit(squares[:, k], model.take(rows), begin, clip=CORE)
+            found.append(begin)
+        return tuple(found)
+
+    def _variance(self, coefficients: tuple[Array, ...], rows: NDArray[np.intp] | None = None) -> Array:
+        """Give what the terms make of all reflections or of some, (N, 3) mm^2, mm^2, rad^2."""
+        models = self._terms if rows is None else [model.take(rows) for model in self._terms]
+        unit = self.data.traits.unit if rows is None else self.data.traits.unit[rows]
+        columns = [model.variance(c) for model, c in zip(models, coefficients, strict=True)]
+        return np.asarray(np.column_stack(columns) * unit**2)
+
+    def _drawn(self, variance: Array, scale: float, deviations: Array) -> Array:
+        """Draw fitted variances (N, 3) to those of the table where there are few deviations."""
+        n = int(np.isfinite(deviations[:, 0]).sum())
+        share = n**2 / (n**2 + _HALF_TRUST**2)
+        if share > _SURE:
+            return variance
+        fallback = scale * self.data.variance
+        fallback[:, 2] += _WIDEST * (self.data.traits.unseen * self.data.traits.unit[:, 2]) ** 2
+        return share * variance + (1.0 - share) * fallback
+
+    def _described(self, coefficients: tuple[Array, ...]) -> Mapping[str, Mapping[str, float]]:
+        return {
+            kind: described(model, c)
+            for kind, model, c in zip(_KINDS, self._terms, coefficients, strict=True)
+        }
 
     @cached_property
     def _order(self) -> NDArray[np.intp]:
         return np.argsort(self.groups, kind="stable")
 
-    def _about_strata(self, residuals: Array) -> Array:
-        """Deviations (N, 3) from the median of the stratum; nan in strata with too few for one.
 
-        Where most strata are that small, deviations from the median of all.
-        """
-        finite = np.asarray(np.isfinite(residuals).all(axis=1))
-        order = self._order[finite[self._order]]
-        bounds = np.concatenate([[0], np.flatnonzero(np.diff(self.groups[order])) + 1, [order.size]])
-        counts = np.diff(bounds) if order.size else np.zeros(0, dtype=np.int64)
-        telling = counts >= _LEAST_STRATUM
-        if 2 * counts[telling].sum() < order.size:
-            counts = np.array([order.size])
-            telling = counts > 0
-        out = np.full_like(residuals, np.nan)
-        if not telling.any():
-            return out
-        rows = order[np.repeat(telling, counts)]
-        counts, values = counts[telling], residuals[rows]
-        middle = quantiles(values, np.concatenate([[0], np.cumsum(counts)]), (0.5,))[0]
-        # The median of n follows each of them a little: the mean square about it is smaller.
-        wider = np.sqrt(counts / np.maximum(counts - _FOLLOWED, 0.5))
-        out[rows] = (values - np.repeat(middle, counts, axis=0)) * np.repeat(wider, counts)[:, None]
-        return out
-
-
-_FOLLOWED = 2.0 - 0.5 * np.pi
-"""Of n normal deviates the mean square about their median is 1 - (2 - pi/2)/n: a median has the variance
-pi/(2n), and the covariance 1/n with each."""
-
-
-def _robust_scale(normalised: Array) -> float:
-    """Variance of normalised deviations from their absolute medians, drawn to 1 where they are few."""
-    some = normalised[:: max(1, -(-len(normalised) // ENOUGH))]
-    columns = [column[np.isfinite(column)] for column in some.T]
-    squares = sum(robust_variance(column**2) * column.size for column in columns)
-    return reduced_chi_squared(squares, sum(column.size for column in columns), 0.0)
-
-
-def chi_squared(residuals: Array, variance: Array, weights: Array, expect: Array) -> Array:
-    """Reduced chi-squared of x, y and phi, (3,), drawn to 1 where degrees of freedom are few.
-
-    A reflection of weight w counts as w observations, as its square does.
-
-    Parameters
-    ----------
-    residuals : (N, 3)
-        Divided by the square root of 1 less their leverage; nan for what has no part.
-    variance : (N, 3)
-        nan where it is not known.
-    weights : (N,)
-    expect : (3,)
-        Mean square of normal deviates with such weights.
-    """
-    squares = residuals**2 / variance
-    known = np.where(np.isfinite(squares), weights[:, None], 0.0)
-    total, count = np.sum(known * np.where(known > 0.0, squares, 0.0), axis=0), known.sum(axis=0)
-    return np.array(
-        [reduced_chi_squared(s / e, c, 0.0) for s, c, e in zip(total, count, expect, strict=True)]
-    )
+def _some(deviations: Array, most: int) -> NDArray[np.intp]:
+    """Rows of finite deviations (N, 3), evenly picked where there are many more than ``most``."""
+    good = np.flatnonzero(np.isfinite(deviations).all(axis=1))
+    return good[:: max(1, -(-good.size // most))]

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from smalti.geometry.panels import PanelArrays, panel_centres
 from smalti.steps.refining.layout import Layout
-from smalti.steps.refining.noise import chi_squared
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.rounds import Fit
+from smalti.steps.refining.scatter import chi_squared
 from smalti.text import table
 
 __all__ = ["class_rows", "classes_table", "noise_row"]

@@ -15,6 +15,7 @@ from smalti.steps.refining.observations import Traits
 __all__ = [
     "CORE",
     "ENOUGH",
+    "SETTLE",
     "UNSEEN_VARIANCE",
     "WIDE",
     "Terms",
@@ -39,7 +40,7 @@ WIDE = 6.25
 _LEAST = 1e-6
 _LEAST_ZETA = 0.01
 """Nearer to the spindle the time spent in reflecting position no longer grows as 1/zeta."""
-_SETTLE = 10_000
+SETTLE = 10_000
 """So many deviations settle the coefficients ..."""
 ENOUGH = 60_000
 """... and so many improve them once more; more would tell nothing new."""
@@ -151,7 +152,7 @@ def fit(
     expected = winsorised_second_moment(math.sqrt(clip)) if expected is None else expected
     size = np.maximum(np.sqrt(np.mean(model.columns**2, axis=0)), 1e-300)
     coefficients = np.asarray(start, dtype=float)
-    for most, iterations in ((_SETTLE, _ITERATIONS), (ENOUGH, 2)):
+    for most, iterations in ((SETTLE, _ITERATIONS), (ENOUGH, 2)):
         rows = np.arange(0, len(squares), max(1, -(-len(squares) // most)))
         part, seen, count = model.take(rows), squares[rows], weights[rows]
         variance = part.variance(coefficients)
