@@ -14,6 +14,7 @@ from smalti.steps.reporting.cells import Cells, divide, map_layers
 from smalti.steps.reporting.face import Face, face_of
 from smalti.steps.reporting.moved import Moved, compare
 from smalti.steps.reporting.numbers import listed, mean_and_rms, nice, significant
+from smalti.steps.reporting.over_scan import over_scan
 from smalti.steps.reporting.refinement import Refinement
 from smalti.steps.reporting.residuals import Residuals
 from smalti.steps.reporting.trends import against_angle, against_resolution, histograms, per_image
@@ -66,6 +67,7 @@ def content(
         "ended": refinement.ended,
         "experiments": _by_experiment(experiments, after),
         "crystals": _crystals(experiments, refinement),
+        "over_scan": over_scan(experiments),
         "parameters": refinement.parameters,
         "history": [dict(record) for record in history],
     }

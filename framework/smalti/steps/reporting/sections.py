@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from smalti.steps.reporting.markup import element, estimate, figure, number, symbol, table
+from smalti.steps.reporting.over_scan import over_scan_section
 from smalti.steps.reporting.plots import Line, lines, stacked, stairs
 
 __all__ = ["sections"]
@@ -24,6 +25,7 @@ def sections(data: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("images", "Spots on images", _images(data)),
         ("steps", "Steps of refinement", _steps(data)),
         ("experiments", "Experiments and crystals", _experiments(data)),
+        ("over-scan", "Crystals over the scan", over_scan_section(data)),
         ("parameters", "Parameters", _parameters(data)),
         ("history", "History", _history(data)),
     ]

@@ -8,7 +8,8 @@ import gemmi
 import numpy as np
 
 from smalti.geometry.attenuation import HC
-from smalti.models import IDENTITY, Beam, Crystal, Goniometer, ImageSet, Scan
+from smalti.geometry.scan_points import turns
+from smalti.models import IDENTITY, Beam, Crystal, Goniometer, ImageSet, Scan, cell_of_axes
 from smalti.units import clean_degrees
 
 __all__ = [
@@ -78,7 +79,21 @@ def crystal_facts(crystal: Crystal) -> dict[str, Any]:
         "hall": crystal.space_group,
         "A": crystal.A.tolist(),
         "scan_points": len(crystal.scan_points),
+        **_over_scan(crystal),
         "mosaicity_deg": crystal.extra.get("mosaicity", crystal.extra.get("ML_half_mosaicity_deg")),
+    }
+
+
+def _over_scan(crystal: Crystal) -> dict[str, Any]:
+    """How much a crystal varies: extremes of its cell, and the greatest turn from the start (mrad)."""
+    if not crystal.scan_points:
+        return {}
+    points = np.array(crystal.scan_points).reshape(-1, 3, 3)
+    cells = cell_of_axes(np.linalg.inv(points))
+    return {
+        "cell_least": [round(value, 6) for value in cells.min(axis=0).tolist()],
+        "cell_greatest": [round(value, 6) for value in cells.max(axis=0).tolist()],
+        "turn_mrad": round(float(np.linalg.norm(turns(points), axis=1).max()), 6),
     }
 
 

@@ -144,7 +144,12 @@ def _crystal(crystal: Facts) -> list[str]:
     number = f" (no. {crystal['space_group_number']})" if crystal["space_group_number"] else ""
     lines = [f"{crystal['space_group']}{number}, cell {cell}, volume {crystal['volume']:,.0f} A^3"]
     if crystal["scan_points"]:
-        lines.append(f"varies over the scan, given at {crystal['scan_points']} points")
+        lines.append(f"varies over the scan, given at {crystal['scan_points']} points:")
+        pairs = zip(crystal["cell_least"], crystal["cell_greatest"], strict=True)
+        spans = [spread(pair, ".3f") for pair in pairs]
+        lines.append(f"  axes {', '.join(spans[:3])} A")
+        lines.append(f"  angles {', '.join(spans[3:])} deg")
+        lines.append(f"  turns by up to {crystal['turn_mrad']:.3f} mrad from the start")
     return lines
 
 
