@@ -55,7 +55,8 @@ COMMAND = Command(
     usage="EXPT REFL",
     details=(
         "The detector moves as one block (--level 0), module by module (--level 1) or at any level of its "
-        "tree, by number or name; beam, crystal orientation and cell are refined with it. Panels without "
+        "tree, by number or name; with --level auto, as far as it helps to predict reflections that are held "
+        "out; beam, crystal orientation and cell are refined with it. Panels without "
         "reflections move with their parent. Too few reflections are held by priors or refused, and the "
         "verdict says whether to believe the result."
     ),
@@ -70,6 +71,7 @@ COMMAND = Command(
         Daily("--fix-beam", "refine.fix_beam"),
         Daily("--fix-crystal", "refine.fix_crystal"),
         Daily("--fix-detector", "refine.fix_detector"),
+        Daily("--scan-varying", "refine.scan_varying"),
     ),
     switches=(DRY_RUN,),
     output="refined",

@@ -102,8 +102,7 @@ def choose(candidates: Sequence[Candidate]) -> tuple[Candidate, Row | None]:
         best = k if better else best
     for k, row in enumerate(rows):
         row["chosen"] = k == best
-    text = f"{candidates[best].name} chosen. " + " ".join(reasons)
-    return candidates[best], {"chosen": candidates[best].name, "text": text, "candidates": rows}
+    return candidates[best], {"chosen": candidates[best].name, "reasons": reasons, "candidates": rows}
 
 
 def _row(item: Candidate, squares: Array, free: Mask, working: Mask) -> Row:

@@ -81,8 +81,9 @@ def test_it_says_why_in_words_and_numbers():
     assert second["gain"] == pytest.approx(first["free_deviance"] - second["free_deviance"])
     assert second["bic_gain"] == pytest.approx(first["bic"] - second["bic"])
     assert second["gain"] > 2.0 * second["gain_esd"]
-    assert choice["text"].startswith(f"{choice['chosen']} chosen.")
-    assert "predicts the free reflections better than level 0" in choice["text"]
+    assert len(choice["reasons"]) == 2
+    assert "level 1, in plane predicts the free reflections better than level 0" in choice["reasons"][0]
+    assert "level 1, in plane" in choice["reasons"][1]
     text = refined.text()
     assert "Choice of the level:" in text and f"* {choice['chosen']}" in text
 
@@ -92,7 +93,7 @@ def test_without_a_free_set_the_information_criterion_decides(shift, chosen):
     refined = run(*problem(5, shift, n=900), free_minimum=5000)
     choice = refined.results["level_choice"]
     assert choice["chosen"].startswith(chosen)
-    assert "No reflections are held out" in choice["text"]
+    assert all("No reflections are held out" in reason for reason in choice["reasons"])
     assert choice["candidates"][0]["free_rmsd_x_mm"] is None
     assert "-" in refined.text()
 
