@@ -42,8 +42,6 @@ def freedoms_of(text: str) -> tuple[int, ...]:
             raise UsageError(
                 f"'{text.strip()}' is no choice of freedoms.",
                 f"It is {', '.join(_WORDS)}, or some of {', '.join(name for name, _ in SIX)} joined by '+'.",
-                suggest(
-                    part, [*_WORDS, *(name for name, _ in SIX)], "For modules, 'in_plane' is the safe choice."
-                ),
+                suggest(part, [*_WORDS, *places], "For modules, 'in_plane' is the safe choice."),
             )
     return tuple(sorted({places[part] for part in parts}))

@@ -176,7 +176,7 @@ def test_freedoms_are_those_asked_for(quadrants):
     assert [parameter.name for parameter in some[6:8]] == ["Group1Dist", "Group1Tau1"]
     with pytest.raises(UsageError, match="no choice of freedoms") as caught:
         Hierarchical(level=1, freedoms="Tua1").parameters(quadrants)
-    assert "Tau1" in caught.value.fix
+    assert "'tau1'" in caught.value.fix
 
 
 @pytest.mark.parametrize("freedoms", ["all", "in_plane", "no_tilt", "Dist+Tau2"])
