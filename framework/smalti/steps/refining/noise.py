@@ -106,13 +106,11 @@ class NoiseModel:
         followed = min(3 * n / max(3 * n - effective, 1.0), 2.0)
         deviations = about_strata(residuals, self.groups, self._order) * np.sqrt(followed)
         scale = robust_scale(deviations / np.sqrt(self._telling))
-        variance = scale * self.data.variance
+        variance, panels = scale * self.data.variance, self._flat
         found: Mapping[str, Mapping[str, float]] = {}
         if self.estimate:
-            variance, found = self._fitted(deviations, scale)
-        return Noise(
-            variance, variance, scale, found, self._flat, Expected.of_all(), np.zeros((self.data.n, 3))
-        )
+            variance, panels, found = self._fitted(deviations, scale)
+        return Noise(variance, variance, scale, found, panels, Expected.of_all(), np.zeros((self.data.n, 3)))
 
     def later(self, residuals: Array, weights: Array, leverage: Array, rejector: OutlierRejector) -> Noise:
         """Estimate it at a minimum.
@@ -129,29 +127,26 @@ class NoiseModel:
         """
         deviations = about_strata(residuals, self.groups, self._order)
         scale = robust_scale(deviations / np.sqrt(self._telling))
-        judging = self.data.variance * scale
+        judging, panels = self.data.variance * scale, self._flat
         if self.estimate:
-            judging, _ = self._fitted(deviations, scale)
+            judging, panels, _ = self._fitted(deviations, scale)
         left = expected(rejector, deviations / np.sqrt(judging), weights, self.groups, self.seed)
         own = np.where(weights[:, None] > 0.0, residuals, np.nan) / np.sqrt(1.0 - leverage)
         if not self.estimate:
             excess = chi_squared(own, self._telling, weights, left.square).mean()
             variance = self.data.variance * excess
-            return Noise(variance, judging, float(excess), {}, self._flat, left, leverage)
-        panel, rows = self.data.spots.panel, _some(own, ENOUGH)
-        panels = self._flat
-        # Terms and panels in turn: outer panels may scatter more, and their spots are weaker.
-        coefficients = self._coefficients(own, rows, panels, weights, left)
-        plain = self._variance(coefficients, rows)
-        panels = panel_factors(deviations[rows] ** 2 / plain, weights[rows], panel[rows], len(panels))
-        coefficients = self._coefficients(own, rows, panels, weights, left, coefficients)
+            return Noise(variance, judging, float(excess), {}, panels, left, leverage)
+        # Panels are told apart before the terms are fitted: outer ones may scatter more, and their spots
+        # are weaker.
+        panel = self.data.spots.panel
+        coefficients = self._coefficients(own, _some(own, ENOUGH), panels, weights, left)
         plain = self._drawn(self._variance(coefficients), scale, own)
         panels = panel_factors(deviations**2 / plain, weights, panel, len(panels))
         variance = plain * panels[panel]
         excess = chi_squared(own, variance, weights, left.square)
         return Noise(
             variance * excess,
-            judging * panels[panel],
+            judging,
             float(excess.mean()),
             self._described(coefficients),
             panels,
@@ -176,11 +171,15 @@ class NoiseModel:
             variance[self.data.traits.unseen > 0.0, 2] = np.nan
         return variance
 
-    def _fitted(self, deviations: Array, scale: float) -> tuple[Array, Mapping[str, Mapping[str, float]]]:
-        """Fit variances (N, 3) to deviations (N, 3) that may be anybody's: they count up to 1 sigma."""
+    def _fitted(
+        self, deviations: Array, scale: float
+    ) -> tuple[Array, Array, Mapping[str, Mapping[str, float]]]:
+        """Fit variances (N, 3) and factors of panels to deviations (N, 3) that may be those of outliers."""
         coefficients = self._coefficients(deviations, _some(deviations, SETTLE), self._flat)
-        variance = self._drawn(self._variance(coefficients), scale, deviations)
-        return variance, self._described(coefficients)
+        plain = self._drawn(self._variance(coefficients), scale, deviations)
+        panel = self.data.spots.panel
+        panels = panel_factors(deviations**2 / plain, None, panel, len(self._flat))
+        return plain * panels[panel], panels, self._described(coefficients)
 
     def _coefficients(
         self,
@@ -189,7 +188,6 @@ class NoiseModel:
         panels: Array,
         weights: Array | None = None,
         left: Expected | None = None,
-        start: tuple[Array, ...] | None = None,
     ) -> tuple[Array, ...]:
         """Fit the terms of x, y and phi to some rows of deviations (N, 3).
 
@@ -200,7 +198,6 @@ class NoiseModel:
         for k, model in enumerate(self._terms):
             begin = np.zeros(len(model.names))
             begin[0] = robust_variance(squares[:, k])
-            begin = begin if start is None else start[k]
             if rows.size and weights is not None and left is not None:
                 begin = fit(
                     squares[:, k], model.take(rows), begin, weights[rows], WIDE, float(left.winsorised[k])

@@ -5,14 +5,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti_ext.strata import quantiles
+
 __all__ = ["panel_factors"]
 
 Array = NDArray[np.float64]
 
 _BOUNDS = (0.1, 10.0)
+_LEAST = 1e-12
+_OF_MEDIAN = 5.45
+"""Variance of the logarithm of the median of n squares of normal deviates, times n: 1/(4 f^2) over the square
+of the median m = 0.4549, with their density f(m) = 0.4708."""
 
 
-def panel_factors(squares: Array, weights: Array, panel: NDArray[np.intp], n_panels: int) -> Array:
+def panel_factors(squares: Array, weights: Array | None, panel: NDArray[np.intp], n_panels: int) -> Array:
     """Estimate what the variances of each panel are multiplied with, (P, 3) for x, y and phi.
 
     Reflections hit an outer panel obliquely and are spread over more pixels, another may have a poorer
@@ -26,24 +32,42 @@ def panel_factors(squares: Array, weights: Array, panel: NDArray[np.intp], n_pan
     squares : (N, 3)
         Squared deviations over their variances; taken from the middle of a stratum, so that a panel that
         is out of place is not taken for one that scatters.
-    weights : (N,)
-        What the judge gave; 0 for what has no part in it.
+    weights : (N,) or None
+        What the judge gave; 0 for what has no part in it. None where nothing is judged: then medians of
+        the squares are compared, which outliers spoil less than means.
     panel : (N,)
     """
-    used = np.flatnonzero((weights > 0.0) & np.isfinite(squares).all(axis=1))
-    index, w = panel[used], weights[used]
-    count = np.bincount(index, weights=w, minlength=n_panels)
+    good = np.isfinite(squares).all(axis=1)
+    used = np.flatnonzero(good if weights is None else good & (weights > 0.0))
+    w = np.ones(used.size) if weights is None else weights[used]
+    count = np.bincount(panel[used], weights=w, minlength=n_panels)
     factors = np.ones((n_panels, 3))
-    there = count > 0.0
-    if np.count_nonzero(there) < 2:
+    there = np.flatnonzero(count > 0.0)
+    if there.size < 2:
         return factors
+    if weights is None:
+        middle = _medians(squares[used], panel[used])
+        error = _OF_MEDIAN / count[there]
+    else:
+        total = [
+            np.bincount(panel[used], weights=w * column, minlength=n_panels) for column in squares[used].T
+        ]
+        middle = np.column_stack(total)[there] / count[there, None]
+        error = 2.0 / count[there]
+    # The logarithm of a mean square of n deviates has the variance 2/n, whatever they are.
+    logarithm = np.log(np.maximum(middle, _LEAST))
+    logarithm -= np.average(logarithm, axis=0, weights=count[there])
     for k in range(3):
-        total = np.bincount(index, weights=w * squares[used, k], minlength=n_panels)
-        ratio = total[there] / count[there] / (total.sum() / count.sum())
-        # The logarithm of a mean square of n deviates has the variance 2/n, whatever they are.
-        logarithm = np.log(np.clip(ratio, *_BOUNDS))
-        factors[there, k] = np.exp(_share(logarithm, 2.0 / count[there]) * logarithm)
-    return factors
+        factors[there, k] = np.exp(_share(logarithm[:, k], error) * logarithm[:, k])
+    factors[there] /= np.average(factors[there], axis=0, weights=count[there])
+    return np.clip(factors, *_BOUNDS)
+
+
+def _medians(squares: Array, panel: NDArray[np.intp]) -> Array:
+    """Medians (P, 3) of squares (N, 3) for each panel that has any, ascending."""
+    order = np.argsort(panel, kind="stable")
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(panel[order]) != 0]))
+    return np.asarray(quantiles(squares[order], np.append(starts, len(order)).astype(np.int64), (0.5,))[0])
 
 
 def _share(deviations: Array, variance: Array) -> Array:

@@ -42,7 +42,7 @@ _LEAST_ZETA = 0.01
 """Nearer to the spindle the time spent in reflecting position no longer grows as 1/zeta."""
 SETTLE = 10_000
 """So many deviations settle the coefficients ..."""
-ENOUGH = 60_000
+ENOUGH = 100_000
 """... and so many improve them once more; more would tell nothing new."""
 _ITERATIONS = 60
 
