@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 
 from smalti.geometry.derivatives import BEAM, PANEL
 from smalti.geometry.rotation import rotation
@@ -29,6 +31,8 @@ _TILT_SIGMA = 1e-3
 
 _EXACT = 1e-6
 """A direction that parameters reproduce to this part of its length is one of theirs."""
+
+_RIDGE = 1e-11
 
 
 @dataclass(frozen=True)
@@ -110,31 +114,34 @@ def lab_tilts(layout: Layout) -> Array:
         beside = np.cross(spindle, beam)
         if np.linalg.norm(beside) > 1e-6 * np.linalg.norm(beam):
             across = beside / np.linalg.norm(beside)
-        for axis in (across, np.cross(across, spindle)):
-            if _is_free(layout, number, members, axis):
-                rows.append(_path(layout, members, axis))
+        axes = across, np.cross(across, spindle)
+        rows += [_path(layout, members, axis) for axis in _free(layout, number, members, axes)]
     return np.array(rows).reshape(-1, layout.n)
 
 
-def _is_free(layout: Layout, number: int, members: list[int], axis: Array) -> bool:
-    """Whether detector and beams, or the spindles, can tilt about an axis by their parameters."""
+def _free(layout: Layout, number: int, members: list[int], axes: Sequence[Array]) -> list[Array]:
+    """Give the axes about which detector and beams, or the spindles, can tilt by their parameters."""
     names = [parameter.name for parameter in layout.parameters]
     if any(name.startswith("Goniometer") for name in names):
-        return True
+        return list(axes)
     here = [name.startswith(("Detector", "Beam")) for name in names]
     if not any(here):
-        return False
+        return []
     nowhere = np.zeros(layout.n)
     state, tangent = layout.state(nowhere), layout.tangent(nowhere)[:, np.flatnonzero(here)].toarray()
-    motion, first = np.zeros(layout.n_local), layout.panel_offset[number]
-    for k in range(first, first + len(layout.detector_block(number).detector)):
-        motion[PANEL.stop * k : PANEL.stop * (k + 1)] = np.cross(axis, state.d[k].T).ravel()
-    for e in members:
-        at = PANEL.stop * layout.n_panels + N_SHARED * e
-        motion[at : at + BEAM.stop - BEAM.start] = np.cross(axis, state.s0[e])
+    motions, first = np.zeros((layout.n_local, len(axes))), layout.panel_offset[number]
+    for motion, axis in zip(motions.T, axes, strict=True):
+        for k in range(first, first + len(layout.detector_block(number).detector)):
+            motion[PANEL.stop * k : PANEL.stop * (k + 1)] = np.cross(axis, state.d[k].T).ravel()
+        for e in members:
+            at = PANEL.stop * layout.n_panels + N_SHARED * e
+            motion[at : at + BEAM.stop - BEAM.start] = np.cross(axis, state.s0[e])
     unit = tangent / np.maximum(np.linalg.norm(tangent, axis=0), 1e-300)
-    found = np.linalg.lstsq(unit, motion, rcond=1e-10)[0]
-    return bool(np.linalg.norm(unit @ found - motion) < _EXACT * np.linalg.norm(motion))
+    left, factor = motions, linalg.cho_factor(unit.T @ unit + _RIDGE * np.eye(unit.shape[1]))
+    for _ in range(3):  # parents and children of a tree do the same: the ridge, and what it costs undone
+        left = left - unit @ linalg.cho_solve(factor, unit.T @ left)
+    off = np.linalg.norm(left, axis=0) / np.linalg.norm(motions, axis=0)
+    return [axis for axis, distance in zip(axes, off, strict=True) if distance < _EXACT]
 
 
 def _path(layout: Layout, members: list[int], axis: Array) -> Array:

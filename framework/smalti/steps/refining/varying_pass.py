@@ -50,7 +50,13 @@ class VaryingPass:
         """Predict with the kernel."""
         spots = self.data.spots
         return varying.predict(
-            spots.h, spots.entering, spots.angle, self._image, *self._chunks, self._models(p), self.n_threads
+            spots.h,
+            spots.entering,
+            spots.angle,
+            self._image,
+            *self._chunks,
+            self._models(p, slopes=False),
+            self.n_threads,
         )
 
     def accumulate(self, p: Array, weights: Array) -> tuple[Sums, Index]:
@@ -127,19 +133,21 @@ class VaryingPass:
         first, spots = chunks[:-1], self.data.spots
         return chunks, spots.experiment[first].astype(np.int64), spots.panel[first].astype(np.int64)
 
-    def _models(self, p: Array) -> varying.VaryingModels:
-        """Models of all images at p (n,)."""
+    def _models(self, p: Array, *, slopes: bool = True) -> varying.VaryingModels:
+        """Models of all images at p (n,); slopes are left at 0 where they are not asked for."""
         state, parts = self.layout.state(p), self.layout.split(p)
         n = int(self._first_image[-1])
-        FA, slopes = np.empty((n, 3, 3)), np.zeros((n, int(self._shapes[:, 1].max()), 3, 3))
+        FA, by_parameter = np.empty((n, 3, 3)), np.zeros((n, int(self._shapes[:, 1].max()), 3, 3))
         for number, (crystal, use) in enumerate(zip(self._crystals, self.layout.uses, strict=True)):
             rows = slice(self._first_image[number], self._first_image[number + 1])
             goniometer, q = self.layout.experiments[number].goniometer, parts[use["crystal"]]
             assert goniometer is not None
             FA[rows] = goniometer.F @ crystal.matrices_by_image(q)
-            slopes[rows, : self._shapes[number, 1]] = goniometer.F @ crystal.slopes_by_image(q)
+            if slopes:
+                own = goniometer.F @ crystal.slopes_by_image(q)
+                by_parameter[rows, : self._shapes[number, 1]] = own
         return varying.VaryingModels(
-            FA, slopes, self._blends[1], state.S, state.axis, state.s0, inverse_frames(state)
+            FA, by_parameter, self._blends[1], state.S, state.axis, state.s0, inverse_frames(state)
         )
 
     def _columns(self, panel: Index, experiment: Index, sample: NDArray[np.int64]) -> Index:
