@@ -46,7 +46,8 @@ COMMAND = Command(
     details=(
         "One crystal, in one sweep or several together. Give space group and cell where they are known; "
         "without them the lattice is searched for, and the symmetric lattices it is close to are listed. "
-        "The models are refined in cycles of growing resolution while spots are assigned."
+        "The models are refined in cycles of growing resolution while spots are assigned. --max-lattices "
+        "looks for more crystals among the spots that are left over."
     ),
     example="smalti index imported.expt strong.refl --space-group P4 --unit-cell 58.7,58.7,151.6,90,90,90",
     stages=(STAGE,),
@@ -56,6 +57,7 @@ COMMAND = Command(
         Daily("--indexer", "index.indexer"),
         Daily("--max-cell", "index.max_cell"),
         Daily("--d-min", "index.d_min"),
+        Daily("--max-lattices", "index.max_lattices"),
         Daily("--outliers", "index.outliers"),
         Daily("--minimiser", "index.minimiser"),
     ),

@@ -120,15 +120,23 @@ def assign_all(
 
 
 def indexed_table(
-    spots: Reflections, mapped: MappedSpots, found: Assignment, entering: NDArray[np.bool_]
+    spots: Reflections,
+    mapped: MappedSpots,
+    found: Assignment,
+    entering: NDArray[np.bool_],
+    first: Index | int = 0,
 ) -> Reflections:
-    """Give the table of spots with everything that indexing knows of them."""
+    """Give the table of spots with everything that indexing knows of them.
+
+    ``first`` is the number of the experiment that stands for the first sweep, for each spot (N,): 0, or that
+    of its lattice where there are several.
+    """
     flags = spots["flags"] if "flags" in spots else np.full(spots.n_rows, int(Flag.STRONG), dtype=np.uint64)
     stale = Flag.PREDICTED | Flag.INDEXED | Flag.USED_IN_REFINEMENT | Flag.CENTROID_OUTLIER
     flags = flags & ~np.uint64(int(stale))
     return spots.with_columns(
         {
-            "id": np.where(found.indexed, mapped.sweep, -1).astype(np.int32),
+            "id": np.where(found.indexed, first + mapped.sweep, -1).astype(np.int32),
             "imageset_id": mapped.sweep.astype(np.int32),
             "miller_index": found.h,
             "flags": np.where(found.indexed, flags | np.uint64(int(Flag.INDEXED)), flags),

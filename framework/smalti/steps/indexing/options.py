@@ -41,6 +41,9 @@ class IndexOptions:
     cell_tolerance: float = option(
         0.10, "Relative tolerance of the lengths of a known cell (its angles: 5 deg).", gt=0, lt=0.5
     )
+    max_lattices: int = option(
+        1, "Lattices to look for, one after the other among the spots that are left over.", ge=1, le=20
+    )
     cycles: int = option(
         5, "Macrocycles of refinement, of growing resolution; 0 does not refine.", ge=0, le=20
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from smalti.geometry.lattice_symmetry import Setting
 from smalti.models import Crystal, Experiment, Experiments
+from smalti.steps.indexing.candidates_result import candidate_table, trial_summary
 from smalti.steps.indexing.centre import CentreShift
 from smalti.steps.indexing.crystals import (
     crystal_of,
@@ -20,6 +21,8 @@ from smalti.steps.indexing.crystals import (
     single,
 )
 from smalti.steps.indexing.cycles import Cycle
+from smalti.steps.indexing.lattices_result import lattice_rows, lattices_text
+from smalti.steps.indexing.more_lattices import Further
 from smalti.steps.indexing.separating import Comparison
 from smalti.steps.indexing.trials import Trial
 from smalti.tables import Reflections
@@ -35,7 +38,8 @@ class Indexed:
     Attributes
     ----------
     experiments : Experiments
-        One per sweep: all with one crystal, or each with its own in the same axes.
+        One per sweep, all with one crystal or each with its own in the same axes; further lattices follow,
+        one experiment per sweep each.
     reflections : Reflections
         All spots; those not indexed have ``id`` -1.
     warnings : tuple of str
@@ -54,6 +58,8 @@ class Indexed:
         Longest axis looked for, Angstrom.
     space_group : str
         Name for people.
+    further : Further
+        The lattices, and the search for more than one.
     comparison : Comparison or None
         Own crystals against a shared one, where both were tried.
     """
@@ -69,12 +75,18 @@ class Indexed:
     total: tuple[int, ...]
     max_cell: float
     space_group: str
+    further: Further
     comparison: Comparison | None = None
 
     @property
     def crystal(self) -> Crystal:
         """The crystal of the first sweep: in most cases that of all."""
         return crystal_of(self.experiments[0])
+
+    @property
+    def first_lattice(self) -> tuple[Experiment, ...]:
+        """The experiments of the first lattice, one for each sweep."""
+        return self.experiments.items[: len(self.total)]
 
     def summary(self) -> dict[str, Any]:
         """Give everything that is printed, and every candidate tried, as one JSON object."""
@@ -83,13 +95,18 @@ class Indexed:
             "space_group": self.space_group,
             "volume": abs(self.crystal.volume),
             "A": self.crystal.A.tolist(),
-            "crystals": _crystals_summary(self.experiments.items, self.comparison),
+            "crystals": _crystals_summary(self.first_lattice, self.comparison),
+            "lattices": lattice_rows(self.further, self.reflections),
+            "search_for_more": {
+                "ended": self.further.ended,
+                "candidates": [[trial_summary(item) for item in trials] for trials in self.further.trials],
+            },
             "indexed": list(self.indexed),
             "spots": list(self.total),
             "fraction": sum(self.indexed) / max(sum(self.total), 1),
             "max_cell": self.max_cell,
             "beam_shifts": [_shift_summary(shift) for shift in self.shifts],
-            "candidates": [_trial_summary(trial) for trial in self.trials],
+            "candidates": [trial_summary(trial) for trial in self.trials],
             "bravais": [
                 {"lattice": item.bravais, "cell": list(item.cell), "distortion": item.distortion}
                 for item in self.bravais
@@ -113,58 +130,11 @@ class Indexed:
             bravais_table(self.bravais),
             *(_cycle_text(cycle) for cycle in self.cycles),
             crystal_text(self.crystal, self.space_group, sum(self.indexed)),
-            crystals_table(self.experiments.items),
+            crystals_table(self.first_lattice),
+            lattices_text(self.further, self.reflections),
             sweep_table(self.indexed, self.total),
         ]
         return "\n\n".join(part for part in parts if part)
-
-
-def candidate_table(trials: Sequence[Trial], count: int = 8) -> str:
-    """Table of the best lattices tried."""
-    rows = [
-        (
-            *(f"{value:.2f}" for value in trial.cell),
-            f"{trial.volume:.0f}",
-            *_figures(trial),
-            _remark(trial),
-        )
-        for trial in trials[:count]
-    ]
-    heads = (
-        "a",
-        "b",
-        "c",
-        "alpha",
-        "beta",
-        "gamma",
-        "volume",
-        "indexed\n(%)",
-        "rmsd\n(1e-3/A)",
-        "score",
-        "remark",
-    )
-    text = table(
-        heads, rows, title=f"Candidate lattices (reduced; {len(trials)} tried, lowest score is best):"
-    )
-    if any(trial.refused for trial in trials[:count]):
-        text += "\nnot needed: so many times a lattice that explains the spots"
-    return text
-
-
-def _figures(trial: Trial) -> tuple[str, str, str]:
-    if not np.isfinite(trial.rmsd):
-        return "", "", ""
-    return f"{100 * trial.indexed:.1f}", f"{1e3 * trial.rmsd:.3f}", f"{trial.score:.2f}"
-
-
-def _remark(trial: Trial) -> str:
-    if trial.refused:
-        return trial.refused
-    divided = [
-        f"volume / {item.factor}: only {100 * item.odd:.1f} % needed more" for item in trial.reductions
-    ]
-    times = [f"volume x {item.factor}: {100 * item.odd:.1f} % need it" for item in trial.larger]
-    return "; ".join(divided + times)
 
 
 def shift_text(shifts: Sequence[CentreShift]) -> str:
@@ -253,20 +223,4 @@ def _crystals_summary(experiments: Sequence[Experiment], comparison: Comparison 
         "largest_turn_deg": largest_turn(experiments),
         "comparison": None if comparison is None else asdict(comparison),
         "sweeps": crystal_rows(experiments),
-    }
-
-
-def _trial_summary(trial: Trial) -> dict[str, Any]:
-    return {
-        "cell": list(trial.cell),
-        "volume": trial.volume,
-        "power": trial.power,
-        "indexed": trial.indexed,
-        "rmsd": trial.rmsd if np.isfinite(trial.rmsd) else None,
-        "score": trial.score if np.isfinite(trial.score) else None,
-        "sharpness": trial.sharpness,
-        "least_odd_fraction": trial.least_odd,
-        "reductions": [{"factor": item.factor, "odd_fraction": item.odd} for item in trial.reductions],
-        "larger_cells": [asdict(item) for item in trial.larger],
-        "refused": trial.refused,
     }

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import DataError
-from smalti.geometry.lattice import niggli, primitive
-from smalti.geometry.lattice_symmetry import bravais_lattices, symmetrised
+from smalti.geometry.lattice import primitive
+from smalti.geometry.lattice_symmetry import bravais_lattices
 from smalti.models import Crystal, Experiment, Experiments
 from smalti.progress import Progress, silent
 from smalti.roles import DetectorParameterisation, Indexer, Minimiser, OutlierRejector
 from smalti.steps.indexing.assigning import fit_growing
 from smalti.steps.indexing.centre import moved_detectors
 from smalti.steps.indexing.crystals import as_seen_with_first, crystal_of, reduced
-from smalti.steps.indexing.cycles import Refinery, Task, assign_all, indexed_table, macrocycles
+from smalti.steps.indexing.cycles import Refinery, Task, indexed_table, macrocycles
 from smalti.steps.indexing.doubts import doubts
 from smalti.steps.indexing.known import KnownLattice
 from smalti.steps.indexing.mapping import MappedSpots, map_spots, with_pixels
+from smalti.steps.indexing.more_lattices import further_lattices, settled
 from smalti.steps.indexing.options import IndexOptions
 from smalti.steps.indexing.result import Indexed
 from smalti.steps.indexing.search import find_lattice
 from smalti.steps.indexing.separating import own_crystals
+from smalti.steps.indexing.sharing import share_out
 from smalti.steps.indexing.superlattice import superlattices
 from smalti.steps.indexing.sweeps import distinct_sweeps
 from smalti.steps.predicting import predict_indexed
@@ -89,17 +92,20 @@ def index(
         sweeps, cycles = list(apart[-1].refined.experiments), (*cycles, *apart)
     if known.space_group is None and known.cell is None:
         sweeps = reduced(sweeps)
+    further = further_lattices(sweeps, number, task, indexer, known, progress)
+    cycles = (*cycles, *further.cycles)
     flags = cycles[-1].refined.reflections["flags"] if cycles else None
-    final, table = _finished(experiments, sweeps, spots, number, flags, options)
+    final, table, which = _finished(experiments, further.lattices, spots, number, flags, options)
+    sweeps = further.lattices[0]
     basis = primitive(np.array(crystal_of(sweeps[0]).real_space), known.centring)
     indexed, total = _counts(number, table)
-    points = as_seen_with_first(sweeps, table["rlp"], number)[usable]
+    points = as_seen_with_first(sweeps, table["rlp"], number)[usable[which[usable] == 0]]
     larger = superlattices(np.asarray(np.linalg.inv(basis)), points)
     reasons = doubts(sum(indexed) / max(usable.size, 1), best, cycles, larger)
     bravais = bravais_lattices(basis, options.lattice_tolerance)
     return Indexed(
         final, table, (*warnings, *more, *reasons), trials, best.shifts, bravais, cycles, indexed, total,
-        max_cell, known.name, comparison,
+        max_cell, known.name, further, comparison,
     )  # fmt: skip
 
 
@@ -124,38 +130,43 @@ def _usable(mapped: MappedSpots, options: IndexOptions) -> Index:
 
 def _settled(A: Array, known: KnownLattice, options: IndexOptions) -> Crystal:
     """Set a primitive lattice in the axes of what is known, and give it the symmetry of its space group."""
-    basis = np.asarray(np.linalg.inv(A))
-    if known.space_group is None and known.cell is None:
-        return Crystal.from_A(np.linalg.inv(niggli(basis)[0]), known.hall)
-    setting = known.fitting(basis, options.lattice_tolerance, options.cell_tolerance)
-    if setting is None:
+    crystal = settled(A, known, (options.lattice_tolerance, options.cell_tolerance))
+    if crystal is None:
         raise DataError(
             f"The lattice found does not fit {known.name} and the cell given.",
             "It did before it was fitted to all spots, so that it is probably not the right one.",
             "Leave out space group and cell to see what is there.",
         )
-    axes = symmetrised(setting.change @ basis, known.system)
-    return Crystal.from_A(np.linalg.inv(axes), known.hall)
+    return crystal
 
 
 def _finished(
     experiments: Experiments,
-    sweeps: list[Experiment],
+    lattices: Sequence[list[Experiment]],
     spots: Reflections,
     number: Index,
     flags: NDArray[np.uint64] | None,
     options: IndexOptions,
-) -> tuple[Experiments, Reflections]:
-    """Assign all spots with the final models, and predict them."""
-    mapped = map_spots(sweeps, spots, number)
-    found, entering = assign_all(sweeps, mapped, options.tolerance)
+) -> tuple[Experiments, Reflections, Index]:
+    """Assign all spots with the final models, and predict them; tell the lattice of each too."""
+    mapped = map_spots(lattices[0], spots, number)
+    found, entering, which = share_out(lattices, mapped, options.tolerance)
     beyond = np.ones(spots.n_rows, dtype=bool)
     beyond[_usable(mapped, options)] = False
     found = found.without(beyond)
-    final = replace(experiments, items=tuple(sweeps))
-    table = indexed_table(spots, mapped, found, entering)
+    final = replace(experiments, items=tuple(_named(lattices)))
+    table = indexed_table(spots, mapped, found, entering, which * len(lattices[0]))
     if flags is not None:
         kept = np.uint64(int(Flag.USED_IN_REFINEMENT | Flag.CENTROID_OUTLIER)) & flags
         table = table.with_columns({"flags": np.where(found.indexed, table["flags"] | kept, table["flags"])})
     identifiers = {k: item.identifier for k, item in enumerate(final) if item.identifier}
-    return final, predict_indexed(final, table.with_columns(identifiers=identifiers))
+    return final, predict_indexed(final, table.with_columns(identifiers=identifiers)), which
+
+
+def _named(lattices: Sequence[list[Experiment]]) -> list[Experiment]:
+    """All experiments in a row; those of further lattices have identifiers of their own."""
+    return [
+        replace(item, identifier=f"{item.identifier}-lattice-{k + 1}") if k and item.identifier else item
+        for k, sweeps in enumerate(lattices)
+        for item in sweeps
+    ]

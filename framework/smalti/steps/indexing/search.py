@@ -60,6 +60,8 @@ def find_lattice(
     known: KnownLattice,
     options: IndexOptions,
     progress: Progress,
+    *,
+    check_sense: bool = True,
 ) -> tuple[tuple[Trial, ...], float]:
     """Find the lattice that explains the spots best.
 
@@ -67,6 +69,8 @@ def find_lattice(
     ----------
     rows : (M,) intp
         The spots to search with.
+    check_sense : bool
+        Whether to see, where nothing convinces, if a crystal turning the other way would.
 
     Returns
     -------
@@ -99,7 +103,7 @@ def find_lattice(
         trials = ranked((*trials, *_tried(indexer, cloud, max_cell, trial)))
         if trials and not trials[0].refused and trials[0].indexed >= ENOUGH:
             break
-    doubtful = not trials or trials[0].refused or trials[0].indexed < ENOUGH / 2
+    doubtful = check_sense and (not trials or trials[0].refused or trials[0].indexed < ENOUGH / 2)
     turned = _reversed(experiments, part, mapped.sweep[few], trial, indexer, max_cell) if doubtful else None
     if turned or not trials or trials[0].refused:
         raise _nothing(trials, rows.size, max_cell, indexer.name, known, turned)
