@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from smalti.solution import NormalEquations, Parameter, Prior
-from smalti.steps.refining.learning import BELIEF, _Restricted, learn, prior_rows, settled
+from smalti.solution import NormalEquations, Prior
+from smalti.steps.refining import RefineOptions, refine
+from smalti.steps.refining.learning import BELIEF, _Restricted, learn, settled
+from smalti.steps.refining.prior_rows import prior_table
+from smalti.testing import synthetic
+from smalti_plugins.detectors.hierarchical import Hierarchical
+from smalti_plugins.minimisers.gauss_newton import GaussNewton
+from smalti_plugins.outliers.none import NoOutliers
 
 TRUTH = {"shift": 0.04, "turn": 0.5}
 STATED = {"shift": 0.1, "turn": 0.3}
@@ -26,7 +32,7 @@ def mixed(seed, n_rows=400, noise=1.0):
 
 def stated_prior(names):
     widths = np.array([STATED.get(name, 100.0) for name in names])
-    return Prior(np.zeros(len(names)), widths**-2.0, names)
+    return Prior(np.zeros(len(names)), widths**-2.0, names, learn=True)
 
 
 def at_the_minimum(design, observed, held):
@@ -128,15 +134,41 @@ def test_what_nothing_holds_does_not_stop_it():
     np.testing.assert_array_equal(learnt.prior.precision, open_end.precision)
 
 
-def test_rows_tell_both_widths_and_settled_sees_a_change():
+def test_settled_sees_a_change():
     learnt = learnt_from(5)
-    names = mixed(5)[2]
-    parameters = tuple(Parameter(f"p{k}", "mrad" if n == "turn" else "mm") for k, n in enumerate(names))
-    rows = prior_rows(parameters, stated_prior(names), learnt)
-    assert [row["group"] for row in rows] == ["shift", "turn"]
-    assert [row["n"] for row in rows] == [50, 25]
-    assert [row["unit"] for row in rows] == ["mm", "mrad"]
-    assert rows[0]["tolerance"] == pytest.approx(0.1)
-    assert rows[0]["width"] == pytest.approx(0.1 * learnt.factor[0])
     assert settled(learnt.prior, learnt.prior)
-    assert not settled(stated_prior(names), learnt.prior)
+    assert not settled(stated_prior(mixed(5)[2]), learnt.prior)
+
+
+def refined_modules(n, priors):
+    rng = np.random.default_rng(8)
+    detector = synthetic.detector("PILATUS 2M", 250.0)
+    nominal = synthetic.experiment(detector, synthetic.crystal(), n_images=200)
+    moved = synthetic.displaced(detector, rng, (0.02, 0.02, 0.0), (0.0, 0.0, 2e-3))
+    truth = replace(nominal, detector=moved)
+    experiments, table = synthetic.observations(truth, nominal, rng, n=n)
+    component = Hierarchical(level=1, freedoms="in_plane", priors=priors)
+    return refine(
+        experiments, table, component, GaussNewton(), NoOutliers(), RefineOptions(halves="off", n_threads=1)
+    )
+
+
+def test_a_refinement_finds_how_far_modules_are_off():
+    refined = refined_modules(4000, "learnt")
+    rows = {row["group"]: row for row in refined.results["priors"]}
+    assert set(rows) == {"detector 1, level 1, in plane", "detector 1, level 1, turn"}
+    for kind, truth, count in (("in plane", 0.02, 48), ("turn", 2.0, 24)):
+        row = rows[f"detector 1, level 1, {kind}"]
+        assert row["n"] == count
+        assert abs(np.log(row["width"] / truth)) < 3.0 * row["esd_of_log_width"]
+        assert row["esd_of_log_width"] < 0.3
+    assert rows["detector 1, level 1, in plane"]["tolerance"] == pytest.approx(0.1)
+    assert "Priors:" in refined.text() and "(x/ 1." in refined.text()
+
+
+def test_stated_widths_are_shown_as_they_are():
+    rows = refined_modules(1000, True).results["priors"]
+    assert [row["unit"] for row in rows] == ["mm", "mrad"]
+    assert all(row["width"] == row["tolerance"] and row["esd_of_log_width"] is None for row in rows)
+    assert all(0.0 < row["prior_share"] < 1.0 for row in rows)
+    assert prior_table([]) == ""
