@@ -244,11 +244,15 @@ def test_panels_are_found_though_the_crystal_drifts():
 
 
 def test_the_number_of_samples_follows_the_reflections():
-    _, experiments, table = drifting_problem(2000)
+    _, experiments, table = drifting_problem(2000, displaced=False)
     moving = run(experiments, table, Hierarchical(), scan_varying="all", scan_interval=0.0)
     assert moving.results["crystals"][0]["scan"]["n_samples"] >= 3
-    _, experiments, table = drifting_problem(2000, turn=(0.0, 0.0, 0.0), growth=0.0)
+    choice = moving.results["scan_choice"]
+    assert choice["candidates"][0]["name"] == "no variation" and len(choice["candidates"]) > 3
+    assert "what varies over the scan" in moving.text()
+    _, experiments, table = drifting_problem(2000, displaced=False, turn=(0.0, 0.0, 0.0), growth=0.0)
     still = run(experiments, table, Hierarchical(), scan_varying="all", scan_interval=0.0)
+    assert still.results["scan_choice"]["chosen"] == "no variation"
     assert still.results["crystals"][0]["scan"] is None
     assert still.experiments[0].crystal.scan_points == ()
 
