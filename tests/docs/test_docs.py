@@ -14,8 +14,8 @@ from smalti.cli.catalogue import COMMANDS, load
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-EXAMPLE = ("well-determined", "soft", "bend")
-"""Words that only the example package brings; its own test runs those commands."""
+EXAMPLE = ("well-determined", "soft", "bend", "cautious")
+"""Words that only the examples bring; tests of their own run those commands."""
 REDIRECTIONS = (">", "<", "|", "2>", "&&")
 
 
