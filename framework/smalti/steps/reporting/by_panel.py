@@ -68,7 +68,7 @@ def panel_rows(
     """One row for every panel, those without reflections too.
 
     ``esds`` holds what refinement knows of a panel: ``displacement_um``, ``displacement_esd_um``,
-    ``turn_mrad``, ``turn_esd_mrad`` (each three numbers), ``prior_share``.
+    ``turn_mrad``, ``turn_esd_mrad`` (each three numbers), ``prior_share``, ``doubt``.
     """
     n = len(detector)
     counts, mean, rms = mean_and_rms(after.panel[after.used], after.values[after.used], n)
@@ -91,11 +91,20 @@ def panel_rows(
             "rmsd": listed(rms[k]),
             "rmsd_px": listed(rms_px[k]),
             "rmsd_before": listed(earlier[k]) if earlier is not None else None,
-            "note": "no reflections" if counts[k] == 0 else "few reflections" if counts[k] < FEW else "",
+            "note": _note(int(counts[k]), esds.get(k, {}).get("doubt")),
         }
         row.update(_motion(k, moved, esds.get(k, {})))
         rows.append(row)
     return rows
+
+
+def _note(count: int, doubt: str | None) -> str:
+    """Say what is wrong with a panel: what the refinement says of it, or that it has few spots."""
+    if count == 0:
+        return "no reflections"
+    if doubt:
+        return f"not believed: {doubt}"
+    return "few reflections" if count < FEW else ""
 
 
 def _rms(residuals: Residuals, n: int) -> Array:

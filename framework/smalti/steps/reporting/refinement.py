@@ -37,13 +37,14 @@ class Refinement:
         ``name``, ``label``, ``value``, ``shift``, ``esd``, ``unit``, ``prior_share``.
     panels : dict
         Flat number of a panel to its ``displacement_um``, ``displacement_esd_um``, ``turn_mrad``,
-        ``turn_esd_mrad`` (three numbers each: fast, slow, normal) and ``prior_share``.
+        ``turn_esd_mrad`` (three numbers each: fast, slow, normal), ``prior_share``, and ``doubt`` where
+        the refinement does not believe it.
     whole : dict or None
         ``shift_um``, ``shift_esd_um``, ``turn_mrad``, ``turn_esd_mrad`` of the detector, laboratory axes.
     reasons : tuple of str
         Why the refinement itself says that its result should not be believed.
     free : dict or None
-        RMSDs over reflections that took no part.
+        RMSDs over reflections that took no part: ``n``, ``um`` (um, um, mdeg).
     cell_esd : list or None
     """
 
@@ -73,7 +74,7 @@ class Refinement:
             panels=_panels(first),
             whole=next((_whole(row) for row in detectors), None),
             reasons=tuple((summary.get("verdict") or {}).get("reasons") or ()),
-            free=summary.get("free"),
+            free=_free(summary.get("free")),
             cell_esd=_round(crystals[0].get("cell_esd"), 2) if len(crystals) == 1 else None,
         )
 
@@ -84,6 +85,14 @@ def _round(
     if values is None:
         return None
     return [None if value is None else significant(float(value) * scale, digits) for value in values]
+
+
+def _free(row: Row | None) -> dict[str, Any] | None:
+    """RMSDs of what took no part: um, um, mdeg."""
+    keys = ("rmsd_x_mm", "rmsd_y_mm", "rmsd_phi_deg")
+    if not row or any(row.get(key) is None for key in keys):
+        return None
+    return {"n": row.get("n"), "um": _round([row[key] for key in keys], scale=1e3)}
 
 
 def _step(row: Row) -> dict[str, Any]:
@@ -117,13 +126,16 @@ def _panels(rows: Sequence[Row]) -> dict[int, dict[str, Any]]:
     found = {int(row["panel"]): _motion(row) for row in rows if "panel" in row}
     shifts = [abs(v or 0.0) for motion in found.values() for v in motion.get("displacement_um") or ()]
     if max(shifts, default=0.0) < STILL_UM:
-        return {panel: {"prior_share": motion["prior_share"]} for panel, motion in found.items()}
+        kept = ("prior_share", "doubt")
+        return {panel: {k: motion[k] for k in kept if k in motion} for panel, motion in found.items()}
     return found
 
 
 def _motion(row: Row) -> dict[str, Any]:
     share = _round([row.get("prior_share")], 2)
     found: dict[str, Any] = {"prior_share": share[0] if share else None}
+    if row.get("believed") is False:
+        found["doubt"] = str(row.get("why") or "not believed")
     if "shift_fast_um" in row:
         found["displacement_um"] = _round([row.get(_shift_key(axis)) for axis in SHIFTS])
         found["displacement_esd_um"] = _round([row.get(f"esd_{axis}_um") for axis in SHIFTS], 3)

@@ -86,7 +86,12 @@ def test_the_minimum_is_that_of_dials(data, dials, tmp_path, name):
     assert np.abs(again["xyzcal.px"] - same["xyzcal.px"]).max() < 1e-6
     assert np.abs(again["xyzcal.mm"][:, 2] - same["xyzcal.mm"][:, 2]).max() < 1e-7
     settings = RefineOptions(
-        close_to_spindle=0.0, weak_priors=False, noise="table", free_fraction=0.0, edge_spots=True
+        close_to_spindle=0.0,
+        weak_priors=False,
+        noise="table",
+        free_fraction=0.0,
+        edge_spots=True,
+        parallax=False,
     )
     mine = refine(experiments, same, Hierarchical(priors=False), GaussNewton(), NoOutliers(), settings)
     assert mine.results["n_used"] == same.n_rows

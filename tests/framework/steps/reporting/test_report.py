@@ -289,6 +289,7 @@ def test_details_of_a_refinement_are_shown(compared):
         "parameters": [parameter | {"esd": 0.0123, "prior_share": 0.25}],
         "panels": [{"detector": 1, "panel": 32, "prior_share": 0.1} | shift | normal | tilt],
         "verdict": {"reasons": ["Beam Mu2 is held by a weak prior."]},
+        "free": {"n": 90, "rmsd_x_mm": 0.0271, "rmsd_y_mm": 0.0313, "rmsd_phi_deg": 0.04},
     }
     report = make_report(experiments, table, details=details)
     row = report.data["panels"][32]
@@ -299,6 +300,29 @@ def test_details_of_a_refinement_are_shown(compared):
         assert text in report.html
     assert report.data["verdict"]["level"] == "bad"
     assert report.data["sure"] == {"moved": 1, "of": 1}
+    assert report.data["rmsd"]["free"] == {"n": 90, "um": [27.1, 31.3, 40.0]}
+    assert "27.1 / 31.3" in report.html and "free RMSD" in report.html
+
+
+def test_panels_that_are_not_believed_are_marked(compared):
+    _, (experiments, table), _ = compared
+    keys = (
+        "shift_fast_um",
+        "shift_slow_um",
+        "normal_um",
+        "tilt_fast_mrad",
+        "tilt_slow_mrad",
+        "rotation_mrad",
+    )
+    why = "two halves of its reflections place it 4.1 ESDs apart"
+    doubt = {"believed": False, "why": why}
+    row = {"detector": 1, "panel": 32, "prior_share": 0.1, **dict.fromkeys(keys, 10.0)}
+    fine = row | {"panel": 33, "believed": True, "why": ""}
+    report = make_report(experiments, table, details={"panels": [row | doubt, fine]})
+    assert report.data["panels"][32]["note"] == f"not believed: {why}" and why in report.html
+    assert "not believed" not in report.data["panels"][33]["note"]
+    block = [row | doubt | dict.fromkeys(keys, 1e-11)]
+    assert why in make_report(experiments, table, details={"panels": block}).html
 
 
 def test_a_block_moves_no_panel_against_the_others(compared):
