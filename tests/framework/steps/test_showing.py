@@ -61,7 +61,8 @@ def test_one_experiment_in_words() -> None:
     assert "distance 264.500 mm" in text
     assert "60 panels of 487 x 195 px, pixels of 0.172 x 0.172 mm" in text
     assert "0.32 mm Si" in text and "parallax corrected" in text
-    assert "tree: root Detector > 60 panels" in text
+    assert "  0: root Detector\n" in text
+    assert "  1: 60 panels Panel0 ... Panel59; held to 0.1 mm in plane" in text
     assert "... and 56 more" in text
     assert "P 4 (no. 75), cell 57.834 57.834 150.022 A" in text
     assert "two-theta 0.000 deg" in text

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.errors import DataError
 from smalti.geometry.panels import PanelArrays, find_panels, intersect, to_px
-from smalti.models import Beam, Detector
+from smalti.models import Beam, Detector, Tolerances, tolerances
 
 __all__ = ["detector_facts"]
 
@@ -65,16 +66,29 @@ def detector_facts(detector: Detector, beam: Beam) -> dict[str, Any]:
 
 
 def _tree(detector: Detector) -> list[dict[str, Any]]:
-    """Count groups and panels at each level, with the names of the first and the last group."""
-    names: dict[int, list[str]] = {}
-    panels: Counter[int] = Counter()
+    """Name groups and panels at each level, and tell how exactly they are mounted (JSON: mm and mrad).
+
+    ``tolerances`` are the different ones of a level, the commonest first; empty for the root, and where
+    the file says something that is no tolerance.
+    """
+    groups, panels = defaultdict[int, list[str]](list), defaultdict[int, list[str]](list)
+    mounts = defaultdict[int, Counter[Tolerances]](Counter)
+    try:
+        known = tolerances(detector)
+    except DataError:
+        known = {}
     for node in detector.walk():
-        if node.group is None:
-            panels[node.level] += 1
-        else:
-            names.setdefault(node.level, []).append(node.name)
+        (panels if node.group is None else groups)[node.level].append(node.name)
+        if node.path in known:
+            mounts[node.level][known[node.path]] += 1
     return [
-        {"level": level, "groups": names.get(level, []), "n_panels": panels[level]}
+        {
+            "level": level,
+            "groups": groups[level],
+            "panels": panels[level],
+            "n_panels": len(panels[level]),
+            "tolerances": [item.as_stated() for item, _ in mounts[level].most_common()],
+        }
         for level in range(detector.depth + 1)
     ]
 

@@ -47,7 +47,8 @@ def _build(detector: Facts) -> list[str]:
     if masked:
         lines.append(f"{plural(masked, 'untrusted rectangle')}")
     if len(panels) > 1:
-        lines.append("tree: " + " > ".join(_level(level) for level in detector["tree"]))
+        lines.append("tree, by the levels that smalti refine --level takes:")
+        lines += [f"  {level['level']}: {_level(level)}" for level in detector["tree"]]
     return lines
 
 
@@ -73,14 +74,25 @@ def _common(values: Sequence[str]) -> str:
 
 
 def _level(level: Facts) -> str:
-    names, parts = level["groups"], []
-    if names:
-        shown = names[0] if len(names) == 1 else f"{names[0]} ... {names[-1]}"
-        count = "root" if level["level"] == 0 else plural(len(names), "group")
-        parts.append(count + (f" {shown}" if shown.strip(" .") else ""))
-    if level["n_panels"]:
-        parts.append(plural(level["n_panels"], "panel"))
-    return " and ".join(parts)
+    groups, panels, parts = level["groups"], level["panels"], []
+    if groups:
+        count = "root" if level["level"] == 0 else plural(len(groups), "group")
+        parts.append(count + _first_and_last(groups))
+    if panels:
+        parts.append(plural(len(panels), "panel") + _first_and_last(panels))
+    mounts = level["tolerances"]
+    held = f"; held to {_mount(mounts[0])}" if mounts else ""
+    return " and ".join(parts) + held + (" (not all alike)" if len(mounts) > 1 else "")
+
+
+def _first_and_last(names: Sequence[str]) -> str:
+    shown = names[0] if len(names) == 1 else f"{names[0]} ... {names[-1]}"
+    return f" {shown}" if shown.strip(" .") else ""
+
+
+def _mount(mount: Facts) -> str:
+    places = "{in_plane_mm:.4g} mm in plane, {normal_mm:.4g} mm off it".format(**mount)
+    return places + ", turn {turn_mrad:.4g}, tilt {tilt_mrad:.4g} mrad".format(**mount)
 
 
 def _standing(detector: Facts) -> list[str]:
