@@ -269,7 +269,7 @@ def test_summary_is_json_and_text_has_the_tables(displaced_problem):
         "Cell",
     ):
         assert words in text
-    assert text.count("\n") < 120
+    assert text.count("\n") < 140
 
 
 def test_results_do_not_depend_on_the_number_of_threads(displaced_problem):
