@@ -14,7 +14,7 @@ from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.varying_crystal import VaryingCrystalBlock
 
-__all__ = ["PER_SAMPLE", "Paths", "one_crystal_a_scan", "paths_of", "vary"]
+__all__ = ["PER_SAMPLE", "Paths", "one_crystal_a_scan", "paths_of", "steadied", "vary"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -120,6 +120,43 @@ def vary(layout: Layout, p: Array, paths: Paths, options: RefineOptions) -> tupl
     offsets = tuple(int(x) for x in np.cumsum([0, *map(len, full)])[:-1])
     new = replace(layout, blocks=tuple(blocks), offsets=offsets, n_full=len(column), column=column)
     return new, values[new.free]
+
+
+def steadied(layout: Layout, p: Array) -> tuple[Layout, Array, Array]:
+    """Take what varies for what all its samples do together.
+
+    Returns
+    -------
+    layout : Layout
+        The same without variation.
+    p : (k,)
+        Its point nearest to p (n,): means over the scans.
+    together : (n, k)
+        What makes the parameters of the given layout of those without variation.
+    """
+    blocks, columns, full = list(layout.blocks), [], []
+    places: list[NDArray[np.intp]] = []  # of each parameter without variation, its samples in the full vector
+    for number, (block, offset, part) in enumerate(
+        zip(layout.blocks, layout.offsets, layout.split(p), strict=True)
+    ):
+        mine = layout.column[offset : offset + len(part)]
+        if isinstance(block, VaryingCrystalBlock):
+            blocks[number] = block.static
+            columns.append(mine[block.places[0]])
+            full.append(block.averages @ part)
+            places += list(offset + block.places.T)
+        else:
+            columns.append(mine)
+            full.append(part)
+            places += list(offset + np.arange(len(part))[:, None])
+    column, values = _renumbered(np.concatenate(columns)), np.concatenate(full)
+    offsets = tuple(int(x) for x in np.cumsum([0, *map(len, full)])[:-1])
+    new = replace(layout, blocks=tuple(blocks), offsets=offsets, n_full=len(column), column=column)
+    together = np.zeros((layout.n, new.n))
+    for k, samples in zip(column, places, strict=True):
+        if k >= 0:
+            together[layout.column[samples], k] = 1.0
+    return new, values[new.free], together
 
 
 def _wanted(size: int, options: RefineOptions) -> Mask:

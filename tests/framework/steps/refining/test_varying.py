@@ -17,7 +17,7 @@ from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.selection import select
 from smalti.steps.refining.smoothness import held_paths, lab_tilts, smoothness
 from smalti.steps.refining.source import RotationSource
-from smalti.steps.refining.varying import one_crystal_a_scan, paths_of, vary
+from smalti.steps.refining.varying import one_crystal_a_scan, paths_of, steadied, vary
 from smalti.steps.refining.varying_crystal import VaryingCrystalBlock
 from smalti.testing import synthetic
 from smalti_plugins.detectors.hierarchical import Hierarchical
@@ -270,6 +270,39 @@ def test_a_scan_that_runs_backwards_gives_the_same(drifting):
     two = run(backwards, table.with_columns({"xyzobs.px.value": value}), scan_varying="all")
     a, b = (np.array(x.experiments[0].crystal.scan_points) for x in (one, two))
     np.testing.assert_allclose(a, b[::-1], atol=1e-8)
+
+
+def test_released_gauges_are_invisible_with_samples_too(drifting):
+    _, experiments, table = drifting
+    some = table.take(np.arange(0, table.n_rows, 2))
+    released = run(experiments, some, Hierarchical(), scan_varying="all", fix_beam=(), rounds=2)
+    null = {row["name"] for row in released.results["weak_modes"] if row["null"]}
+    assert null == {"rotation of everything about the spindle", "scale of all lengths: wavelength with cell"}
+    (scale,) = (row for row in released.results["weak_modes"] if row["name"].startswith("scale"))
+    assert any(name.startswith("Crystal1g_param_0_sample") for name in scale["parameters"])
+    assert not released.trustworthy
+    held = run(experiments, some, Hierarchical(), scan_varying="all", rounds=2)
+    assert not any(row["null"] for row in held.results["weak_modes"])
+    assert "paths of crystals" in held.results["gauge"]
+
+
+def test_what_samples_do_together_is_the_static_problem(drifting, rng):
+    _, experiments, table = drifting
+    options = RefineOptions(scan_varying="all", scan_interval=20.0, fix=("Phi2",), equal_shifts=("*Tau2",))
+    data, static, p, layout, q = varied(
+        experiments, table, options, lambda layout: 1e-2 * rng.normal(size=layout.n)
+    )
+    again, at, together = steadied(layout, q)
+    assert [item.name for item in again.parameters] == [item.name for item in static.parameters]
+    np.testing.assert_allclose(at, p, atol=1e-14)
+    np.testing.assert_allclose(together @ at, q, atol=1e-14)
+    expected = RotationSource(static, data, 1.0 / data.variance, static.prior).normal_equations(p)
+    found = RotationSource(layout, data, 1.0 / data.variance, layout.prior).normal_equations(q)
+    priors = together.T @ np.diag(layout.prior.precision) @ together
+    ours = together.T @ found.matrix @ together - priors
+    theirs = expected.matrix - np.diag(static.prior.precision)
+    size = np.sqrt(np.outer(np.diag(theirs), np.diag(theirs)))
+    assert (np.abs(ours - theirs) < 1e-9 * size).all()
 
 
 def test_options_are_checked():
