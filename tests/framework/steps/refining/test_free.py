@@ -195,7 +195,7 @@ def test_honest_refinement_has_the_gap_that_its_parameters_explain(displaced_pro
 
 
 def test_too_many_parameters_raise_the_free_rmsd(rng):
-    """24 panels, each free in six ways, against some 20 reflections each: they fit, and predict less."""
+    """24 panels against some 20 reflections each, free in six ways where there are 30: they predict less."""
     detector = synthetic.detector("PILATUS 2M", 250.0)
     nominal = synthetic.experiment(detector, synthetic.crystal(), n_images=50)
     truth = replace(nominal, detector=synthetic.displaced(detector, rng, (1e-4, 1e-4, 1e-4), (1e-6,) * 3))
@@ -206,7 +206,7 @@ def test_too_many_parameters_raise_the_free_rmsd(rng):
     block, loose, held = (np.hypot(row["rmsd_x_mm"], row["rmsd_y_mm"]) for row in rows)
     fitted, over_fitted, _ = (np.hypot(row["working_rmsd_x_mm"], row["working_rmsd_y_mm"]) for row in rows)
     assert over_fitted < 0.96 * fitted
-    assert loose > 1.04 * block
+    assert loose > 1.03 * block
     assert loose > held  # what priors are for
     gap, esd, expected = (rows[1][key] for key in ("gap", "gap_esd", "expected_gap"))
     assert gap > 2.0 * esd and abs(gap - expected) < 3.0 * esd
