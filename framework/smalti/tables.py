@@ -180,7 +180,7 @@ class Reflections(Mapping[str, NDArray[Any]]):
         missing = [name for name in names if name not in self._columns]
         if missing:
             raise DataError(
-                f"The reflection table has no column {', '.join(missing)}.",
+                f"The reflection table has no column{'s' * (len(missing) > 1)} {', '.join(missing)}.",
                 f"It has: {', '.join(self._columns) or 'no columns at all'}.",
                 "Use the table that the previous step wrote (strong, then indexed, then refined).",
             )

@@ -83,7 +83,7 @@ def test_wrong_columns_are_refused_in_words() -> None:
         Reflections({"miller_index": [1, 2, 3]})
     with pytest.raises(DataError, match="'panel' holds float64"):
         Reflections({"panel": [0.5]})
-    with pytest.raises(DataError, match="no column xyzobs.px.value, s1"):
+    with pytest.raises(DataError, match="no columns xyzobs.px.value, s1"):
         table().require("id", "xyzobs.px.value", "s1")
 
 

@@ -30,7 +30,7 @@ from smalti.cli.telling import (
     peak_memory_mb,
     three_lines,
 )
-from smalti.errors import SmaltiError, UntrustworthyError, UsageError
+from smalti.errors import DataError, SmaltiError, UntrustworthyError, UsageError
 
 __all__ = ["BUG", "execute"]
 
@@ -93,6 +93,8 @@ def execute(command: Command, values: Mapping[str, Any], argv: Sequence[str]) ->
 
 def _in_words(found: BaseException, run: _Run) -> SmaltiError:
     """Put whatever ended a run into three lines and a status."""
+    if isinstance(found, DataError):
+        return _with_files(found, run.inputs)
     if isinstance(found, SmaltiError):
         return found
     if isinstance(found, OSError):
@@ -108,6 +110,13 @@ def _in_words(found: BaseException, run: _Run) -> SmaltiError:
         "This is a bug in smalti, not in your data or your call.",
         "See the traceback above." if run.values.get("debug") else "Run again with --debug and report it.",
     )
+
+
+def _with_files(error: DataError, files: Sequence[str]) -> DataError:
+    """Name the files, where what is wrong with their data does not: steps know values, not files."""
+    if not files or len(files) > 2 or any(name in str(error) for name in files):
+        return error
+    return DataError(error.what, f"{error.why} In {' and '.join(files)}.".strip(), error.fix)
 
 
 def _again(command: Command) -> str:

@@ -12,6 +12,7 @@ from smalti.errors import DataError
 from smalti.geometry.derivatives import Spots, predict
 from smalti.geometry.prediction import diffraction_angles, nearest_turn
 from smalti.models import Experiment, Experiments
+from smalti.steps.refining.checking import check, repeated
 from smalti.steps.refining.free import held_out
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.observations import Observations
@@ -19,6 +20,7 @@ from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.parallax import Parallax
 from smalti.steps.refining.traits import traits
 from smalti.tables import Flag, Reflections
+from smalti.text import plural
 
 __all__ = ["Selection", "observed_and_indexed", "select"]
 
@@ -101,6 +103,7 @@ def _tests(
     overloaded = table.flagged(Flag.OVERLOADED) if "flags" in table else np.zeros(table.n_rows, dtype=bool)
     edge = np.radians(options.scan_margin)
     tests = {
+        "in the table already": ~repeated(table, indexed),
         "overloaded": ~overloaded,
         "outside the scan": margin >= -1e-9,
         "not predicted": possible,
@@ -144,40 +147,6 @@ def observed_and_indexed(table: Reflections) -> Mask:
     if "flags" in table and (indexed & table.flagged(Flag.INDEXED)).any():
         indexed = indexed & table.flagged(Flag.INDEXED)
     return np.asarray(indexed)
-
-
-def check(experiments: Experiments, table: Reflections, indexed: Mask) -> None:
-    """Refuse a table that does not fit the experiments or holds what cannot have been measured."""
-    experiment = table["id"]
-    if indexed.any() and experiment[indexed].max() >= len(experiments):
-        raise DataError(
-            f"The table speaks of experiment {int(experiment[indexed].max())}, counted from 0.",
-            f"There are {len(experiments)} experiments: table and experiments do not belong together.",
-            "Give the pair of files that one command wrote.",
-        )
-    sizes = np.array([len(item.detector) for item in experiments] or [0])
-    beyond = indexed & (table["panel"] >= sizes[np.where(indexed, experiment, 0)].astype(np.uint64))
-    if beyond.any():
-        row = int(np.flatnonzero(beyond)[0])
-        raise DataError(
-            f"{int(beyond.sum())} reflections are on panels that the detector does not have.",
-            f"The first is row {row}: panel {int(table['panel'][row])} of a detector of "
-            f"{sizes[experiment[row]]}.",
-            "Convert experiments and reflections together: smalti panels FILE.expt FILE.refl.",
-        )
-    value, variance = table["xyzobs.mm.value"], table["xyzobs.mm.variance"]
-    _refuse(indexed & ~np.isfinite(value).all(axis=1), "no number as observed position", "xyzobs.mm.value")
-    bad = ~(np.isfinite(variance) & (variance > 0.0)).all(axis=1)
-    _refuse(indexed & bad, "a variance that is not positive", "xyzobs.mm.variance")
-
-
-def _refuse(bad: Mask, what: str, column: str) -> None:
-    if bad.any():
-        raise DataError(
-            f"{int(bad.sum())} indexed reflections have {what}.",
-            f"Column '{column}', first at row {int(np.flatnonzero(bad)[0])}.",
-            "Find the spots again, or remove these rows.",
-        )
 
 
 def _nearer_crossing(experiment: Experiment, table: Reflections, rows: NDArray[np.intp]) -> Mask:
@@ -250,9 +219,25 @@ def _drawn(table: Reflections, keep: Mask, experiments: Experiments, options: Re
 def _too_few(
     used: int, rows: int, indexed: int, left_out: Mapping[str, int], options: RefineOptions
 ) -> DataError:
-    reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
     return DataError(
-        f"Only {used} reflections can be used; a refinement needs {options.minimum_reflections}.",
-        f"Of {rows} in the table {indexed} are indexed" + (f"; left out: {reasons}." if reasons else "."),
-        "Find more spots or use more images; spindle_cut and scan_margin decide what is left out.",
+        f"Only {plural(used, 'reflection')} can be used; a refinement needs {options.minimum_reflections}.",
+        f"Of {rows:,} in the table {indexed:,} are indexed" + (f"; left out: {reasons}." if reasons else "."),
+        _cure(indexed, left_out),
     )
+
+
+def _cure(indexed: int, left_out: Mapping[str, int]) -> str:
+    """Tell what to do, by what took most."""
+    if indexed == 0:
+        return "Index the spots first: smalti index."
+    most = max(left_out, key=lambda reason: left_out[reason], default="")
+    if left_out.get(most, 0) < 0.5 * indexed:
+        most = ""
+    return {
+        "outside the scan": "Check that models and table belong together: spots and scan do not fit.",
+        "not predicted": "Check that models and table belong together: indices and crystal do not fit.",
+        "close to the spindle": "Lower spindle_cut and close_to_spindle.",
+        "close to an end of the scan": "Lower scan_margin.",
+        "cut by an edge of the panel": "Allow them with edge_spots.",
+    }.get(most, "Find more spots or use more images.")

@@ -91,8 +91,8 @@ def test_rows_that_were_only_predicted_are_not_used(displaced_problem):
 
 
 BAD = {
-    "no number": ("xyzobs.mm.value", np.nan, "have no number"),
-    "an infinite number": ("xyzobs.mm.value", np.inf, "have no number"),
+    "no number": ("xyzobs.mm.value", np.nan, "has no number"),
+    "an infinite number": ("xyzobs.mm.value", np.inf, "has no number"),
     "a negative variance": ("xyzobs.mm.variance", -1.0, "variance that is not positive"),
     "a variance that is no number": ("xyzobs.mm.variance", np.nan, "variance that is not positive"),
     "a panel too many": ("panel", 10, "panels that the detector does not have"),
@@ -126,7 +126,7 @@ def test_a_missing_column_is_named(displaced_problem):
 def test_too_few_are_refused_with_the_reasons(displaced_problem, rows):
     table = displaced_problem[2].take(np.arange(100, 100 + rows))
     with pytest.raises(
-        DataError, match=f"Only {rows} reflections can be used; a refinement needs 10"
+        DataError, match=f"Only {rows} reflections? can be used; a refinement needs 10"
     ) as caught:
         choose(displaced_problem, table)
     assert f"Of {rows} in the table" in caught.value.why and caught.value.fix

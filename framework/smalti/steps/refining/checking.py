@@ -1,0 +1,116 @@
+"""Tables that do not fit their experiments, and values that nobody can have measured."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.errors import DataError
+from smalti.models import Experiments
+from smalti.tables import Reflections
+from smalti.text import plural
+
+__all__ = ["check", "repeated"]
+
+Mask = NDArray[np.bool_]
+
+_WIDEST = 1e4
+"""mm; no detector is that wide."""
+
+_VARIANCES = (1e-18, 1e6)
+"""mm^2, rad^2; centroids are known better than to a metre, and worse than to a picometre."""
+
+
+def check(experiments: Experiments, table: Reflections, indexed: Mask) -> None:
+    """Refuse a table that does not fit the experiments or holds what cannot have been measured.
+
+    Parameters
+    ----------
+    indexed : (N,) bool
+        The rows that matter.
+
+    Raises
+    ------
+    DataError
+        Says which, where the first of them is, and what to do.
+    """
+    _check_experiments(experiments, table, indexed)
+    _check_panels(experiments, table, indexed)
+    value, variance = table["xyzobs.mm.value"], table["xyzobs.mm.variance"]
+    positions = {"xyzobs.mm.value": value}
+    if "xyzobs.px.value" in table:  # millimetres are worked out from them as the geometry moves
+        positions["xyzobs.px.value"] = table["xyzobs.px.value"]
+    for column, numbers in positions.items():
+        _refuse(indexed & ~np.isfinite(numbers).all(axis=1), "no number as observed position", column)
+    away = (np.abs(value[:, :2]) > _WIDEST).any(axis=1)
+    _refuse(indexed & away, f"an observed position more than {_WIDEST / 1e3:g} m away", "xyzobs.mm.value")
+    bad = ~(np.isfinite(variance) & (variance > 0.0)).all(axis=1)
+    _refuse(indexed & bad, "a variance that is not positive", "xyzobs.mm.variance")
+    absurd = (variance < _VARIANCES[0]).any(axis=1) | (variance > _VARIANCES[1]).any(axis=1)
+    _refuse(indexed & absurd, "a variance that no centroid can have", "xyzobs.mm.variance")
+
+
+def repeated(table: Reflections, indexed: Mask) -> Mask:
+    """Tell which rows say again what an earlier row says, (N,).
+
+    The same place on the same panel, to the last bit, in the same experiment: tables that were joined twice
+    would make everything look more certain than it is.
+    """
+    again = np.zeros(table.n_rows, dtype=bool)
+    value = table["xyzobs.mm.value"]
+    order = np.flatnonzero(indexed)[np.argsort(value[indexed, 0], kind="stable")]
+    x = value[order, 0]
+    alike = np.zeros(len(x), dtype=bool)
+    alike[1:] = x[1:] == x[:-1]
+    alike[:-1] |= alike[1:]
+    rows = np.sort(order[alike])
+    if rows.size:
+        key = np.column_stack([value[rows], table["id"][rows], table["panel"][rows].astype(float)])
+        first = np.unique(key, axis=0, return_index=True)[1]
+        again[np.delete(rows, first)] = True
+    return again
+
+
+def _check_experiments(experiments: Experiments, table: Reflections, indexed: Mask) -> None:
+    number = table["id"][indexed]
+    if number.size and number.max() >= len(experiments):
+        raise DataError(
+            f"The table speaks of experiment {int(number.max())}, counted from 0.",
+            f"There {'is' if len(experiments) == 1 else 'are'} {plural(len(experiments), 'experiment')}: "
+            "table and experiments do not belong together.",
+            "Give the pair of files that one command wrote.",
+        )
+    for k in np.unique(number):
+        theirs, ours = table.identifiers.get(int(k), ""), experiments[int(k)].identifier
+        if theirs and ours and theirs != ours:
+            raise DataError(
+                f"The table belongs to another experiment: its number {k} is '{theirs}'.",
+                f"In the experiments number {k} is '{ours}'.",
+                "Give the pair of files that one command wrote.",
+            )
+
+
+def _check_panels(experiments: Experiments, table: Reflections, indexed: Mask) -> None:
+    experiment = table["id"]
+    sizes = np.array([len(item.detector) for item in experiments] or [0])
+    beyond = indexed & (table["panel"] >= sizes[np.where(indexed, experiment, 0)].astype(np.uint64))
+    if beyond.any():
+        row = int(np.flatnonzero(beyond)[0])
+        count = int(beyond.sum())
+        raise DataError(
+            f"{plural(count, 'reflection')} {'is' if count == 1 else 'are'} on panels that the detector does "
+            "not have.",
+            f"The first is row {row}: panel {int(table['panel'][row])} of a detector of "
+            f"{sizes[experiment[row]]}.",
+            "Convert experiments and reflections together: smalti panels FILE.expt FILE.refl.",
+        )
+
+
+def _refuse(bad: Mask, what: str, column: str) -> None:
+    if bad.any():
+        count = int(bad.sum())
+        raise DataError(
+            f"{plural(count, 'indexed reflection')} {'has' if count == 1 else 'have'} {what}.",
+            f"Column '{column}', first at row {int(np.flatnonzero(bad)[0])}.",
+            "Find the spots again, or remove these rows.",
+        )
