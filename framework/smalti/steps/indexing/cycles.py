@@ -244,7 +244,8 @@ def refine_options(
 ) -> RefineOptions:
     """Free only what so many reflections can tell; the detector only if there are plenty.
 
-    Before the last cycle a quarter of the reflections does: the next cycle needs no more than indices.
+    Before the last cycle a quarter of the reflections does: the next cycle needs no more than indices. None
+    are held out to judge with: which those are is for the refinements that follow.
     """
     few = count < options.min_to_refine_detector
     return RefineOptions(

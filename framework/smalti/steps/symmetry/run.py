@@ -108,7 +108,13 @@ def _tried(
             refinery.parameterisation,
             refinery.minimiser,
             refinery.rejector,
-            RefineOptions(use_all=False, reflections_per_degree=options.reflections_per_degree, rounds=2),
+            RefineOptions(
+                use_all=False,
+                reflections_per_degree=options.reflections_per_degree,
+                rounds=2,
+                free_fraction=0.0,
+                halves="off",
+            ),
         )
     except DataError as error:
         return Choice(setting, moved, None, None, None, f"{error.what} {error.why}".strip())
