@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-__all__ = ["plural", "ranges", "table", "wrapped"]
+__all__ = ["json_lines", "plural", "ranges", "table", "wrapped"]
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> str:
@@ -60,3 +62,23 @@ def wrapped(text: str, width: int = 100) -> str:
         else textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
         for line in text.split("\n")
     )
+
+
+def json_lines(value: Any, depth: int) -> str:
+    """Set plain values as JSON, one item a line in mappings and lists of these down to a depth.
+
+    What lies deeper stands on one line. Indented throughout, a table of 400 rows is mostly line breaks, and
+    Python's encoder leaves its compiled part for it, which is ten times quicker.
+    """
+    return _json_lines(value, depth, "\n")
+
+
+def _json_lines(value: Any, depth: int, line: str) -> str:
+    inner = line + " "
+    if depth and value and isinstance(value, dict):
+        items = [f"{json.dumps(key)}: {_json_lines(item, depth - 1, inner)}" for key, item in value.items()]
+        return "{" + inner + f",{inner}".join(items) + line + "}"
+    if depth and value and isinstance(value, list) and isinstance(value[0], dict | list):
+        items = [_json_lines(item, depth - 1, inner) for item in value]
+        return "[" + inner + f",{inner}".join(items) + line + "]"
+    return json.dumps(value, allow_nan=False)

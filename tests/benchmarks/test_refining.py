@@ -131,4 +131,4 @@ def test_steps_from_nominal(benchmark):
     )
     steps = found.results["steps"]
     benchmark.extra_info["steps"] = steps[-1]["step"]
-    assert steps[-1]["step"] <= 4 and steps[-1]["rmsd_x_mm"] < 0.3 * steps[0]["rmsd_x_mm"]
+    assert steps[-1]["step"] <= 4 and steps[-1]["rmsd_x_mm"] < 0.4 * steps[0]["rmsd_x_mm"]

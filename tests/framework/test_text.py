@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from smalti.text import plural, ranges, table, wrapped
+import json
+
+import pytest
+
+from smalti.text import json_lines, plural, ranges, table, wrapped
 
 
 def test_numbers_stand_to_the_right_and_words_to_the_left() -> None:
@@ -29,3 +33,17 @@ def test_sentences_are_broken_and_tables_are_not() -> None:
     assert max(len(line) for line in lines if "  " not in line) <= 60
     assert row in lines and lines[-1] == "short"
     assert " ".join(line for line in lines if "words" in line).split() == sentence.split()
+
+
+def test_json_stands_one_row_a_line():
+    rows = [{"a": k, "b": [1.5, None]} for k in range(3)]
+    value = {"name": "x", "table": rows, "empty": [], "none": {}, "deep": {"a": {"b": {"c": [1]}}}}
+    text = json_lines(value, 2)
+    assert json.loads(text) == value
+    assert [line.strip(" ,") for line in text.splitlines() if '"a": 1' in line] == [
+        '{"a": 1, "b": [1.5, null]}'
+    ]
+    assert len(text.splitlines()) == 13
+    assert json_lines(value, 0) == json.dumps(value)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        json_lines({"a": float("nan")}, 3)

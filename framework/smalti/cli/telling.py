@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 import smalti
 from smalti.errors import DataError, InputError, SmaltiError
+from smalti.text import json_lines
 
 __all__ = [
     "INTERRUPTED",
@@ -60,7 +60,7 @@ def from_os_error(error: OSError) -> SmaltiError:
 
 def as_json(value: Any) -> str:
     """Write JSON that every parser reads: arrays as lists, infinities and nan as null."""
-    return json.dumps(_plain(value), indent=2, allow_nan=False)
+    return json_lines(_plain(value), 4)
 
 
 def _plain(value: Any) -> Any:

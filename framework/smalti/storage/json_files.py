@@ -13,20 +13,29 @@ import numpy as np
 
 from smalti.errors import DataError
 from smalti.storage.atomic import write_whole
+from smalti.text import json_lines
 
 __all__ = ["by_line", "finite", "write_json"]
 
 
+ROWS = 3
+"""Items stand one a line as deep as this: a key of a key holds a table, whose rows are these lines."""
+
+_PLAIN = (str, int, bool)
+
+
 def write_json(path: str | os.PathLike[str], obj: Any) -> None:
-    """Write any JSON-able object (arrays and NumPy numbers included), indented, whole or not at all.
+    """Write any JSON-able object (arrays and NumPy numbers included), a row a line, whole or not at all.
 
     JSON has no word for what is not a finite number; "nan", "inf" and "-inf" are written as texts.
     """
-    write_whole(path, (json.dumps(finite(obj), indent=1, allow_nan=False) + "\n").encode())
+    write_whole(path, (json_lines(finite(obj), ROWS) + "\n").encode())
 
 
 def finite(value: Any) -> Any:
     """Turn a value into what JSON can hold: plain types, and texts for NaN and infinities."""
+    if value is None or type(value) in _PLAIN:  # most of them
+        return value
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, float):

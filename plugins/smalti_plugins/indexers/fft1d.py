@@ -15,7 +15,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from smalti.geometry.transform import (
     Wedges,
@@ -147,6 +146,9 @@ def along_directions(
     power : (K,)
         As P(v), but attenuated by the width of the bins.
     """
+    # Imported here because discovery imports every plugin, and only an indexer at work needs it.
+    from scipy import fft
+
     R = float(np.linalg.norm(wedges.points, axis=1).max())
     # Bins of 1/(3 longest): a sixth of a cycle on either side; zeros behind make the steps fine.
     bins = int(np.ceil(6.0 * R * longest)) + 1

@@ -16,7 +16,6 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from smalti.geometry.lattice import same_lattice, shortest_vectors
 from smalti.geometry.transform import Wedges, distinct, refine_vectors
@@ -53,6 +52,9 @@ class FFT3D:
         self, cloud: PointCloud, max_cell: float, known_cell: tuple[float, ...] | None = None
     ) -> Sequence[Candidate]:
         """Propose lattices, best first; the known cell is not needed and not used."""
+        # Imported here because discovery imports every plugin, and only an indexer at work needs it.
+        from scipy import fft
+
         if len(cloud.points) < 4:
             return []
         length = np.linalg.norm(cloud.points, axis=1)

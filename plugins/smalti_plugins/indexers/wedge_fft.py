@@ -14,7 +14,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from smalti.geometry.transform import (
     Wedges,
@@ -71,6 +70,9 @@ class WedgeFFT:
 
     def _peaks(self, wedges: Wedges, max_cell: float) -> Array:
         """Vectors (K, 3) Angstrom of the strongest maxima of the transform on its grid."""
+        # Imported here because discovery imports every plugin, and only an indexer at work needs it.
+        from scipy import fft
+
         # A reach of n/(4 R) in real space leaves room for max_cell and some interpolation.
         extent = 2.0 * float(np.linalg.norm(wedges.points, axis=1).max())
         R = min(self.grid / (4.4 * max_cell), extent)

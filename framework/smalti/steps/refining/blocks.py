@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -258,7 +259,7 @@ class DetectorBlock:
     parameterisation: DetectorParameterisation
     number: int
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """Name them Detector1Group12Tau2, ..."""
         own = parameters_of(self.parameterisation, self.detector)
@@ -269,7 +270,7 @@ class DetectorBlock:
         """All are increments."""
         return np.zeros(len(self.parameters))
 
-    @property
+    @cached_property
     def prior(self) -> Prior:
         """What the plugin says; groups are those of one detector."""
         own = prior_of(self.parameterisation, self.detector, len(self.parameters))

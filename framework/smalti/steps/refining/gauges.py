@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from smalti.geometry.derivatives import BEAM, CRYSTAL, PANEL, SETTING, RotationState
 from smalti.geometry.panels import panel_centres
+from smalti.geometry.rotation import skew
 from smalti.steps.refining.layout import N_SHARED, Layout
 
 __all__ = ["Motion", "Reach", "detector_motions", "gauge_motions"]
@@ -210,9 +211,8 @@ def _moved(
     size: int, first: int, d: Array, panels: Sequence[int], centre: Array, shift: Array, turn: Array
 ) -> Array:
     """Local coordinates (L,) of a shift of some panels and a turn about a centre."""
-    out = np.zeros(size)
-    for k in panels:
-        changed = np.cross(turn, d[k].T)
-        changed[2] = shift + np.cross(turn, d[k][:, 2] - centre)
-        out[PANEL.stop * (first + k) : PANEL.stop * (first + k + 1)] = changed.ravel()
+    out, moved, spin = np.zeros(size), np.asarray(panels), skew(turn)
+    changed = (spin @ d[moved]).transpose(0, 2, 1)
+    changed[:, 2] += shift - spin @ centre
+    out[PANEL.stop * (first + moved)[:, None] + np.arange(PANEL.stop)] = changed.reshape(-1, PANEL.stop)
     return out

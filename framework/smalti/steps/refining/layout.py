@@ -131,7 +131,7 @@ class Layout:
         """Value of each free parameter at p = 0, (n,)."""
         return np.concatenate([block.start for block in self.blocks])[self.free]
 
-    @property
+    @cached_property
     def prior(self) -> Prior:
         """What holds the free parameters; a common amount is held as the first of its parameters is."""
         priors = [block.prior for block in self.blocks]
