@@ -185,6 +185,8 @@ def _tables(sets: Sets, placed: tuple[Experiment, ...]) -> tuple[Reflections | N
             moved.append(_counted_on(reflections, first, images))
         first += len(experiments)
         images += len(experiments.unique("imageset"))
+    if any("free" in table for table in moved):  # what one refinement held out stays held out
+        moved = [t if "free" in t else t.with_columns({"free": np.zeros(t.n_rows, bool)}) for t in moved]
     lost = sorted(
         {n for t in moved for n in (*t, *t.opaque)} - {n for n in moved[0] if all(n in t for t in moved)}
     )

@@ -137,3 +137,12 @@ def test_columns_that_one_table_lacks_are_named(two_sets):
     joined = combine([(first, table), (second, other.without("flags"))])
     assert "flags" not in joined.reflections
     assert "flags" in joined.warnings[0]
+
+
+def test_what_one_set_holds_out_stays_held_out(two_sets):
+    (first, table), second = two_sets
+    free = np.arange(table.n_rows) % 20 == 0
+    joined = combine([(first, table.with_columns({"free": free})), second])
+    np.testing.assert_array_equal(joined.reflections["free"][: table.n_rows], free)
+    assert not joined.reflections["free"][table.n_rows :].any() and not joined.warnings
+    assert "free" not in combine(two_sets).reflections
