@@ -51,7 +51,7 @@ def judged(truth, experiments, table, component):
     off = errors(truth, refined.experiments[0].detector)
     far, nominal = (np.linalg.norm(x, axis=1) for x in (off, errors(truth, experiments[0].detector)))
     covariance = refined.panel_covariance[0][:, :2, :2]
-    surprise = np.einsum("pi,pij,pj->p", off, np.linalg.inv(covariance), off)
+    surprise = np.einsum("pi,pij,pj->p", off, np.linalg.pinv(covariance), off)
     three = 1e3 * np.quantile(far, [0.5, 0.95, 1.0])
     return [*three, int((far > nominal).sum()), int(((far > nominal) & (surprise > LIMIT)).sum())]
 
