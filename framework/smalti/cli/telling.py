@@ -60,7 +60,7 @@ def from_os_error(error: OSError) -> SmaltiError:
 
 def as_json(value: Any) -> str:
     """Write JSON that every parser reads: arrays as lists, infinities and nan as null."""
-    return json_lines(_plain(value), 4)
+    return json_lines(_plain(value), 3)
 
 
 def _plain(value: Any) -> Any:

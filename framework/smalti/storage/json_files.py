@@ -18,7 +18,7 @@ from smalti.text import json_lines
 __all__ = ["by_line", "finite", "write_json"]
 
 
-ROWS = 3
+ROWS = 2
 """Items stand one a line as deep as this: a key of a key holds a table, whose rows are these lines."""
 
 _PLAIN = (str, int, bool)
