@@ -37,6 +37,7 @@ def mode_row(layout: Layout, mode: Mode) -> Row:
         "name": mode.name,
         "kind": mode.kind,
         "null": mode.null,
+        "of_panels": mode.of_panels,
         "eigenvalue": mode.eigenvalue,
         "prior_share": mode.held,
         "shares": dict(mode.shares[:_MOST]),

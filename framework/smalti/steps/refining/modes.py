@@ -26,8 +26,11 @@ NULL = 1e-9
 WEAK = 1e-3
 """Below this they are listed; a good experiment has a few between this and 1e-4."""
 
-MOST = 12
-"""Modes that are listed."""
+MOST = 6
+"""Weak modes that are listed, of the whole and of single panels each."""
+
+_SEARCHED = 100
+"""So many of the weakest are looked at: panels with few reflections have six each."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Mode:
     eigenvalue : float
         Of the normal matrix of the data alone, scaled to a unit diagonal.
     held : float
-        Share of priors and restraints in what holds it, from 0 (data) to 1.
+        Share of priors and restraints in the variance along it, from 0 (data) to 1.
     shares : tuple of (str, float)
         Which motions take part in it, largest first.
     direction : (n,)
@@ -124,12 +127,19 @@ class _Space:
         out[self.seen] = self.scale * (self.basis @ c)
         return out
 
+    def solved(self, c: Array) -> Array:
+        """Solve the whole normal equations for a right side (m,); what nothing holds is enormous."""
+        matrix = self.data + self.held
+        scale = unit_scale(np.diag(matrix))
+        unit = matrix * np.outer(scale, scale) + 1e-13 * np.eye(len(c))
+        return np.asarray(scale * np.linalg.solve(unit, scale * c))
+
     def mode(self, c: Array, kind: str, name: str = "") -> Mode:
         """Describe a unit direction."""
-        value, held = float(c @ self.data @ c), float(c @ self.held @ c)
+        value, answer = float(c @ self.data @ c), self.solved(c)
         shares = shares_of(c, [(name, space) for name, space, _ in self.named])
         panels = sum(float(np.sum((space @ c) ** 2)) for _, space, single in self.named if single)
-        share = held / max(value + held, 1e-300)
+        share = float(answer @ self.held @ answer) / max(float(c @ answer), 1e-300)
         return Mode(
             name or in_words(shares), kind, max(value, 0.0), share, shares, self.back(c), panels > 0.5
         )
@@ -164,16 +174,32 @@ def determination(layout: Layout, p: Array, data: Array, held: Array, with_data:
             taken = np.vstack([taken, c])
             modes.append(space.mode(c, "gauge", motion.name))
     rest = _complement(taken.T)
-    most = min(MOST, rest.shape[1])
-    weakest = (0, most - 1) if most else None
-    values, vectors = linalg.eigh(rest.T @ space.data @ rest, subset_by_index=weakest)
-    count = min(max(int(np.sum(values < WEAK)), 1), most)
-    modes += [space.mode(rest @ vectors[:, k], "weak") for k in range(count)]
+    modes += [space.mode(c, "weak") for c in _weakest(space, rest)]
     whole = linalg.eigvalsh(space.data + space.held)
     smallest = min((mode.eigenvalue for mode in modes), default=1.0)
     condition = min(float(whole[-1]) / max(float(whole[0]), 1e-300), 1e300)
     modes.sort(key=lambda mode: (not mode.null, mode.eigenvalue))
     return Determination(condition, smallest, (*modes, *unseen))
+
+
+def _weakest(space: _Space, rest: Array) -> Array:
+    """Find the weakest directions (k, m) among those that columns (m, r) span, the weakest of all first.
+
+    The weakest one of the whole is always among them.
+    """
+    if not rest.shape[1]:
+        return np.zeros((0, len(rest)))
+    last = min(_SEARCHED, rest.shape[1]) - 1
+    values, vectors = linalg.eigh(rest.T @ space.data @ rest, subset_by_index=(0, last))
+    found = (rest @ vectors).T
+    single = [rows for _, rows, of_panels in space.named if of_panels]
+    mostly = np.zeros(len(found), dtype=bool)
+    if single:
+        mostly = np.sum((found @ np.vstack(single).T) ** 2, axis=1) > 0.5
+    weak = values < WEAK
+    kept = {*np.flatnonzero(weak & mostly)[:MOST], *np.flatnonzero(weak & ~mostly)[:MOST]}
+    kept |= {*np.flatnonzero(~mostly)[:1]} or {0}
+    return np.asarray(found[sorted(kept)])
 
 
 def _space(layout: Layout, p: Array, data: Array, held: Array, reach: Reach, seen: Mask) -> _Space:

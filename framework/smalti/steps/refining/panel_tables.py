@@ -82,6 +82,8 @@ def determination_text(results: Row) -> str:
         f"{plural(results['n_parameters'], 'parameter')}; condition number {results['condition']:.2g}.",
     ]
     modes = [mode for mode in results["weak_modes"] if mode["kind"] != "unseen"]
+    # What single panels lack, their own lines tell.
+    modes = [mode for mode in modes if not mode["of_panels"]] or modes
     for mode in modes[:_MODES]:
         what = "Not told at all" if mode["null"] else "Told worst"
         held = f", {100 * mode['prior_share']:.0f} % held by priors" if mode["prior_share"] > 0.01 else ""

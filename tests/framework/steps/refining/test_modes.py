@@ -138,3 +138,16 @@ def test_two_sweeps_share_what_their_models_share(sweep):
         Experiments((first, other)), joined, Hierarchical(level=0), fix_beam=(), refine_setting=True
     )
     assert {mode.name for mode in found.modes if mode.null} == {SPINDLE, SCALE, BEAM, TILT}
+
+
+def test_panels_with_few_reflections_do_not_hide_what_is_weak_of_the_whole(sweep):
+    experiments, table = sweep
+    keep = table["panel"] == 1
+    for panel in (0, 2):
+        keep[np.flatnonzero(table["panel"] == panel)[:2]] = True
+    _, _, found = linearised(experiments, table.where(keep), Hierarchical(level=1))
+    weak = [mode for mode in found.modes if mode.kind == "weak"]
+    of_panels = [mode for mode in weak if mode.of_panels]
+    assert len(of_panels) >= 4 and all("panel" in mode.name for mode in of_panels)
+    assert any(not mode.of_panels for mode in weak)
+    assert [mode.eigenvalue for mode in weak] == sorted(mode.eigenvalue for mode in weak)
