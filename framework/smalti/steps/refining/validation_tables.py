@@ -32,7 +32,7 @@ def choice_table(choice: Row | None, what: str = "the level") -> str:
     ]
     ends = ["RMSD_X\n(um)", "RMSD_Y\n(um)", "Free X\n(um)", "Free Y\n(um)", "Free\ndeviance", "BIC"]
     heads = ["Candidate", "Parameters", "Determined", *ends]
-    lines = [f"{choice['chosen']} chosen:", *(f"  {reason}" for reason in choice["reasons"])]
+    lines = [f"{choice['chosen']} chosen:", *(f"- {reason}" for reason in choice["reasons"])]
     return "\n".join([table(heads, rows, title=f"Choice of {what}:"), *lines])
 
 
