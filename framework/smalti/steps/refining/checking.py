@@ -14,6 +14,11 @@ __all__ = ["check", "repeated"]
 
 Mask = NDArray[np.bool_]
 
+_BESIDE = 1.0
+"""mm; noise and wrong spots may be so far outside."""
+
+_MANY = 0.01
+
 _WIDEST = 1e4
 """mm; no detector is that wide."""
 
@@ -41,13 +46,14 @@ def check(experiments: Experiments, table: Reflections, indexed: Mask) -> None:
     if "xyzobs.px.value" in table:  # millimetres are worked out from them as the geometry moves
         positions["xyzobs.px.value"] = table["xyzobs.px.value"]
     for column, numbers in positions.items():
-        _refuse(indexed & ~np.isfinite(numbers).all(axis=1), "no number as observed position", column)
-    away = (np.abs(value[:, :2]) > _WIDEST).any(axis=1)
-    _refuse(indexed & away, f"an observed position more than {_WIDEST / 1e3:g} m away", "xyzobs.mm.value")
-    bad = ~(np.isfinite(variance) & (variance > 0.0)).all(axis=1)
-    _refuse(indexed & bad, "a variance that is not positive", "xyzobs.mm.variance")
-    absurd = (variance < _VARIANCES[0]).any(axis=1) | (variance > _VARIANCES[1]).any(axis=1)
-    _refuse(indexed & absurd, "a variance that no centroid can have", "xyzobs.mm.variance")
+        _refuse(indexed, ~np.isfinite(numbers), "no number as observed position", column)
+    away = f"an observed position more than {_WIDEST / 1e3:g} m away"
+    _refuse(indexed, np.abs(value[:, :2]) > _WIDEST, away, "xyzobs.mm.value")
+    _check_places(experiments, table, indexed)
+    bad = ~(np.isfinite(variance) & (variance > 0.0))
+    _refuse(indexed, bad, "a variance that is not positive", "xyzobs.mm.variance")
+    absurd = (variance < _VARIANCES[0]) | (variance > _VARIANCES[1])
+    _refuse(indexed, absurd, "a variance that no centroid can have", "xyzobs.mm.variance")
 
 
 def repeated(table: Reflections, indexed: Mask) -> Mask:
@@ -106,11 +112,31 @@ def _check_panels(experiments: Experiments, table: Reflections, indexed: Mask) -
         )
 
 
-def _refuse(bad: Mask, what: str, column: str) -> None:
-    if bad.any():
-        count = int(bad.sum())
+def _check_places(experiments: Experiments, table: Reflections, indexed: Mask) -> None:
+    """Refuse spots beside their panels, as those of a frame are that is one panel here and modules there."""
+    beside = np.zeros(table.n_rows, dtype=bool)
+    for k in np.unique(table["id"][indexed]):
+        rows = np.flatnonzero(indexed & (table["id"] == k))
+        size = np.array([panel.size_mm for panel in experiments[int(k)].detector.panels])
+        place, edge = table["xyzobs.mm.value"][rows, :2], size[table["panel"][rows].astype(np.intp)]
+        beside[rows] = ((place < -_BESIDE) | (place > edge + _BESIDE)).any(axis=1)
+    count = int(beside.sum())
+    if count > _MANY * indexed.sum():
+        row = int(np.flatnonzero(beside)[0])
+        x, y = table["xyzobs.mm.value"][row, :2]
         raise DataError(
-            f"{plural(count, 'indexed reflection')} {'has' if count == 1 else 'have'} {what}.",
-            f"Column '{column}', first at row {int(np.flatnonzero(bad)[0])}.",
+            f"{plural(count, 'reflection')} of the table {'lies' if count == 1 else 'lie'} beside the panel.",
+            f"The first is row {row}: at {x:.1f}, {y:.1f} mm of panel {int(table['panel'][row])}.",
+            "Convert experiments and reflections together: smalti panels FILE.expt FILE.refl.",
+        )
+
+
+def _refuse(indexed: Mask, bad: Mask, what: str, column: str) -> None:
+    """Refuse indexed rows with bad values, (N, k); hardly ever there are any, and to look is quick."""
+    rows = np.flatnonzero(indexed & bad.any(axis=1)) if bad.any() else np.zeros(0, dtype=np.intp)
+    if rows.size:
+        raise DataError(
+            f"{plural(len(rows), 'indexed reflection')} {'has' if len(rows) == 1 else 'have'} {what}.",
+            f"Column '{column}', first at row {int(rows[0])}.",
             "Find the spots again, or remove these rows.",
         )

@@ -248,7 +248,11 @@ def _unseen(layout: Layout, seen: Mask, held: Array) -> list[Mode]:
         direction = np.zeros(layout.n)
         direction[places] = 1.0
         words = ", ".join(layout.parameters[k].label for k in places)
-        name = f"panel {panels[0]}: no reflection" if len(panels) == 1 else f"{words}: no reflection"
+        name = (
+            f"panel {panels[0]}: no reflection"
+            if len(panels) == 1
+            else f"{words} (no reflection depends on it)"
+        )
         share = float(np.mean(np.diag(held)[places] > 0.0))
         modes.append(Mode(name, "unseen", 0.0, share, ((name, 1.0),), direction, bool(panels)))
     return modes

@@ -87,7 +87,7 @@ def _determination(results: Mapping[str, Any], modes: Sequence[Mode]) -> list[st
         )
     undetermined = [mode.name for mode in modes if mode.null and not mode.of_panels]
     if undetermined:
-        found.append("No data determine " + "; ".join(undetermined) + "; hold one of each.")
+        found.append("No data determine " + "; ".join(undetermined) + "; hold one parameter of each.")
     return found
 
 
