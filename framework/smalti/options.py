@@ -135,7 +135,9 @@ def build(cls: type[T], values: Mapping[str, Any], *, name: str) -> T:
     except ValidationError as error:
         lines = [_complaint(name, item) for item in error.errors()]
         raise UsageError(
-            "Bad value for " + ", ".join(f"{name}.{item['loc'][0]}" for item in error.errors()) + ".",
+            "Bad value for "
+            + ", ".join(dict.fromkeys(f"{name}.{e['loc'][0]}" for e in error.errors()))
+            + ".",
             " ".join(lines),
             f"See what it takes with: smalti params search {error.errors()[0]['loc'][0]}",
         ) from None
@@ -156,4 +158,6 @@ def _split(hint: Any, value: Any) -> Any:
 
 def _complaint(name: str, item: Mapping[str, Any]) -> str:
     message = item["msg"][0].lower() + item["msg"][1:]
-    return f"{name}.{'.'.join(str(part) for part in item['loc'])} = {item['input']!r}: {message}."
+    # Of a choice of types pydantic names each in the place: only names and numbers of items are for people.
+    place = [str(part) for k, part in enumerate(item["loc"]) if k == 0 or isinstance(part, int)]
+    return f"{name}.{'.'.join(place)} = {item['input']!r}: {message}."

@@ -50,3 +50,16 @@ def test_options_describe_themselves() -> None:
 def test_far_words_get_the_whole_list() -> None:
     assert suggest("zzz", ["tukey", "mcd"]) == "Known: mcd, tukey."
     assert suggest("tuky", ["tukey", "mcd"]) == "Did you mean 'tukey'?"
+
+
+def test_a_choice_of_types_is_complained_of_once():
+    @dataclass(frozen=True)
+    class Choosing:
+        held: bool | Literal["learnt"] = option(True, "Hold.")
+
+    assert build(Choosing, {"held": "off"}, name="c").held is False
+    assert build(Choosing, {"held": "learnt"}, name="c").held == "learnt"
+    with pytest.raises(UsageError) as caught:
+        build(Choosing, {"held": "lernt"}, name="c")
+    assert caught.value.what == "Bad value for c.held."
+    assert "c.held = 'lernt': input should be 'learnt'" in caught.value.why

@@ -74,9 +74,9 @@ def _mm_mrad(in_plane: float, normal: float, turn: float, tilt: float, source: s
     return Tolerances(in_plane, normal, turn * MRAD, tilt * MRAD, source)
 
 
-_UNKNOWN = _mm_mrad(0.2, 0.05, 1.0, 0.3, "assumed of any detector")
+_UNKNOWN = _mm_mrad(0.2, 0.1, 1.0, 0.5, "assumed of any detector")
 _MODULE = _mm_mrad(
-    0.1, 0.05, 1.0, 0.3,
+    0.1, 0.05, 1.0, 0.5,
     "twice the 45 and 33 um of the modules of a PILATUS 6M in the multi-tile tutorial of DIALS; "
     "angles and normal assumed",
 )  # fmt: skip
