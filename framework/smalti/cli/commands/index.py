@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from smalti.cli.command import Choice, Command, Daily, Outcome, Request, Stage
+from smalti.cli.command import Choice, Command, Daily, Outcome, Request, Stage, Switch
 from smalti.cli.work import Outputs, read_pair, reserve, write
-from smalti.steps.indexing import IndexOptions, index
+from smalti.roles import Indexer
+from smalti.steps.indexing import Indexed, IndexOptions, first_that_works, index
 
 __all__ = ["COMMAND", "STAGE"]
+
+ORDER = ("wedge_fft", "fft1d", "known_cell", "fft3d")
+"""In which --auto tries the indexers that come with smalti, those first that a wrong beam does not mislead;
+others follow."""
 
 STAGE = Stage(
     "index",
@@ -24,19 +29,29 @@ def run(request: Request) -> Outcome:
     inputs, experiments, reflections = read_pair(request, COMMAND.example)
     reserve(request, inputs.paths, experiments=True, reflections=True)
     settings = request.settings
-    indexed = index(
-        experiments,
-        reflections,
-        settings.component(STAGE, "indexer"),
+    refinery = (
         # While indices are still being assigned the detector moves as one block, whatever comes later.
         settings.registry.make("detector_parameterisation", "hierarchical"),
         settings.component(STAGE, "minimiser"),
         settings.component(STAGE, "outliers"),
-        settings.options(STAGE),
-        request.progress,
     )
+    options = settings.options(STAGE)
+
+    def attempt(indexer: Indexer) -> Indexed:
+        return index(experiments, reflections, indexer, *refinery, options, request.progress)
+
+    chosen = settings.component(STAGE, "indexer")
+    in_turn = _in_turn(request, chosen) if request.switch("auto") else []
+    indexed = first_that_works(in_turn, attempt) if in_turn else attempt(chosen)
     outputs = write(request, inputs, Outputs(indexed.experiments, indexed.reflections))
     return Outcome(indexed.summary(), indexed.text(), outputs, indexed.warnings)
+
+
+def _in_turn(request: Request, chosen: Indexer) -> list[Indexer]:
+    """The indexer chosen, then all others that are installed."""
+    others = [item for item in request.settings.components("indexer") if item.name != chosen.name]
+    order = {name: number for number, name in enumerate(ORDER)}
+    return [chosen, *sorted(others, key=lambda item: (order.get(item.name, len(order)), item.name))]
 
 
 COMMAND = Command(
@@ -61,5 +76,6 @@ COMMAND = Command(
         Daily("--outliers", "index.outliers"),
         Daily("--minimiser", "index.minimiser"),
     ),
+    switches=(Switch("--auto", "Where the indexer explains too little, try the others in turn."),),
     output="indexed",
 )

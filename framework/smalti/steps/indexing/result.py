@@ -22,6 +22,7 @@ from smalti.steps.indexing.crystals import (
 )
 from smalti.steps.indexing.cycles import Cycle
 from smalti.steps.indexing.lattices_result import lattice_rows, lattices_text
+from smalti.steps.indexing.methods import Method, method_rows, methods_text
 from smalti.steps.indexing.more_lattices import Further
 from smalti.steps.indexing.separating import Comparison
 from smalti.steps.indexing.trials import Trial
@@ -62,6 +63,8 @@ class Indexed:
         The lattices, and the search for more than one.
     comparison : Comparison or None
         Own crystals against a shared one, where both were tried.
+    methods : tuple of Method
+        Indexers tried in turn; empty where one was asked for.
     """
 
     experiments: Experiments
@@ -77,6 +80,7 @@ class Indexed:
     space_group: str
     further: Further
     comparison: Comparison | None = None
+    methods: tuple[Method, ...] = ()
 
     @property
     def crystal(self) -> Crystal:
@@ -106,6 +110,7 @@ class Indexed:
             "fraction": sum(self.indexed) / max(sum(self.total), 1),
             "max_cell": self.max_cell,
             "beam_shifts": [_shift_summary(shift) for shift in self.shifts],
+            "methods": method_rows(self.methods),
             "candidates": [trial_summary(trial) for trial in self.trials],
             "bravais": [
                 {"lattice": item.bravais, "cell": list(item.cell), "distortion": item.distortion}
@@ -125,6 +130,7 @@ class Indexed:
     def text(self) -> str:
         """Give the tables for people."""
         parts = [
+            methods_text(self.methods),
             candidate_table(self.trials),
             shift_text(self.shifts),
             bravais_table(self.bravais),

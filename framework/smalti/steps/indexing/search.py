@@ -17,6 +17,7 @@ from smalti.progress import Progress
 from smalti.roles import Indexer
 from smalti.solution import Candidate, PointCloud
 from smalti.steps.answers import candidates_of
+from smalti.steps.indexing.diagnosing import nothing_found, turned_the_other_way
 from smalti.steps.indexing.known import KnownLattice
 from smalti.steps.indexing.mapping import MappedSpots, map_spots, rotation_models
 from smalti.steps.indexing.max_cell import estimate_max_cell
@@ -105,8 +106,12 @@ def find_lattice(
             break
     doubtful = check_sense and (not trials or trials[0].refused or trials[0].indexed < ENOUGH / 2)
     turned = _reversed(experiments, part, mapped.sweep[few], trial, indexer, max_cell) if doubtful else None
-    if turned or not trials or trials[0].refused:
-        raise _nothing(trials, rows.size, max_cell, indexer.name, known, turned)
+    if turned:
+        raise turned_the_other_way(turned)
+    if not trials or trials[0].refused:
+        length = np.linalg.norm(mapped.rlp[rows], axis=1)
+        degrees = _widest(experiments)
+        raise nothing_found(trials, length, degrees, max_cell, indexer.name, known, options)
     return trials, max_cell
 
 
@@ -171,34 +176,7 @@ def _reversed(
     return trials[0] if trials and not trials[0].refused and trials[0].indexed >= ENOUGH else None
 
 
-def _nothing(
-    trials: Sequence[Trial],
-    n_spots: int,
-    max_cell: float,
-    indexer: str,
-    known: KnownLattice,
-    turned: Trial | None,
-) -> DataError:
-    if turned:
-        cell = " ".join(f"{value:.2f}" for value in turned.cell)
-        return DataError(
-            "No lattice was found, but one would be if the crystal turned the other way.",
-            f"With the axis reversed, the cell {cell} explains {100 * turned.indexed:.0f} % of the spots.",
-            "Import again with the rotation axis reversed (import.axis).",
-        )
-    if not trials:
-        return DataError(
-            "No lattice was found.",
-            f"{n_spots:,} spots show no three periodic directions up to {max_cell:.0f} Angstrom.",
-            "Check distance, wavelength and rotation axis, --max-cell, or give the cell and use "
-            "--indexer known_cell; ice rings and several crystals also look like this.",
-        )
-    best = max(trials, key=lambda trial: trial.indexed)
-    cell = " ".join(f"{value:.2f}" for value in best.cell)
-    given = "the given lattice" if known.cell or known.space_group else "any lattice"
-    return DataError(
-        f"No lattice was found that fits {given}.",
-        f"{len(trials)} tried with {n_spots:,} spots; the best, {cell}, {best.refused}.",
-        "Leave out space group and cell to see what is there, check the rotation axis and its sense, "
-        f"or try another indexer than {indexer}.",
-    )
+def _widest(experiments: Sequence[Experiment]) -> float:
+    """Rotation of the widest sweep, deg."""
+    ranges = [rotation_models(item)[1].angle_range for item in experiments]
+    return float(np.degrees(max(abs(end - begin) for begin, end in ranges)))

@@ -1,0 +1,123 @@
+"""What spots look like in which no lattice was found, and what to try."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.errors import DataError
+from smalti.steps.indexing.known import KnownLattice
+from smalti.steps.indexing.options import IndexOptions
+from smalti.steps.indexing.trials import Trial
+
+__all__ = ["ice_share", "nothing_found", "signs", "turned_the_other_way"]
+
+Array = NDArray[np.float64]
+
+ICE = (3.895, 3.661, 3.438, 2.667, 2.249, 2.069, 1.947, 1.916, 1.882, 1.719)
+"""d (Angstrom) of the strong rings of hexagonal ice (a 4.498, c 7.338 Angstrom, P 63/m m c)."""
+
+RING = 0.002
+"""Half-width of a ring in 1/d^2, 1/Angstrom^2."""
+
+FEW = 100
+"""Spots below which periodicity is hard to see without the cell."""
+
+SHARP = 0.5
+"""Part of the indexed spots within half of the tolerance from which a lattice is hardly there by chance."""
+
+NARROW = 3.0
+"""Degrees; the shape of the Ewald sphere leaves one direction unknown in less."""
+
+
+def ice_share(length: Array) -> float:
+    """Part of the spots on rings of ice, beyond what stands beside the rings.
+
+    Parameters
+    ----------
+    length : (N,) 1/Angstrom
+        1/d of each.
+    """
+    square = length**2
+    rings = np.array([d**-2 for d in ICE])
+    away = np.abs(square[:, None] - rings).min(axis=1) if len(length) else np.zeros(0)
+    on, beside = int((away < RING).sum()), int(((away >= RING) & (away < 2.0 * RING)).sum())
+    return max(0, on - beside) / max(len(length), 1)
+
+
+def signs(
+    length: Array, degrees: float, trials: Sequence[Trial], options: IndexOptions
+) -> tuple[list[str], list[str]]:
+    """What was seen, and what to try, each as sentences.
+
+    Parameters
+    ----------
+    length : (N,) 1/Angstrom
+        Of the spots searched.
+    degrees : float
+        Rotation of the widest sweep.
+    trials : sequence of Trial
+    options : IndexOptions
+    """
+    seen, cures = [], []
+    ice = ice_share(length)
+    if ice > 0.15:
+        seen.append(f"{100 * ice:.0f} % of the spots lie on rings of ice.")
+        cures.append("Find spots without ice rings, or look only below them: --d-min 4.")
+    if len(length) < FEW:
+        seen.append(f"{len(length)} spots are few.")
+        cures.append("Find more spots, or give the cell and use --indexer known_cell.")
+    if degrees < NARROW:
+        seen.append(f"The sweep covers only {degrees:.2g} deg.")
+        cures.append("Give the cell, or index it together with other sweeps.")
+    best = max(trials, key=lambda trial: trial.indexed, default=None)
+    if best is not None:
+        edge = [s for s in best.shifts if max(map(abs, s.pixels)) > 0.9 * options.search_range]
+        if edge or "beam is off" in best.refused:
+            seen.append(f"The beam may be further off than the {options.search_range:g} px searched.")
+            cures.append("Search further: --set index.search_range=100, or correct the beam centre.")
+        if best.indexed < options.min_indexed and best.sharpness > SHARP:
+            seen.append(
+                f"The best lattice explains {100 * best.indexed:.0f} %, but these well: one of several?"
+            )
+            cures.append("Accept a part: --set index.min_indexed=0.1 --max-lattices 3.")
+    return seen, cures
+
+
+def nothing_found(
+    trials: Sequence[Trial],
+    length: Array,
+    degrees: float,
+    max_cell: float,
+    indexer: str,
+    known: KnownLattice,
+    options: IndexOptions,
+) -> DataError:
+    """The error that says so: what was tried, what was seen, what to try."""
+    seen, cures = signs(length, degrees, trials, options)
+    if not trials:
+        what = "No lattice was found."
+        why = f"{len(length):,} spots show no three periodic directions up to {max_cell:.0f} Angstrom."
+        usual = "Check distance, wavelength and rotation axis, --max-cell, or try --auto."
+    else:
+        best = max(trials, key=lambda trial: trial.indexed)
+        cell = " ".join(f"{value:.2f}" for value in best.cell)
+        given = "the given lattice" if known.cell or known.space_group else "any lattice"
+        what = f"No lattice was found that fits {given}."
+        why = f"{len(trials)} tried with {len(length):,} spots; the best, {cell}, {best.refused}."
+        usual = f"Check the rotation axis and its sense, or try other indexers than {indexer}: --auto."
+        if known.cell or known.space_group:
+            usual = "Leave out space group and cell to see what is there. " + usual
+    return DataError(what, " ".join([why, *seen]), " ".join([*cures, usual]))
+
+
+def turned_the_other_way(turned: Trial) -> DataError:
+    """The error that says that the rotation axis has the wrong sense."""
+    cell = " ".join(f"{value:.2f}" for value in turned.cell)
+    return DataError(
+        "No lattice was found, but one would be if the crystal turned the other way.",
+        f"With the axis reversed, the cell {cell} explains {100 * turned.indexed:.0f} % of the spots.",
+        "Import again with the rotation axis reversed (import.axis).",
+    )
