@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from scipy import linalg
 from smalti.geometry.derivatives import PANEL
 from smalti.steps.refining.gauges import Reach, gauge_motions
 from smalti.steps.refining.layout import Layout
-from smalti.steps.refining.naming import Shares, groups_of, in_words, shares_of
+from smalti.steps.refining.naming import Motions, Shares, groups_of, in_words
 from smalti.steps.refining.uncertainty import unit_scale
 
 __all__ = ["NULL", "WEAK", "Determination", "Mode", "determination"]
@@ -104,8 +103,8 @@ class _Space:
     seen : (n,) bool
     data, held : (m, m)
         Normal matrices in these coordinates; the diagonal of the parameters' data was scaled to 1.
-    named : sequence of (str, (k, m), bool)
-        Orthonormal rows for each named motion, and whether it is one of single panels.
+    motions : Motions
+        By name, in these coordinates.
     """
 
     scale: Array
@@ -113,7 +112,7 @@ class _Space:
     seen: Mask
     data: Array
     held: Array
-    named: Sequence[tuple[str, Array, bool]]
+    motions: Motions
 
     def of_parameters(self, directions: Array) -> Array:
         """Give unit directions (k, m) of directions of the parameters (k, n), without what moves nothing."""
@@ -137,11 +136,10 @@ class _Space:
     def mode(self, c: Array, kind: str, name: str = "") -> Mode:
         """Describe a unit direction."""
         value, answer = float(c @ self.data @ c), self.solved(c)
-        shares = shares_of(c, [(name, space) for name, space, _ in self.named])
-        panels = sum(float(np.sum((space @ c) ** 2)) for _, space, single in self.named if single)
+        (shares,), (panels,) = self.motions.shares(c[None]), self.motions.of_panels(c[None])
         share = float(answer @ self.held @ answer) / max(float(c @ answer), 1e-300)
         return Mode(
-            name or in_words(shares), kind, max(value, 0.0), share, shares, self.back(c), panels > 0.5
+            name or in_words(shares), kind, max(value, 0.0), share, shares, self.back(c), bool(panels > 0.5)
         )
 
 
@@ -192,10 +190,7 @@ def _weakest(space: _Space, rest: Array) -> Array:
     last = min(_SEARCHED, rest.shape[1]) - 1
     values, vectors = linalg.eigh(rest.T @ space.data @ rest, subset_by_index=(0, last))
     found = (rest @ vectors).T
-    single = [rows for _, rows, of_panels in space.named if of_panels]
-    mostly = np.zeros(len(found), dtype=bool)
-    if single:
-        mostly = np.sum((found @ np.vstack(single).T) ** 2, axis=1) > 0.5
+    mostly = space.motions.of_panels(found) > 0.5
     weak = values < WEAK
     kept = {*np.flatnonzero(weak & mostly)[:MOST], *np.flatnonzero(weak & ~mostly)[:MOST]}
     kept |= {*np.flatnonzero(~mostly)[:1]} or {0}
@@ -211,24 +206,8 @@ def _space(layout: Layout, p: Array, data: Array, held: Array, reach: Reach, see
     if idle.size:  # priors act along what costs them least: parents and children share a motion out
         Z = np.linalg.qr(idle)[0]
         K = K - K @ Z @ linalg.pinvh(Z.T @ K @ Z) @ Z.T @ K
-    named: list[tuple[str, Array, bool]] = []
-    before = np.zeros((0, basis.shape[1]))
-    for group in groups_of(layout, p, reach):
-        whole = (group.directions[:, seen] / scale) @ basis
-        length = np.linalg.norm(whole, axis=1, keepdims=True)
-        whole = whole / np.where(length > 0.0, length, 1.0)
-        rows = _rows(whole - (whole @ before.T) @ before)
-        named.append((group.name, rows, group.of_panels))
-        before = np.vstack([before, rows])
-    return _Space(scale, basis, seen, basis.T @ unit @ basis, basis.T @ K @ basis, named)
-
-
-def _rows(directions: Array) -> Array:
-    """An orthonormal basis of what rows (k, m) of length 1 or less span, as rows."""
-    if not directions.size:
-        return np.zeros((0, directions.shape[1]))
-    _, values, basis = np.linalg.svd(directions, full_matrices=False)
-    return np.asarray(basis[values > 1e-6])
+    motions = Motions.of(groups_of(layout, p, reach), lambda rows: (rows[:, seen] / scale) @ basis)
+    return _Space(scale, basis, seen, basis.T @ unit @ basis, basis.T @ K @ basis, motions)
 
 
 def _complement(columns: Array) -> Array:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 
 from smalti.steps.refining.blocks import BeamBlock, DetectorBlock, SettingBlock
 from smalti.steps.refining.gauges import Reach, detector_motions
 from smalti.steps.refining.layout import Layout
 
-__all__ = ["Group", "Shares", "groups_of", "in_words", "shares_of"]
+__all__ = ["Group", "Motions", "Shares", "groups_of", "in_words"]
 
 Array = NDArray[np.float64]
 Shares = tuple[tuple[str, float], ...]
@@ -23,6 +24,11 @@ _TAKES_PART = 0.08
 
 _NAMED = 4
 """Panels that are named."""
+
+_LEAST = 1e-3
+"""Smaller shares are not listed."""
+
+_RIDGE = 1e-10
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ def _size_of_cell(
 
 
 def _of_detector(layout: Layout, p: Array, reach: Reach, number: int, which: str) -> list[Group]:
-    """The motions of a whole detector, those of its panels, and what else its parameters may do."""
+    """The motions of a whole detector, and those of its panels."""
     motions = detector_motions(layout, number, layout.state(p))
     directions = reach.parameters(np.vstack([local for _, local in motions]))
     found, at = [], 0
@@ -99,15 +105,71 @@ def _of_detector(layout: Layout, p: Array, reach: Reach, number: int, which: str
         rows = directions[at : at + len(local)]
         at += len(local)
         found.append(Group(f"{name}{which}", rows[rows.any(axis=1)], "panel " in name))
-    offset, size = layout.offsets[number], len(layout.blocks[number].parameters)
-    columns = layout.column[offset : offset + size]
-    return [*found, *_by_columns(layout, columns, [(f"other motions of panels{which}", slice(None))])]
+    return found
 
 
-def shares_of(c: Array, spaces: Sequence[tuple[str, Array]]) -> Shares:
-    """Give the share of each space (k, m) of orthonormal rows in a unit direction (m,), largest first."""
-    shares = [(name, float(np.sum((space @ c) ** 2))) for name, space in spaces]
-    return tuple(sorted(((n, s) for n, s in shares if s > 1e-3), key=lambda item: -item[1]))
+@dataclass(frozen=True)
+class Motions:
+    """Named motions as an ordered basis: what a motion shares with earlier ones is theirs.
+
+    The shares of a unit vector c are the squares of its components in the basis that Gram and Schmidt would
+    make of all rows in turn. With the Cholesky factor L of their Gram matrix D D^T these are L^-1 D c.
+
+    Attributes
+    ----------
+    names : tuple of str
+    single : (g,) bool
+        Whether a motion is one of single panels.
+    group : (k,) intp
+        Number of the motion of each row.
+    rows : (k, m)
+        D: unit vectors, or nothing.
+    factor : (k, k)
+        L; rows that follow from earlier ones have a small diagonal, and no share.
+    """
+
+    names: tuple[str, ...]
+    single: NDArray[np.bool_]
+    group: NDArray[np.intp]
+    rows: Array
+    factor: Array
+
+    @classmethod
+    def of(cls, groups: Sequence[Group], coordinates: Callable[[Array], Array]) -> Motions:
+        """Take groups of directions to coordinates: (k, n) to (k, m)."""
+        rows = coordinates(np.vstack([group.directions for group in groups]))
+        length = np.linalg.norm(rows, axis=1, keepdims=True)
+        unit = rows / np.where(length > 0.0, length, 1.0)
+        factor = linalg.cholesky(unit @ unit.T + _RIDGE * np.eye(len(unit)), lower=True)
+        return cls(
+            tuple(group.name for group in groups),
+            np.array([group.of_panels for group in groups]),
+            np.repeat(np.arange(len(groups)), [len(group.directions) for group in groups]),
+            unit,
+            factor,
+        )
+
+    def shares(self, c: Array) -> list[Shares]:
+        """Give the shares of the motions in unit vectors (j, m), largest first."""
+        return [
+            tuple(
+                sorted(
+                    ((name, float(s)) for name, s in zip(self.names, row, strict=True) if s > _LEAST),
+                    key=lambda item: -item[1],
+                )
+            )
+            for row in self._by_motion(c)
+        ]
+
+    def of_panels(self, c: Array) -> Array:
+        """Give the share of single panels in unit vectors (j, m), (j,)."""
+        return np.asarray(self._by_motion(c)[:, self.single].sum(axis=1))
+
+    def _by_motion(self, c: Array) -> Array:
+        parts = linalg.solve_triangular(self.factor, self.rows @ c.T, lower=True) ** 2
+        out = np.zeros((len(c), len(self.names)))
+        np.add.at(out.T, self.group, parts)
+        return out
 
 
 def in_words(shares: Shares) -> str:
