@@ -18,7 +18,7 @@ from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.letting_vary import let_vary
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.parallax import with_parallax
-from smalti.steps.refining.result import Refined, gather
+from smalti.steps.refining.result import Findings, Refined, gather
 from smalti.steps.refining.rounds import Fit, fit_in_rounds
 from smalti.steps.refining.selection import Selection, observed_and_indexed, select
 from smalti.steps.refining.supporting import followers, supported, told
@@ -61,12 +61,7 @@ def refine(
     """
     options = options or RefineOptions()
     clock = {"start": time.perf_counter()}
-    if options.scan_varying != "off":
-        experiments = one_crystal_a_scan(experiments)
-    given = {
-        name: Layout.of(experiments, component, options)
-        for name, component in alternatives_of(parameterisation, experiments).items()
-    }
+    given = _given(experiments, parameterisation, options)
     selection = select(reflections, next(iter(given.values())), options)
     layouts = {name: supported(layout, selection) for name, layout in given.items()}
     clock["selection"] = time.perf_counter()
@@ -85,14 +80,24 @@ def refine(
     clock["solution"] = time.perf_counter()
     certainty = certainty_of(fit)
     clock["uncertainty"] = time.perf_counter()
-    halves = refine_halves(fit, certainty, options)
+    found = Findings(selection, fit, certainty, refine_halves(fit, certainty, options), choice, varied, held)
     clock["halves"] = time.perf_counter()
     refined = layout.compose(fit.p)
     table = _finish(reflections, refined, selection, fit)
     clock["prediction"] = time.perf_counter()
-    return gather(
-        layout, selection, fit, certainty, halves, choice, varied, held, options, refined, table, clock
-    )
+    return gather(found, options, refined, table, clock)
+
+
+def _given(
+    experiments: Experiments, parameterisation: DetectorParameterisation, options: RefineOptions
+) -> dict[str, Layout]:
+    """Lay out the parameters; by name where there is something to choose from."""
+    if options.scan_varying != "off":
+        experiments = one_crystal_a_scan(experiments)
+    return {
+        name: Layout.of(experiments, component, options)
+        for name, component in alternatives_of(parameterisation, experiments).items()
+    }
 
 
 def _finish(table: Reflections, refined: Experiments, selection: Selection, fit: Fit) -> Reflections:

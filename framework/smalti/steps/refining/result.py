@@ -19,7 +19,6 @@ from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.letting_vary import Varied
 from smalti.steps.refining.mode_rows import gauge, mode_row
 from smalti.steps.refining.noise_rows import noise_row
-from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.prior_rows import prior_rows
 from smalti.steps.refining.rejected_rows import rejected_row
@@ -40,7 +39,7 @@ from smalti.steps.refining.verdict import verdict
 from smalti.storage.covariances import Covariances
 from smalti.tables import Reflections
 
-__all__ = ["Refined", "gather"]
+__all__ = ["Findings", "Refined", "gather"]
 
 Array = NDArray[np.float64]
 
@@ -88,67 +87,87 @@ class Refined:
         return as_text(self.results)
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What the parts of a refinement found, one after the other.
+
+    Attributes
+    ----------
+    selection : Selection
+    fit : Fit
+        The last one.
+    certainty : Certainty
+    halves : Halves or None
+    choice : Mapping or None
+        Of the level, where it was asked for.
+    varied : Varied
+        What varies over the scans, and the layout of the last fit.
+    held : sequence of str
+        Sentences about what reflections could not support.
+    """
+
+    selection: Selection
+    fit: Fit
+    certainty: Certainty
+    halves: Halves | None
+    choice: Mapping[str, Any] | None
+    varied: Varied
+    held: Sequence[str]
+
+
 def gather(
-    layout: Layout,
-    selection: Selection,
-    fit: Fit,
-    certainty: Certainty,
-    halves: Halves | None,
-    choice: Mapping[str, Any] | None,
-    varied: Varied,
-    held: Sequence[str],
+    found: Findings,
     options: RefineOptions,
     refined: Experiments,
     table: Reflections,
     clock: Mapping[str, float],
 ) -> Refined:
     """Make the tables of a refinement."""
-    data, uncertainty = selection.observations, certainty.uncertainty
+    fit, certainty = found.fit, found.certainty
+    layout, uncertainty = found.varied.layout, certainty.uncertainty
     panels, detectors, motions = [], [], []
     for number in layout.panel_offset:
-        rows, moved = panel_rows(layout, number, data, fit, uncertainty)
+        rows, moved = panel_rows(layout, number, found.selection.observations, fit, uncertainty)
         panels += rows
         detectors.append(detector_rows(layout, number, moved))
         motions.append(moved)
-    halves_apart, panels_apart = halves_row(layout, fit, halves, options, panels)
-    results: dict[str, Any] = {
-        "n_parameters": layout.n,
-        "n_used": int(fit.working.sum()),
-        "n_free": int(fit.free.sum()),
-        "n_rejected": int(fit.rejected.sum()),
-        "left_out": dict(selection.left_out),
-        **_figures(layout, data, fit),
-        "experiments": experiment_rows(refined, data, fit),
-        "panels": _judged(layout, fit, [a | b for a, b in zip(panels, panels_apart, strict=True)]),
-        "coverage": coverage_row(layout, data, fit),
-        "held": list(held),
-        "free": free_row(fit, uncertainty.effective),
-        "halves": halves_apart,
-        "level_choice": choice,
-        "scan_choice": varied.choice,
+    halves, apart = halves_row(layout, fit, found.halves, options, panels)
+    results = {
+        **_figures(found, refined),
+        "panels": _judged(layout, fit, [a | b for a, b in zip(panels, apart, strict=True)]),
         "detectors": detectors,
-        "crystals": crystal_rows(layout, fit.p, uncertainty),
-        "parameters": parameter_rows(layout, fit.p, uncertainty),
-        "priors": prior_rows(fit, uncertainty),
-        "effective_parameters": uncertainty.effective,
-        "condition": certainty.determination.condition,
-        "smallest_eigenvalue": certainty.determination.smallest,
-        "weak_modes": [mode_row(layout, mode) for mode in certainty.determination.modes],
-        "covariance_factors": certainty.factors,
-        "gauge": gauge(layout),
+        "halves": halves,
+        **_models(found),
         "seconds": _durations(clock),
     }
     judgement = verdict(results, fit.rounds[-1].solution.ended, certainty.determination.modes)
-    warnings = (*judgement["reasons"], *judgement["notes"], *varied.notes)
     return Refined(
         refined,
         table,
-        warnings,
+        (*judgement["reasons"], *judgement["notes"], *found.varied.notes),
         uncertainty.covariance,
         tuple(moved.own_covariance for moved in motions),
         covariances_of(layout, fit.p, uncertainty, motions, cells_of(layout, fit.p)),
         {**results, "verdict": judgement},
     )
+
+
+def _models(found: Findings) -> dict[str, Any]:
+    """The parameters and what they make of crystals, and how well they are determined."""
+    fit, certainty = found.fit, found.certainty
+    layout, uncertainty, known = found.varied.layout, certainty.uncertainty, certainty.determination
+    return {
+        "held": list(found.held),
+        "crystals": crystal_rows(layout, fit.p, uncertainty),
+        "parameters": parameter_rows(layout, fit.p, uncertainty),
+        "priors": prior_rows(fit, uncertainty),
+        "effective_parameters": uncertainty.effective,
+        "condition": known.condition,
+        "smallest_eigenvalue": known.smallest,
+        "weak_modes": [mode_row(layout, mode) for mode in known.modes],
+        "covariance_factors": certainty.factors,
+        "gauge": gauge(layout),
+    }
 
 
 def _judged(layout: Layout, fit: Fit, panels: Sequence[Row]) -> list[Row]:
@@ -162,10 +181,16 @@ def _judged(layout: Layout, fit: Fit, panels: Sequence[Row]) -> list[Row]:
     return [row | believe(row, follows=(row["detector"], row["panel"]) in follow) for row in panels]
 
 
-def _figures(layout: Layout, data: Observations, fit: Fit) -> dict[str, Any]:
-    """Residuals before, without outliers and at the end, and the steps between."""
+def _figures(found: Findings, refined: Experiments) -> dict[str, Any]:
+    """Reflections, residuals before, without outliers and at the end, and the steps between."""
+    fit, data, layout = found.fit, found.selection.observations, found.varied.layout
     first, last = fit.rounds[0], fit.rounds[-1]
     return {
+        "n_parameters": layout.n,
+        "n_used": int(fit.working.sum()),
+        "n_free": int(fit.free.sum()),
+        "n_rejected": int(fit.rejected.sum()),
+        "left_out": dict(found.selection.left_out),
         "before": residual_statistics(first.noise.variance, first.residuals, np.ones(data.n, dtype=bool)),
         "after_rejection": residual_statistics(first.noise.variance, first.residuals, first.weights > 0.0),
         "final": residual_statistics(last.noise.variance, fit.residuals, fit.working),
@@ -175,6 +200,11 @@ def _figures(layout: Layout, data: Observations, fit: Fit) -> dict[str, Any]:
         "variance_scale": last.noise.scale,
         "noise": noise_row(layout, data, fit),
         "rejected": rejected_row(data, fit),
+        "experiments": experiment_rows(refined, data, fit),
+        "coverage": coverage_row(layout, data, fit),
+        "free": free_row(fit, found.certainty.uncertainty.effective),
+        "level_choice": found.choice,
+        "scan_choice": found.varied.choice,
     }
 
 

@@ -22,6 +22,7 @@ from smalti.steps.refining.learning import learn, settled
 from smalti.steps.refining.leverage import leverages
 from smalti.steps.refining.mislabelled import Mislabelled, find_mislabelled
 from smalti.steps.refining.noise import Noise, NoiseModel
+from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.remembering import Remembering
 from smalti.steps.refining.restraints import restraints_of
@@ -144,15 +145,9 @@ def fit_in_rounds(
     data, held_out = selection.observations, selection.held_out
     groups = strata(data, options, held_out)
     model = NoiseModel(data, groups, options.noise == "estimated", options.seed)
-    threads = options.n_threads or available_cores()
-    restraints = (
-        *restraints_of(layout, options),
-        *held_paths(layout, options),
-        *followers(layout, selection),
-    )
-    source = RotationSource(layout, data, 1.0 / data.variance, layout.prior, threads, restraints)
     p = np.zeros(layout.n) if begin is None else begin
-    source = _observed_at(source, selection, p)
+    source = _observed_at(_source(layout, selection, options), selection, p)
+    threads = source.n_threads
     before = source.calc_minus_obs(p)
     p, residuals, noise = _start(source, p, before, held_out, model, minimiser, options)
     rounds: list[Round] = []
@@ -179,13 +174,36 @@ def fit_in_rounds(
         with allow(threads):
             noise = model.later(_hidden(residuals, held_out), weights, leverage, rejector)
     progress("refining", options.rounds, options.rounds)
-    judged = rounds[-1].weights
-    if held_out.any():
-        sigmas = np.sqrt(rounds[-1].noise.judging)
-        with allow(threads):
-            judged = np.where(held_out, judge(data, residuals, sigmas, groups, rejector), judged)
+    with allow(threads):
+        judged = _judged(data, residuals, rounds[-1], held_out, groups, rejector)
     wrong = find_mislabelled(layout.state(p), source.observations, noise.judging, judged == 0.0)
     return Fit(source, tuple(rounds), residuals, judged, held_out, noise, groups, wrong)
+
+
+def _source(layout: Layout, selection: Selection, options: RefineOptions) -> RotationSource:
+    """The problem with the variances of the table."""
+    restraints = (
+        *restraints_of(layout, options),
+        *held_paths(layout, options),
+        *followers(layout, selection),
+    )
+    data, threads = selection.observations, options.n_threads or available_cores()
+    return RotationSource(layout, data, 1.0 / data.variance, layout.prior, threads, restraints)
+
+
+def _judged(
+    data: Observations,
+    residuals: Array,
+    last: Round,
+    held_out: Mask,
+    groups: NDArray[np.intp],
+    rejector: OutlierRejector,
+) -> Array:
+    """What the judge says at the end, (N,): of what was fitted what he said before, of the rest for once."""
+    if not held_out.any():
+        return last.weights
+    everything = judge(data, residuals, np.sqrt(last.noise.judging), groups, rejector)
+    return np.where(held_out, everything, last.weights)
 
 
 def _observed_at(source: RotationSource, selection: Selection, p: Array) -> RotationSource:
