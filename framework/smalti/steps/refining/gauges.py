@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from smalti.geometry.derivatives import BEAM, CRYSTAL, PANEL, SETTING, RotationState
 from smalti.geometry.panels import panel_centres
@@ -117,7 +118,7 @@ class Reach:
 
     Attributes
     ----------
-    system : (L, n + k)
+    system : (L, n + k), sparse
         Derivatives of local coordinates by the parameters and k redundant directions, of unit length.
     scale : (n,)
         What the lengths of the derivatives were.
@@ -128,7 +129,7 @@ class Reach:
         Local coordinates that any reflection depends on; the others may do what they like.
     """
 
-    system: Array
+    system: sparse.csr_array
     scale: Array
     values: Array
     vectors: Array
@@ -141,8 +142,8 @@ class Reach:
         length = np.linalg.norm(tangent, axis=0)
         scale = np.where(length > 0.0, length, 1.0)
         spare = redundancies.T / np.maximum(np.linalg.norm(redundancies, axis=1), 1e-300)
-        system = np.hstack([tangent / scale, spare])
-        values, vectors = np.linalg.eigh(system.T @ system)
+        system = sparse.csr_array(np.hstack([tangent / scale, spare]))
+        values, vectors = np.linalg.eigh((system.T @ system).toarray())
         return cls(system, scale, values, vectors, felt)
 
     def parameters(self, motions: Array) -> Array:
@@ -152,8 +153,9 @@ class Reach:
         unit = felt / np.where(length > 0.0, length, 1.0)[:, None]
         known = self.values > _EXACT**2
         basis = self.vectors[:, known]
-        found = ((unit @ self.system) @ basis / self.values[known]) @ basis.T
-        made = np.linalg.norm(found @ self.system.T - unit, axis=1) <= _EXACT
+        pulls = (self.system.T @ sparse.csr_array(unit.T)).toarray().T  # most motions are of one panel
+        found = (pulls @ basis / self.values[known]) @ basis.T
+        made = np.linalg.norm((self.system @ found.T).T - unit, axis=1) <= _EXACT
         return np.asarray(found[:, : len(self.scale)] / self.scale * (made & (length > 0.0))[:, None])
 
     @property

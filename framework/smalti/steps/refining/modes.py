@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,10 +130,15 @@ class _Space:
 
     def solved(self, c: Array) -> Array:
         """Solve the whole normal equations for a right side (m,); what nothing holds is enormous."""
+        scale, factor = self._factor
+        return np.asarray(scale * linalg.lu_solve(factor, scale * c, check_finite=False))
+
+    @cached_property
+    def _factor(self) -> tuple[Array, Any]:
         matrix = self.data + self.held
         scale = unit_scale(np.diag(matrix))
-        unit = matrix * np.outer(scale, scale) + 1e-13 * np.eye(len(c))
-        return np.asarray(scale * np.linalg.solve(unit, scale * c))
+        unit = matrix * np.outer(scale, scale) + 1e-13 * np.eye(len(scale))
+        return scale, linalg.lu_factor(unit, check_finite=False)
 
     def mode(self, c: Array, kind: str, name: str = "") -> Mode:
         """Describe a unit direction."""
