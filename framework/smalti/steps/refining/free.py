@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.errors import DataError
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.options import RefineOptions
 
@@ -12,6 +13,9 @@ __all__ = ["free_set", "held_out", "keys"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+_MOST = 0.5
+"""No larger part is held out."""
 
 
 def held_out(data: Observations, d_star: Array, marked: Mask | None, options: RefineOptions) -> Mask:
@@ -27,6 +31,11 @@ def held_out(data: Observations, d_star: Array, marked: Mask | None, options: Re
         Length of each reciprocal-lattice vector.
     marked : (N,) bool, optional
         The free set of an earlier refinement.
+
+    Raises
+    ------
+    DataError
+        More than half is marked: that is no free set, but flags of another meaning.
     """
     if options.free_fraction == 0.0 or data.n < options.free_minimum:
         return np.zeros(data.n, dtype=bool)
@@ -36,6 +45,12 @@ def held_out(data: Observations, d_star: Array, marked: Mask | None, options: Re
     drawn = free_set(cell, data.spots.angle, d_star, keys(data.spots.h, options.seed), options.free_fraction)
     if marked is None or not marked.any():
         return drawn
+    if marked.mean() > _MOST:
+        raise DataError(
+            f"The column 'free' marks {100 * marked.mean():.0f} % of the reflections, to be held out.",
+            "It marks what an earlier refinement held out; numbered flags of other programs are none of it.",
+            "Remove the column, or set refine.free_fraction=0 to fit all reflections.",
+        )
     has_a_set = np.bincount(data.spots.experiment, weights=marked) > 0.0
     return np.where(has_a_set[data.spots.experiment], marked, drawn)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from smalti.errors import DataError
 from smalti.models import Experiments
 from smalti.steps.refining import RefineOptions, refine
 from smalti.steps.refining.free import free_set, keys
@@ -149,6 +150,16 @@ def test_an_experiment_that_is_added_gets_a_set_of_its_own(displaced_problem):
     free, old = both.reflections["free"], joined["id"] == 0
     np.testing.assert_array_equal(free[old], first.reflections["free"])
     np.testing.assert_array_equal(free[~old], first.reflections["free"])  # the same reflections
+
+
+def test_flags_that_mean_something_else_are_refused(displaced_problem):
+    """Numbers from 0 to 19, of which 0 is free, would leave a twentieth to be fitted."""
+    _, experiments, table = displaced_problem
+    table = table.with_columns({"free": np.arange(table.n_rows) % 20})
+    with pytest.raises(DataError, match="marks 95 % of the reflections") as caught:
+        run(experiments, table)
+    assert "free_fraction=0" in caught.value.fix
+    assert run(experiments, table, free_fraction=0.0).results["n_free"] == 0
 
 
 def test_few_reflections_are_all_fitted(displaced_problem):
