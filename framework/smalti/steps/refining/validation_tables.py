@@ -58,14 +58,15 @@ def free_steps_table(rows: Sequence[Row]) -> str:
 
 def validation_table(results: Row) -> str:
     """Set free beside working RMSDs by experiment and panel, and how far the halves place panels apart."""
-    free, halves = results["free"]["n"] > 0, results["halves"] is not None
-    by_panel = len(results["panels"]) > 1
-    if not free and not (halves and by_panel):
+    free, by_panel = results["free"]["n"] > 0, len(results["panels"]) > 1
+    # Panels that only move together cannot be apart.
+    halves = by_panel and any(row.get("half_difference_sigma") is not None for row in results["panels"])
+    if not free and not halves:
         return ""
     heads = ["", "Nref", "RMSD_X\n(px)", "RMSD_Y\n(px)"]
     if free:
         heads += ["Free", "RMSD_X\n(px)", "RMSD_Y\n(px)", "RMSD_Z\n(images)"]
-    if halves and by_panel:
+    if halves:
         heads += ["Halves\n(um)", "+-", "Sigmas"]
     named = [(f"experiment {row['experiment']}", row) for row in results["experiments"]]
     several = len({row["detector"] for row in results["panels"]}) > 1
@@ -78,17 +79,20 @@ def validation_table(results: Row) -> str:
         cells = [name, row["n_used"], *_numbers(row, _RMSDS[:2], 3)]
         if free:
             cells += [row["n_free"], *_numbers(row, [f"free_{key}" for key in _RMSDS], 3)]
-        if halves and by_panel:
+        if halves:
             cells += _numbers(row, ("half_difference_um", "half_esd_um", "half_difference_sigma"), 1)
         body.append(cells)
-    return table(
-        heads, body, title="What was fitted and what was held out, and halves of the reflections apart:"
-    )
+    told = (["what was fitted and what was held out"] * free) + (["halves of the reflections apart"] * halves)
+    title = ", and ".join(told)
+    return table(heads, body, title=f"{title[0].upper()}{title[1:]}:")
 
 
 def _numbers(row: Row, keys: Sequence[str], digits: int) -> list[str]:
     return ["-" if row.get(key) is None else f"{row[key]:.{digits}f}" for key in keys]
 
+
+_NOTHING = 1e-3
+"""um; less is rounding: panels that only move together are not apart."""
 
 _SPLITS = {
     "reflections": "every other reflection",
@@ -111,7 +115,7 @@ def halves_text(results: Row) -> str:
             f"Halves ({_SPLITS[halves['split']]}): chi-squared {halves['chi_squared']:.1f} for "
             f"{halves['degrees_of_freedom']:.0f} degrees of freedom."
         )
-    if halves is not None and halves["expected_difference_um"] > 0.0:
+    if halves is not None and halves["expected_difference_um"] > _NOTHING:
         lines[-1] += (
             f"\nPanels apart by {halves['difference_um']:.1f} um rms "
             f"({halves['expected_difference_um']:.1f} expected); they moved by {halves['shift_um']:.1f}."
