@@ -68,7 +68,7 @@ def panel_rows(
     """One row for every panel, those without reflections too.
 
     ``esds`` holds what refinement knows of a panel: ``displacement_um``, ``displacement_esd_um``,
-    ``turn_mrad``, ``turn_esd_mrad`` (each three numbers), ``prior_share``, ``doubt``.
+    ``turn_mrad``, ``turn_esd_mrad`` (each three numbers), ``prior_share``, ``moved``, ``doubt``.
     """
     n = len(detector)
     counts, mean, rms = mean_and_rms(after.panel[after.used], after.values[after.used], n)
@@ -118,6 +118,7 @@ def _motion(k: int, moved: Moved | None, known: dict[str, Any]) -> dict[str, Any
     return {
         "displacement_um": shift,
         "displacement_esd_um": known.get("displacement_esd_um"),
+        "moved": known.get("moved"),
         "turn_mrad": turn,
         "turn_esd_mrad": known.get("turn_esd_mrad"),
         "prior_share": known.get("prior_share"),

@@ -182,18 +182,18 @@ def _most_moved(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _sure(known: list[dict[str, Any]]) -> dict[str, int] | None:
     """Count the panels that moved in their plane by more than three ESDs, where those are known."""
-    pairs = [
-        (value, esd)
-        for row in known
-        if row["displacement_esd_um"] is not None
-        for value, esd in [(row["displacement_um"][:2], row["displacement_esd_um"][:2])]
-    ]
-    if not pairs:
+    told = [row for row in known if row["displacement_esd_um"] is not None]
+    if not told:
         return None
-    beyond = sum(
-        any(abs(v or 0.0) > 3.0 * (e or math.inf) for v, e in zip(*pair, strict=True)) for pair in pairs
-    )
-    return {"moved": beyond, "of": len(pairs)}
+    return {"moved": sum(map(_has_moved, told)), "of": len(told)}
+
+
+def _has_moved(row: dict[str, Any]) -> bool:
+    """Take the refinement's word, which knows how its ESDs lean; results of old do not have it."""
+    if row["moved"] is not None:
+        return bool(row["moved"])
+    pairs = zip(row["displacement_um"][:2], row["displacement_esd_um"][:2], strict=True)
+    return any(abs(value or 0.0) > 3.0 * (esd or math.inf) for value, esd in pairs)
 
 
 def _displacements(face: Face, cells: Cells, rows: list[dict[str, Any]]) -> dict[str, Any] | None:

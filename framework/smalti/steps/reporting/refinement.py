@@ -137,6 +137,7 @@ def _motion(row: Row) -> dict[str, Any]:
     if row.get("believed") is False:
         found["doubt"] = str(row.get("why") or "not believed")
     if "shift_fast_um" in row:
+        found["moved"] = row.get("moved")
         found["displacement_um"] = _round([row.get(_shift_key(axis)) for axis in SHIFTS])
         found["displacement_esd_um"] = _round([row.get(f"esd_{axis}_um") for axis in SHIFTS], 3)
         found["turn_mrad"] = _round([row.get(f"{axis}_mrad") for axis in TURNS])
