@@ -24,6 +24,9 @@ class IndexOptions:
     )
     search_beam: bool = option(True, "Find where the beam meets the detector before assigning indices.")
     search_range: float = option(40.0, "How far to look for the beam.", unit="px", gt=0, le=200)
+    distance_from_cell: bool = option(
+        False, "Move the detector along the beam to where the known cell has its lengths."
+    )
     tolerance: float = option(
         0.3, "Largest distance of a spot from its lattice point, in fractions of an index.", gt=0, le=0.5
     )

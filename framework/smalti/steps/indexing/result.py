@@ -24,6 +24,7 @@ from smalti.steps.indexing.cycles import Cycle
 from smalti.steps.indexing.lattices_result import lattice_rows, lattices_text
 from smalti.steps.indexing.methods import Method, method_rows, methods_text
 from smalti.steps.indexing.more_lattices import Further
+from smalti.steps.indexing.scale import beam_tolerances
 from smalti.steps.indexing.separating import Comparison
 from smalti.steps.indexing.trials import Trial
 from smalti.tables import Reflections
@@ -109,7 +110,10 @@ class Indexed:
             "spots": list(self.total),
             "fraction": sum(self.indexed) / max(sum(self.total), 1),
             "max_cell": self.max_cell,
-            "beam_shifts": [_shift_summary(shift) for shift in self.shifts],
+            "beam_shifts": [
+                {**_shift_summary(shift), "tolerance_px": tolerance}
+                for shift, tolerance in zip(self.shifts, beam_tolerances(self.first_lattice), strict=False)
+            ],
             "methods": method_rows(self.methods),
             "candidates": [trial_summary(trial) for trial in self.trials],
             "bravais": [
@@ -132,7 +136,7 @@ class Indexed:
         parts = [
             methods_text(self.methods),
             candidate_table(self.trials),
-            shift_text(self.shifts),
+            shift_text(self.shifts, beam_tolerances(self.first_lattice)),
             bravais_table(self.bravais),
             *(_cycle_text(cycle) for cycle in self.cycles),
             crystal_text(self.crystal, self.space_group, sum(self.indexed)),
@@ -143,17 +147,19 @@ class Indexed:
         return "\n\n".join(part for part in parts if part)
 
 
-def shift_text(shifts: Sequence[CentreShift]) -> str:
-    """Sentences on where the beam was found."""
+def shift_text(shifts: Sequence[CentreShift], tolerances: Sequence[float]) -> str:
+    """Sentences on where the beam was found, and what a transform of the whole sweep would bear (px)."""
     lines = []
-    for number, shift in enumerate(shifts):
+    for number, (shift, tolerance) in enumerate(zip(shifts, tolerances, strict=False)):
         if any(shift.shift):
             x, y = shift.pixels
             certain = "" if shift.alternatives == 1 else f" (nearest of {shift.alternatives} possible)"
             name = f"Detector {number}" if len(shifts) > 1 else "The detector"
             lines.append(
                 f"{name} was moved by {x:+.2f}, {y:+.2f} px across the beam{certain}: "
-                f"coherence {shift.before:.2f} before, {shift.coherence:.2f} after."
+                f"coherence {shift.before:.2f} before, {shift.coherence:.2f} after.\n"
+                f"A transform of the whole sweep would bear {tolerance:.1f} px across the spindle "
+                "(0.28 lambda D / a_perp)."
             )
     return "\n".join(lines)
 

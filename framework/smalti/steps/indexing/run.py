@@ -25,11 +25,13 @@ from smalti.steps.indexing.mapping import MappedSpots, map_spots, with_pixels
 from smalti.steps.indexing.more_lattices import further_lattices, settled
 from smalti.steps.indexing.options import IndexOptions
 from smalti.steps.indexing.result import Indexed
+from smalti.steps.indexing.scale import cell_scale, rescaled, scale_warning
 from smalti.steps.indexing.search import find_lattice
 from smalti.steps.indexing.separating import own_crystals
 from smalti.steps.indexing.sharing import share_out
 from smalti.steps.indexing.superlattice import superlattices
 from smalti.steps.indexing.sweeps import distinct_sweeps
+from smalti.steps.indexing.trials import Trial
 from smalti.steps.predicting import predict_indexed
 from smalti.tables import Flag, Reflections
 
@@ -80,11 +82,8 @@ def index(
     usable = _usable(mapped, options)
     trials, max_cell = find_lattice(sweeps, spots, mapped, usable, indexer, known, options, progress)
     best = trials[0]
-    if best.shifts:
-        sweeps = moved_detectors(sweeps, best.shifts)
-        mapped = map_spots(sweeps, spots, number)
-    crystal = _settled(fit_growing(best.A, mapped.rlp[usable]), known, options)
-    sweeps = [replace(item, crystal=crystal) for item in sweeps]
+    sweeps, scale = _started(sweeps, spots, number, usable, best, known, options)
+    mapped = map_spots(sweeps, spots, number)
     task = Task(spots, usable, Refinery(parameterisation, minimiser, rejector), options)
     sweeps, cycles, warnings = macrocycles(sweeps, mapped, task, progress)
     apart, comparison, more = own_crystals(cycles, number, task)
@@ -102,11 +101,39 @@ def index(
     points = as_seen_with_first(sweeps, table["rlp"], number)[usable[which[usable] == 0]]
     larger = superlattices(np.asarray(np.linalg.inv(basis)), points)
     reasons = doubts(sum(indexed) / max(usable.size, 1), best, cycles, larger)
+    reasons = (*scale_warning(scale, options.distance_from_cell), *reasons)
     bravais = bravais_lattices(basis, options.lattice_tolerance)
     return Indexed(
         final, table, (*warnings, *more, *reasons), trials, best.shifts, bravais, cycles, indexed, total,
         max_cell, known.name, further, comparison,
     )  # fmt: skip
+
+
+def _started(
+    sweeps: list[Experiment],
+    spots: Reflections,
+    number: Index,
+    usable: Index,
+    best: Trial,
+    known: KnownLattice,
+    options: IndexOptions,
+) -> tuple[list[Experiment], float]:
+    """Put detectors where the best candidate has them, and the crystal into every sweep.
+
+    Returns
+    -------
+    sweeps : list of Experiment
+    scale : float
+        Of the axes found over those of the known cell.
+    """
+    if best.shifts:
+        sweeps = moved_detectors(sweeps, best.shifts)
+    A, scale = best.A, cell_scale(best.basis, known)
+    if options.distance_from_cell:
+        sweeps, A = rescaled(sweeps, scale), A * scale
+    points = map_spots(sweeps, spots, number).rlp[usable]
+    crystal = _settled(fit_growing(A, points), known, options)
+    return [replace(item, crystal=crystal) for item in sweeps], scale
 
 
 def _counts(number: Index, table: Reflections) -> tuple[tuple[int, ...], tuple[int, ...]]:
