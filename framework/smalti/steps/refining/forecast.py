@@ -18,10 +18,12 @@ from smalti.solution import Parameter
 from smalti.steps.executing import available_cores
 from smalti.steps.refining.choosing import alternatives_of
 from smalti.steps.refining.layout import Layout
+from smalti.steps.refining.letting_vary import foreseen
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.refine import refine
 from smalti.steps.refining.selection import Selection, select
 from smalti.steps.refining.source import RotationSource
+from smalti.steps.refining.varying import one_crystal_a_scan
 from smalti.tables import Reflections
 from smalti.text import plural, table
 
@@ -138,12 +140,15 @@ def forecast(
         The data cannot be refined, as far as their selection tells.
     """
     options, spent = options or RefineOptions(), spent or Spent()
+    if options.scan_varying != "off":
+        experiments = one_crystal_a_scan(experiments)
     layouts = {
         name: Layout.of(experiments, component, options)
         for name, component in alternatives_of(parameterisation, experiments).items()
     }
     layout = list(layouts.values())[-1]
     selection = select(reflections, layout, options)
+    layout = foreseen(layout, selection, options)
     threads = options.n_threads or available_cores()
     plain = reflections.with_columns(opaque={})
 

@@ -14,11 +14,12 @@ from smalti.steps.refining.choosing import Candidate, choose
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.rounds import Fit
+from smalti.steps.refining.selection import Selection
 from smalti.steps.refining.uncertainty import effective_parameters
 from smalti.steps.refining.varying import PER_SAMPLE, Paths, paths_of, vary
 from smalti.text import plural, ranges
 
-__all__ = ["Varied", "let_vary"]
+__all__ = ["Varied", "foreseen", "let_vary"]
 
 _LEAST_SPACING = 9.0
 """Degrees: the shortest intervals that are tried."""
@@ -70,6 +71,16 @@ def let_vary(steady: Candidate, fit_of: Callable[..., Fit], options: RefineOptio
             tried.append(found)
     best, choice = choose(tried)
     return Varied(best.layout, _joined(steady, best), choice, _made_static(best.layout))
+
+
+def foreseen(layout: Layout, selection: Selection, options: RefineOptions) -> Layout:
+    """Give the layout that crystals would have if no reflection were an outlier, with the most samples."""
+    if options.scan_varying == "off":
+        return layout
+    spacing = options.scan_interval or _spacings(layout)[-1]
+    experiment = selection.observations.spots.experiment
+    paths = paths_of(layout, ~selection.held_out, experiment, np.radians(spacing))
+    return vary(layout, np.zeros(layout.n), paths, options)[0]
 
 
 def _paths(steady: Candidate, spacing: float) -> Paths:
