@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from smalti.roles import OutlierRejector
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.panel_scatter import panel_factors
-from smalti.steps.refining.scatter import about_strata, chi_squared, robust_scale
+from smalti.steps.refining.scatter import about_planes, about_strata, chi_squared, robust_scale
 from smalti.steps.refining.twin import Expected, expected
 from smalti.steps.refining.variance_model import (
     CORE,
@@ -141,7 +141,9 @@ class NoiseModel:
         panel = self.data.spots.panel
         coefficients = self._coefficients(own, _some(own, ENOUGH), panels, weights, left)
         plain = self._drawn(self._variance(coefficients), scale, own)
-        panels = panel_factors(deviations**2 / plain, weights, panel, len(panels))
+        flat = about_planes(deviations, weights, self.data.spots, self.data.observed)
+        scatter = self._coefficients(flat, _some(flat, SETTLE), panels, weights, left)
+        panels = panel_factors(flat**2 / self._variance(scatter), weights, panel, len(panels))
         variance = plain * panels[panel]
         excess = chi_squared(own, variance, weights, left.square)
         return Noise(

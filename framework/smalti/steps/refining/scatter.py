@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.geometry.derivatives import Spots
 from smalti.steps.refining.uncertainty import reduced_chi_squared
 from smalti.steps.refining.variance_model import ENOUGH, robust_variance
 from smalti_ext.strata import quantiles
 
-__all__ = ["about_strata", "chi_squared", "robust_scale"]
+__all__ = ["about_planes", "about_strata", "chi_squared", "robust_scale"]
 
 Array = NDArray[np.float64]
 
 _LEAST_STRATUM = 5
+_LEAST_PLANE = 12
 
 _FOLLOWED = 2.0 - 0.5 * np.pi
 """Of n normal deviates the mean square about their median is 1 - (2 - pi/2)/n: a median has the variance
@@ -51,6 +53,35 @@ def about_strata(residuals: Array, groups: NDArray[np.intp], order: NDArray[np.i
     # The median of n follows each of them a little: the mean square about it is smaller.
     wider = np.sqrt(counts / np.maximum(counts - _FOLLOWED, 0.5))
     out[rows] = (values - np.repeat(middle, counts, axis=0)) * np.repeat(wider, counts)[:, None]
+    return out
+
+
+def about_planes(deviations: Array, weights: Array, spots: Spots, observed: Array) -> Array:
+    """Deviations (N, 3) of what is used from a plane over its panel: constant, and slopes along x and y.
+
+    What a panel is turned or tilted by shows as slopes of its residuals; the rest is scatter. nan for what
+    is not used, and on panels with too few for slopes.
+
+    Parameters
+    ----------
+    deviations : (N, 3)
+    weights : (N,)
+        0 for what is not used.
+    spots : Spots
+        Sorted by experiment and panel.
+    observed : (N, 3) mm, mm, rad
+    """
+    out = np.full_like(deviations, np.nan)
+    good = np.flatnonzero((weights > 0.0) & np.isfinite(deviations).all(axis=1))
+    new = (np.diff(spots.experiment[good]) != 0) | (np.diff(spots.panel[good]) != 0)
+    for rows in np.split(good, np.flatnonzero(new) + 1):
+        if len(rows) < _LEAST_PLANE:
+            continue
+        place = observed[rows, :2] - observed[rows, :2].mean(axis=0)
+        plane = np.column_stack([np.ones(len(rows)), place / np.maximum(place.std(axis=0), 1e-9)])
+        weighed = plane * weights[rows, None]
+        slopes = np.linalg.lstsq(weighed.T @ plane, weighed.T @ deviations[rows], rcond=1e-9)[0]
+        out[rows] = (deviations[rows] - plane @ slopes) * np.sqrt(len(rows) / (len(rows) - 3.0))
     return out
 
 

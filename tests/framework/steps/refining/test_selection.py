@@ -74,6 +74,20 @@ def test_the_cut_at_the_spindle_is_that_of_dials(displaced_problem):
     assert 0.19 < volume.min() < 0.21
 
 
+def test_the_cut_at_the_spindle_is_a_pure_number_too(displaced_problem):
+    _, experiments, table = displaced_problem
+    found = choose(displaced_problem, spindle_cut=0.2)
+    s1 = table["s1"][found.observations.rows]
+    across = np.cross(s1, experiments[0].beam.s0)
+    zeta = np.abs(across @ experiments[0].goniometer.laboratory_axis) / np.linalg.norm(across, axis=1)
+    assert 0.19 < zeta.min() < 0.21
+    assert found.left_out["close to the spindle"] > 0
+
+
+def test_nothing_is_cut_at_the_spindle_unless_asked_for(displaced_problem):
+    assert "close to the spindle" not in choose(displaced_problem).left_out
+
+
 def test_a_random_part_is_the_same_each_time(displaced_problem):
     one, two = (
         choose(displaced_problem, use_all=False, reflections_per_degree=20).observations.rows
