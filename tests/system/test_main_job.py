@@ -191,7 +191,7 @@ def test_panels_there_and_back(smalti, work):
 
 def test_a_parameter_file_and_its_template(smalti, work):
     written = smalti("params", "refine", "--template").out
-    Path("mine.toml").write_text(written.replace("#close_to_spindle = 0.02", "close_to_spindle = 0.05"))
+    Path("mine.toml").write_text(written.replace("#close_to_spindle = 0.0", "close_to_spindle = 0.05"))
     result = smalti(
         "refine", "indexed.expt", "indexed.refl", "--params", "mine.toml", "--show-params=changed"
     )

@@ -17,7 +17,7 @@ STAGE = Stage(
     (
         Choice("detector", "detector_parameterisation", "hierarchical", "How the detector may move."),
         Choice("minimiser", "minimiser", "levenberg_marquardt", "What finds the minimum."),
-        Choice("outliers", "outlier_rejector", "mcd", "What judges the residuals."),
+        Choice("outliers", "outlier_rejector", "sauter_poon", "What judges the residuals."),
     ),
 )
 
@@ -67,6 +67,7 @@ COMMAND = Command(
         Daily("--outliers", "refine.outliers"),
         Daily("--minimiser", "refine.minimiser"),
         Daily("--detector", "refine.detector"),
+        Daily("--spindle-cut", "refine.spindle_cut"),
         Daily("--close-to-spindle", "refine.close_to_spindle"),
         Daily("--fix-beam", "refine.fix_beam"),
         Daily("--fix-crystal", "refine.fix_crystal"),
