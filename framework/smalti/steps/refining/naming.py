@@ -28,6 +28,9 @@ _NAMED = 4
 _LEAST = 1e-3
 """Smaller shares are not listed."""
 
+_OTHER = "motions without a name"
+"""What a parameterisation does that is none of those that are named."""
+
 _RIDGE = 1e-10
 
 
@@ -76,7 +79,8 @@ def groups_of(layout: Layout, p: Array, reach: Reach) -> list[Group]:
             found += _by_columns(layout, columns, [(f"orientation of the crystal{which}", turns)])
             found.append(_size_of_cell(layout, columns, block.start, ~turns, which))
             found += _by_columns(layout, columns, [(f"shape of the cell{which}", ~turns)])
-    return [group for group in found if group.directions.any()]
+    named = [group for group in found if group.directions.any()]
+    return named or [Group(_OTHER, np.eye(layout.n))]
 
 
 def _by_columns(
@@ -174,6 +178,8 @@ class Motions:
 
 def in_words(shares: Shares) -> str:
     """Name a direction by the motions that take part in it; panels that do the same are named together."""
+    if not shares:
+        return _OTHER
     joined: dict[str, tuple[float, list[int]]] = {}
     for name, share in shares:
         found = re.search(r"\bpanel (\d+)", name)

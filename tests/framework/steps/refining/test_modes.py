@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from smalti.models import Experiments
+from smalti.solution import PanelDerivatives, Parameter, Prior
 from smalti.steps.refining import RefineOptions
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.modes import determination
@@ -121,6 +122,40 @@ def test_a_panel_without_reflections_is_said_to_have_none(sweep):
     assert unseen[0].held == 1.0 and unseen[0].of_panels
     assert not any(mode.null for mode in found.modes if mode.kind != "unseen")
     assert found.smallest > 1e-6 and np.isfinite(found.condition)
+
+
+class Bellows:
+    """A made-up detector that only widens its panels' frames: no motion that has a name."""
+
+    name = "bellows"
+
+    def parameters(self, detector):
+        return (Parameter("Width", "%", tuple(range(len(detector)))),)
+
+    def compose(self, detector, p):
+        frames = detector.stacked()
+        frames[:, :, 2] *= 1.0 + 0.01 * p[0] * np.linspace(-1, 1, len(frames))[:, None] ** 3
+        return detector.with_panel_frames(frames)
+
+    def derivatives(self, detector, p):
+        slopes = np.zeros((len(detector), 1, 3, 3))
+        slopes[:, 0, :, 2] = (
+            0.01 * np.linspace(-1, 1, len(detector))[:, None] ** 3 * detector.stacked()[:, :, 2]
+        )
+        return PanelDerivatives(np.zeros((len(detector), 1), dtype=np.int32), slopes)
+
+    def prior(self, detector):
+        return Prior(np.zeros(1), np.zeros(1))
+
+    def gauge(self, detector):
+        return np.zeros((0, 1))
+
+
+def test_what_has_no_name_is_said_to_have_none(sweep):
+    held = {"fix_beam": ("all",), "fix_crystal": ("all",)}
+    _, layout, found = linearised(*sweep, Bellows(), **held)
+    assert layout.n == 1
+    assert [mode.name for mode in found.modes] == ["motions without a name"]
 
 
 def test_two_sweeps_share_what_their_models_share(sweep):
