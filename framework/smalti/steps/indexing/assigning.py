@@ -8,10 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.geometry.lattice import fit_A
+from smalti.steps.indexing.local_assigning import local_indices
 
 __all__ = ["Assignment", "assign", "fit_growing"]
 
 Array = NDArray[np.float64]
+
+FURTHEST = 1.0
+"""Fractions of an index: a spot further from its lattice point than this has got a wrong index on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ def assign(
     tolerance: float,
     angles: Array | None = None,
     groups: NDArray[np.intp] | None = None,
+    neighbours: NDArray[np.intp] | None = None,
 ) -> Assignment:
     """Assign each point to the nearest lattice point, if it is near enough.
 
@@ -56,11 +61,19 @@ def assign(
         When given, of spots with the same index and group (sweep and side of the Ewald sphere) within 45
         degrees of rotation only the one that fits best keeps it: a spot cut in two, or a neighbour's
         shoulder.
+    neighbours : (N,) int, optional
+        When given, indices follow from chains of neighbours with the same number, which may lead further
+        from a lattice point than the tolerance: see :func:`local_indices`.
     """
     fractional = points @ np.linalg.inv(A).T
     h = np.rint(fractional)
+    if neighbours is not None:
+        h, joined = local_indices(A, points, neighbours)
+        tolerance_of = np.where(joined, max(tolerance, FURTHEST), tolerance)
+    else:
+        tolerance_of = np.full(len(points), tolerance)
     misfit = np.linalg.norm(fractional - h, axis=1)
-    indexed = (misfit <= tolerance) & np.any(h != 0, axis=1)
+    indexed = (misfit <= tolerance_of) & np.any(h != 0, axis=1)
     if angles is not None and groups is not None:
         indexed &= ~_duplicates(h, misfit, indexed, angles, groups)
     return Assignment(np.where(indexed[:, None], h, 0).astype(np.int32), misfit, indexed)

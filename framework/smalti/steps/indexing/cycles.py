@@ -93,7 +93,7 @@ class Cycle:
 
 
 def assign_all(
-    experiments: Sequence[Experiment], mapped: MappedSpots, tolerance: float
+    experiments: Sequence[Experiment], mapped: MappedSpots, tolerance: float, *, local: bool = False
 ) -> tuple[Assignment, NDArray[np.bool_]]:
     """Assign indices to all spots, each lattice point once per sweep, side of the Ewald sphere and turn.
 
@@ -101,6 +101,8 @@ def assign_all(
     ----------
     experiments : sequence of Experiment
         With their crystals: one for all, or one of its own for each, in the same axes.
+    local : bool
+        Whether indices follow from chains of neighbours, and not from the nearest lattice point.
 
     Returns
     -------
@@ -116,7 +118,8 @@ def assign_all(
         entering[rows] = mapped.s1[rows] @ across > 0.0
     groups = 2 * mapped.sweep + entering
     points = as_seen_with_first(experiments, mapped.rlp, mapped.sweep)
-    return assign(crystal_of(experiments[0]).A, points, tolerance, mapped.mm[:, 2], groups), entering
+    A, neighbours = crystal_of(experiments[0]).A, mapped.sweep if local else None
+    return assign(A, points, tolerance, mapped.mm[:, 2], groups, neighbours), entering
 
 
 def indexed_table(
@@ -192,7 +195,8 @@ def macrocycle(
     hold_cell: bool = False,
 ) -> Cycle | str:
     """Assign indices to some rows (M,) and refine with them; the reason, in words, if that is impossible."""
-    found, entering = assign_all(items, mapped, task.options.tolerance)
+    local = task.options.assignment == "local"
+    found, entering = assign_all(items, mapped, task.options.tolerance, local=local)
     outside = np.ones(task.spots.n_rows, dtype=bool)
     outside[rows] = False
     found = found.without(outside)

@@ -151,7 +151,7 @@ def _searched(
         if angle is not None and angle < LEAST_ANGLE:
             return (
                 f"the {rest.size:,} spots left over show lattice {number} again, turned by {angle:.1f} deg: "
-                "a split crystal?"
+                "perhaps a split crystal"
             )
     return crystal, trials
 

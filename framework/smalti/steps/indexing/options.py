@@ -30,6 +30,11 @@ class IndexOptions:
     tolerance: float = option(
         0.3, "Largest distance of a spot from its lattice point, in fractions of an index.", gt=0, le=0.5
     )
+    assignment: Literal["nearest", "local"] = option(
+        "nearest",
+        "How spots get their indices while models are refined: from the nearest lattice point, or from "
+        "chains of neighbours (as XDS does), which bears models that are far from right.",
+    )
     min_indexed: float = option(0.2, "Least fraction of spots that a lattice has to explain.", gt=0, lt=1)
     odd_fraction: float = option(
         0.05,
