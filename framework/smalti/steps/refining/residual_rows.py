@@ -109,7 +109,7 @@ def experiment_rows(refined: Experiments, data: Observations, fit: Fit) -> list[
     return rows
 
 
-def rmsds(fit: Fit, mine: Mask, scaled: Array, whole: Mask) -> Row:
+def rmsds(fit: Fit, mine: Mask | NDArray[np.intp], scaled: Array, whole: Mask) -> Row:
     """Count some of the reflections and give the RMSDs of those that were fitted and of the free ones.
 
     A reflection to which the judge gave the weight w counts for w in the RMSDs. Those nearer to the spindle
@@ -118,7 +118,7 @@ def rmsds(fit: Fit, mine: Mask, scaled: Array, whole: Mask) -> Row:
 
     Parameters
     ----------
-    mine : (N,) bool
+    mine : (N,) bool or (M,) int
         Which reflections.
     scaled : (M, 3) px, px, images
         Their residuals.

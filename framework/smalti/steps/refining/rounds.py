@@ -20,7 +20,7 @@ from smalti.steps.refining.judging import judge, strata
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.learning import learn, settled
 from smalti.steps.refining.leverage import leverages
-from smalti.steps.refining.mislabelled import Mislabelled, find_mislabelled
+from smalti.steps.refining.mislabelled import DOUBTED, Mislabelled, find_mislabelled
 from smalti.steps.refining.noise import Noise, NoiseModel
 from smalti.steps.refining.observations import Observations
 from smalti.steps.refining.options import RefineOptions
@@ -106,17 +106,17 @@ class Fit:
         """Mean of the three squared residuals over their variances, (N,)."""
         return np.asarray(np.mean(self.residuals**2 / self.rounds[-1].noise.variance, axis=1))
 
-    @property
+    @cached_property
     def working(self) -> Mask:
         """What was fitted, (N,)."""
         return (self.judged > 0.0) & ~self.held_out
 
-    @property
+    @cached_property
     def free(self) -> Mask:
         """What is held out and no outlier, (N,)."""
         return (self.judged > 0.0) & self.held_out
 
-    @property
+    @cached_property
     def rejected(self) -> Mask:
         """The outliers, held out or not, (N,)."""
         return np.asarray(self.judged == 0.0)
@@ -176,7 +176,7 @@ def fit_in_rounds(
     progress("refining", options.rounds, options.rounds)
     with allow(threads):
         judged = _judged(data, residuals, rounds[-1], held_out, groups, rejector)
-    wrong = find_mislabelled(layout.state(p), source.observations, noise.judging, judged == 0.0)
+    wrong = find_mislabelled(layout.state(p), source.observations, noise.judging, judged < DOUBTED)
     return Fit(source, tuple(rounds), residuals, judged, held_out, noise, groups, wrong)
 
 

@@ -43,12 +43,14 @@ def panel_rows(
     moved = displacements(block.detector, after, tangent, uncertainty.covariance, counts > 0)
     shares, corners = _panel_shares(layout, number, uncertainty), corner_rows(moved, after)
     widths = np.array([abs(e.scan.oscillation[1]) if e.scan else np.nan for e in layout.experiments])
+    order = np.argsort(data.spots.panel, kind="stable")
+    bounds = np.searchsorted(data.spots.panel[order], first + np.arange(count + 1))
     rows = []
     for k, panel in enumerate(block.detector.panels):
-        mine = data.spots.panel == first + k
+        mine = order[bounds[k] : bounds[k + 1]]
         # Sweeps of different image width may share a panel: angles are turned into images one by one.
         scaled = fit.residuals[mine] / np.column_stack(
-            [np.full((mine.sum(), 2), panel.pixel_size), widths[data.spots.experiment[mine]]]
+            [np.full((len(mine), 2), panel.pixel_size), widths[data.spots.experiment[mine]]]
         )
         rows.append(
             {"detector": block.number, "panel": k, "name": panel.name}
