@@ -11,11 +11,13 @@ from smalti.geometry.derivatives import RotationState, Spots, predict
 from smalti.geometry.rotation import rotation
 from smalti.steps.refining.observations import Observations
 
-__all__ = ["Mislabelled", "find_mislabelled"]
+__all__ = ["DOUBTED", "Mislabelled", "find_mislabelled"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+DOUBTED = 0.5
+"""Reflections to which the judge gives less weight than this are looked at: soft weights seldom reject."""
 _FARTHEST = 2
 """A neighbour is at most so many steps away along each reciprocal axis."""
 _LIMIT = 16.266
@@ -46,9 +48,7 @@ class Mislabelled:
         return np.asarray(self.offset.any(axis=1))
 
 
-def find_mislabelled(
-    state: RotationState, data: Observations, variance: Array, rejected: Mask
-) -> Mislabelled:
+def find_mislabelled(state: RotationState, data: Observations, variance: Array, doubted: Mask) -> Mislabelled:
     """Look up the lattice point that each outlier is nearest to, and whether it belongs there.
 
     A wrong index is no wrong measurement: the spot is where another reflection is predicted, within its
@@ -60,11 +60,11 @@ def find_mislabelled(
         The refined models.
     data : Observations
     variance : (N, 3) mm^2, mm^2, rad^2
-    rejected : (N,) bool
-        The outliers.
+    doubted : (N,) bool
+        The outliers, and what the judge gave little weight.
     """
     offset = np.zeros((data.n, 3), dtype=np.intp)
-    rows = np.flatnonzero(rejected)
+    rows = np.flatnonzero(doubted)
     if rows.size == 0:
         return Mislabelled(offset, 0)
     spots = _taken(data.spots, rows)
