@@ -21,6 +21,9 @@ _APART = 2.0
 _OVERFITTED = 0.05
 """So much more than expected may free residuals exceed working ones, and three ESDs of this."""
 
+_FAR = 3.0
+"""Spots further than this from their predictions (px, RMS) are those of other models."""
+
 _NARROW = 20.0
 """Degrees of rotation below which distance, cell and orientation are hard to tell apart."""
 
@@ -132,15 +135,23 @@ def _fit(results: Mapping[str, Any]) -> list[str]:
             f"{results['n_rejected']:,} of {total:,} reflections were rejected as outliers; "
             "look at the indexing."
         )
-    for row in results["experiments"]:
-        if row["n_used"] and max(row["rmsd_x_px"], row["rmsd_y_px"]) > 3.0:
-            found.append(
-                f"The spots of experiment {row['experiment']} are {row['rmsd_x_px']:.1f} and "
-                f"{row['rmsd_y_px']:.1f} px from their predictions; the indexing or the geometry is wrong."
-            )
-        if not row["n_used"]:
-            found.append(f"Experiment {row['experiment']} has no reflection that could be used.")
+    rows = results["experiments"]
+    off = [row for row in rows if row["n_used"] and max(row["rmsd_x_px"], row["rmsd_y_px"]) > _FAR]
+    if off:
+        x, y = (max(row[key] for row in off) for key in ("rmsd_x_px", "rmsd_y_px"))
+        found.append(
+            f"The spots of {_numbered(off)} are {'up to ' * (len(off) > 1)}{x:.1f} and {y:.1f} px from their "
+            "predictions; the indexing or the geometry is wrong."
+        )
+    empty = [row for row in rows if not row["n_used"]]
+    if empty:
+        found.append(f"No reflection of {_numbered(empty)} could be used.")
     return found
+
+
+def _numbered(rows: Sequence[Mapping[str, Any]]) -> str:
+    numbers = ranges([row["experiment"] for row in rows], 10)
+    return f"experiment{'s' * (len(rows) > 1)} {numbers}"
 
 
 def _validation(results: Mapping[str, Any]) -> list[str]:
@@ -180,14 +191,14 @@ def _noise(results: Mapping[str, Any]) -> list[str]:
     """Classes of reflections whose noise is misjudged."""
     low, high = _CHI_SQUARED
     wrong = [
-        f"{row['class']} ({row[key]:.1f} in {key.rsplit('_', 1)[1]})"
+        f"{row['by']} {row['class']} ({row[key]:.1f} in {key.rsplit('_', 1)[1]})"
         for row in results["noise"].get("classes") or ()
         for key in ("reduced_chi2_x", "reduced_chi2_y", "reduced_chi2_phi")
         if row["n"] >= _MANY and not low < row[key] < high
     ]
     if not wrong:
         return []
-    return [f"Noise is misjudged, by reduced chi-squared, for spots of class {_some(wrong, 3)}."]
+    return [f"Noise is misjudged, by reduced chi-squared, of the classes {_some(wrong, 3)}."]
 
 
 def _panels(results: Mapping[str, Any]) -> list[str]:

@@ -98,15 +98,27 @@ def test_what_validation_shows_forbids_trust(good, changes, word):
         ({"coverage": {"phi_deg": [5.0]}}, "5 degrees of rotation"),
         ({"held": ["beam Mu2"]}, "beam Mu2"),
         (
-            {"noise": {"classes": [{"class": "weak fifth", "n": 900, "reduced_chi2_x": 3.0,
+            {"noise": {"classes": [{"by": "intensity", "class": "weak fifth", "n": 900, "reduced_chi2_x": 3.0,
                                     "reduced_chi2_y": 1.0, "reduced_chi2_phi": 1.0}]}},
-            "weak fifth (3.0 in x)",
+            "intensity weak fifth (3.0 in x)",
         ),
     ],
 )  # fmt: skip
 def test_what_is_worth_knowing_is_noted_and_forbids_nothing(good, changes, word):
     found = judged(good.results, **changes)
     assert found["trustworthy"] and any(word in note for note in found["notes"])
+
+
+def test_many_bad_experiments_are_told_in_one_sentence(good):
+    row = good.results["experiments"][0]
+    far = [row | {"experiment": k, "rmsd_x_px": 4.0 + k, "rmsd_y_px": 1.0} for k in range(5)]
+    none = [row | {"experiment": k, "n_used": 0, "rmsd_x_px": None, "rmsd_y_px": None} for k in (7, 8)]
+    found = judged(good.results, experiments=[*far, row | {"experiment": 6}, *none])
+    assert found["reasons"] == [
+        "The spots of experiments 0-4 are up to 8.0 and 1.0 px from their predictions; the indexing or the "
+        "geometry is wrong.",
+        "No reflection of experiments 7-8 could be used.",
+    ]
 
 
 def test_small_excess_of_free_residuals_is_chance(good):
