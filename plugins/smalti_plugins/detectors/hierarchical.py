@@ -103,12 +103,15 @@ class Hierarchical:
     def alternatives(self, detector: Detector) -> Mapping[str, Hierarchical]:
         """Give what ``level = "auto"`` chooses from, simplest first, by names for people.
 
-        The whole detector, then for every level its nodes in their planes only, then with all freedoms.
+        The whole detector, then for every level its nodes with all freedoms. Without priors, before that in
+        their planes only: with priors nothing is gained by it, as what the data do not see is held anyway
+        and its uncertainty is kept.
         """
+        kinds = {"": "all"} if self.priors else {", in plane": "in_plane", "": "all"}
         out = {"level 0": replace(self, level=0, freedoms="all")}
         seen = {_moves(out["level 0"].parameters(detector))}
         for level in range(1, detector.depth + 1):
-            for words, freedoms in ((", in plane", "in_plane"), ("", "all")):
+            for words, freedoms in kinds.items():
                 candidate = replace(self, level=level, freedoms=freedoms)
                 moves = _moves(candidate.parameters(detector))
                 if moves not in seen:  # a level that adds no node has been met

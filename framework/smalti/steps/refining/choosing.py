@@ -79,8 +79,7 @@ def choose(candidates: Sequence[Candidate]) -> tuple[Candidate, Row | None]:
     Deviances are sums of squares over variances: those of the last candidate, the richest, for all, of
     reflections that no candidate rejects. A richer candidate is preferred if it predicts the free
     reflections better by more than :data:`DECISIVE` standard errors (of the sum of the paired differences);
-    if it predicts them better by less, the Bayesian information criterion (Schwarz 1978, Ann. Stat. 6, 461)
-    of the fitted ones decides, with the number of parameters that the data determine.
+    if they cannot tell, the evidence of the fitted ones decides (:func:`_twice_log_evidence`).
     """
     if len(candidates) == 1:
         return candidates[0], None
@@ -95,7 +94,7 @@ def choose(candidates: Sequence[Candidate]) -> tuple[Candidate, Row | None]:
         row["compared_with"] = candidates[best].name
         row["gain"] = float(gain.sum())
         row["gain_esd"] = float(gain.std() * math.sqrt(len(gain))) if len(gain) else 0.0
-        row["bic_gain"] = rows[best]["bic"] - row["bic"]
+        row["evidence_gain"] = row["evidence"] - rows[best]["evidence"]
         better, why = _compare(row, len(gain))
         reasons.append(why)
         rows.append(row)
@@ -122,9 +121,29 @@ def _row(item: Candidate, squares: Array, free: Mask, working: Mask) -> Row:
     return row | {
         "deviance": float(squares[working].sum()),
         "free_deviance": float(squares[free].sum()),
-        "bic": float(squares[working].sum() + item.effective * math.log(max(3 * working.sum(), 1))),
+        "evidence": _twice_log_evidence(item.fit, float(squares[working].sum()), int(working.sum())),
         "seconds": item.seconds,
     }
+
+
+def _twice_log_evidence(fit: Fit, chi_squared: float, n: int) -> float:
+    """Twice the logarithm of the marginal likelihood by Laplace's method, but for what all have in common.
+
+    What a parameter may do without being asked to is charged by how much narrower the data make it than its
+    prior: freedoms that their tolerances hold cost nothing, and to forbid them would only hide what
+    is not known. A parameter without a prior gets one that is worth a single reflection, which makes this
+    the criterion of Schwarz [Kass & Raftery 1995, J. Am. Stat. Assoc. 90, 773].
+    """
+    equations, prior = fit.rounds[-1].equations, fit.source.prior
+    data = equations.matrix - np.diag(prior.precision)
+    precision = np.maximum(prior.precision, np.diag(data) / max(n, 1))
+    seen = precision > 0.0
+    scale = precision[seen] ** -0.5
+    _, log_ratio = np.linalg.slogdet(
+        np.eye(int(seen.sum())) + data[np.ix_(seen, seen)] * np.outer(scale, scale)
+    )
+    away = float(np.sum(prior.precision * (equations.parameters - prior.mean) ** 2))
+    return -chi_squared - away - float(log_ratio)
 
 
 _UNITS = np.array([1.0, 1.0, np.degrees(1.0)])
@@ -132,15 +151,15 @@ _UNITS = np.array([1.0, 1.0, np.degrees(1.0)])
 
 def _compare(row: Row, n_free: int) -> tuple[bool, str]:
     """Whether a candidate is better than the one before, and why in words."""
-    name, other, likes = row["name"], row["compared_with"], row["bic_gain"] > 0.0
-    opinion = f"the information criterion of the fitted ones {'prefers' if likes else 'is against'} it"
+    name, other, likes = row["name"], row["compared_with"], row["evidence_gain"] > 0.0
+    opinion = f"the evidence of the fitted ones is {'for' if likes else 'against'} it"
     if not n_free:
-        return likes, f"No reflections are held out; by the information criterion {name} is " + (
+        return likes, f"No reflections are held out; by the evidence of the fitted ones {name} is " + (
             f"better than {other}." if likes else f"no better than {other}."
         )
     size = abs(row["gain"]) / row["gain_esd"] if row["gain_esd"] else 0.0
     amount = f"deviance {abs(row['gain']):,.1f} +- {row['gain_esd']:,.1f} over {n_free:,} reflections"
-    if row["gain"] <= 0.0:
+    if row["gain"] <= 0.0 and (size > DECISIVE or not likes):
         return False, f"{name} predicts the free reflections no better than {other} ({amount} worse)."
     better = size > DECISIVE or likes
     if size > DECISIVE:
@@ -149,5 +168,6 @@ def _compare(row: Row, n_free: int) -> tuple[bool, str]:
             True,
             f"{name} predicts the free reflections better than {other} ({amount}), {agreement} {opinion}.",
         )
-    words = f"{name} predicts the free reflections not clearly better than {other} ({amount}), and {opinion}."
+    side = "better" if row["gain"] > 0.0 else "worse"
+    words = f"{name} predicts the free reflections not clearly {side} than {other} ({amount}), and {opinion}."
     return better, words

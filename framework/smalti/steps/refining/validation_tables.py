@@ -19,6 +19,7 @@ def choice_table(choice: Row | None, what: str = "the level") -> str:
     if choice is None:
         return ""
     axes = [f"{part}rmsd_{axis}_mm" for part in ("", "free_") for axis in "xy"]
+    most = max(row["evidence"] for row in choice["candidates"])
     rows = [
         [
             ("* " if row["chosen"] else "  ") + row["name"],
@@ -26,11 +27,18 @@ def choice_table(choice: Row | None, what: str = "the level") -> str:
             f"{row['effective_parameters']:.0f}",
             *("-" if row[key] is None else f"{1e3 * row[key]:.2f}" for key in axes),
             f"{row['free_deviance']:.1f}",
-            f"{row['bic']:.0f}",
+            f"{row['evidence'] - most:+.1f}",
         ]
         for row in choice["candidates"]
     ]
-    ends = ["RMSD_X\n(um)", "RMSD_Y\n(um)", "Free X\n(um)", "Free Y\n(um)", "Free\ndeviance", "BIC"]
+    ends = [
+        "RMSD_X\n(um)",
+        "RMSD_Y\n(um)",
+        "Free X\n(um)",
+        "Free Y\n(um)",
+        "Free\ndeviance",
+        "Evidence\n(2 ln)",
+    ]
     heads = ["Candidate", "Parameters", "Determined", *ends]
     lines = [f"{choice['chosen']} chosen:", *(f"- {reason}" for reason in choice["reasons"])]
     return "\n".join([table(heads, rows, title=f"Choice of {what}:"), *lines])
