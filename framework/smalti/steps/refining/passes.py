@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.geometry.derivatives import PANEL, RotationState, differentiate, predict
+from smalti.geometry.derivatives import PANEL, RotationState, Spots, differentiate, predict
 from smalti.steps.refining.layout import N_SHARED, Layout
 from smalti.steps.refining.observations import Observations
 from smalti_ext import normal
@@ -31,6 +31,9 @@ class Pass(Protocol):
 
     def rows(self, p: Array) -> tuple[Array, Index]:
         """Give all derivatives (N, 3, L) and the places of their coordinates among all (N, L)."""
+
+    def states(self, p: Array) -> tuple[RotationState, Spots]:
+        """Give the models at p (n,) as arrays, and the reflections with the row of each in them."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,13 @@ class StaticPass:
 
     def rows(self, p: Array) -> tuple[Array, Index]:
         """Differentiate in NumPy."""
-        state, spots = self.layout.state(p), self.data.spots
+        state, spots = self.states(p)
         rows = differentiate(state, spots, *predict(state, spots))
         return rows, self._columns(spots.panel, spots.experiment)
+
+    def states(self, p: Array) -> tuple[RotationState, Spots]:
+        """One row for each experiment."""
+        return self.layout.state(p), self.data.spots
 
     @cached_property
     def _setting(self) -> bool:

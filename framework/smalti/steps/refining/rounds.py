@@ -176,7 +176,7 @@ def fit_in_rounds(
     progress("refining", options.rounds, options.rounds)
     with allow(threads):
         judged = _judged(data, residuals, rounds[-1], held_out, groups, rejector)
-    wrong = find_mislabelled(layout.state(p), source.observations, noise.judging, judged < DOUBTED)
+    wrong = find_mislabelled(*source.states(p), noise.judging, judged < DOUBTED)
     return Fit(source, tuple(rounds), residuals, judged, held_out, noise, groups, wrong)
 
 

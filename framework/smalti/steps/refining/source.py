@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from smalti.geometry.derivatives import RotationState
 from smalti.solution import NormalEquations, Prior
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.observations import Observations
@@ -55,6 +56,14 @@ class RotationSource:
         """What goes over the reflections."""
         kind = VaryingPass if self.layout.sample_offset else StaticPass
         return kind(self.layout, self.observations, self.n_threads)
+
+    def states(self, p: Array) -> tuple[RotationState, Observations]:
+        """Give the models at p as arrays, and the observations with the row of each in them as experiment.
+
+        There is a row for each experiment or, where crystals vary, for each image.
+        """
+        state, spots = self._pass.states(p)
+        return state, replace(self.observations, spots=spots)
 
     def calc_minus_obs(self, p: Array) -> Array:
         """Give the plain residuals calc - obs at p, (N, 3) mm, mm, rad; nan where nothing is predicted."""

@@ -70,18 +70,23 @@ class VaryingPass:
         return sums, self._columns(panel, experiment, self._sample[chunks[:-1]])
 
     def rows(self, p: Array) -> tuple[Array, Index]:
-        """Differentiate in NumPy, each image as an experiment of its own."""
-        spots, models = self.data.spots, self._models(p)
-        own, d = self._experiment, self.layout.state(p).d
-        state = RotationState(models.FA, models.S[own], models.axis[own], models.s0[own], d)
-        each = Spots(spots.h, spots.entering, spots.angle, self._image, spots.panel)
+        """Differentiate in NumPy."""
+        state, each = self.states(p)
         rows = differentiate(state, each, *predict(state, each))
         by_FA = rows[:, :, CRYSTAL].reshape(len(rows), 3, 3, 3)
+        models = self._models(p)
         by_parameter = np.einsum("nkab,ncab->nkc", by_FA, models.slopes[self._image])
         blend = models.blend[self._image]
         samples = [blend[:, None, None, s] * by_parameter for s in range(N_NEAREST)]
-        columns = self._columns(spots.panel, spots.experiment, self._sample)
+        columns = self._columns(each.panel, self.data.spots.experiment, self._sample)
         return np.concatenate([rows[:, :, _FIXED], *samples], axis=2), columns
+
+    def states(self, p: Array) -> tuple[RotationState, Spots]:
+        """One row for each image, as if each were an experiment of its own."""
+        spots, models = self.data.spots, self._models(p, slopes=False)
+        own, d = self._experiment, self.layout.state(p).d
+        state = RotationState(models.FA, models.S[own], models.axis[own], models.s0[own], d)
+        return state, Spots(spots.h, spots.entering, spots.angle, self._image, spots.panel)
 
     @cached_property
     def _crystals(self) -> tuple[Sampled, ...]:

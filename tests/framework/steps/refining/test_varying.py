@@ -23,6 +23,7 @@ from smalti.testing import synthetic
 from smalti_plugins.detectors.hierarchical import Hierarchical
 from smalti_plugins.minimisers.gauss_newton import GaussNewton
 from smalti_plugins.outliers.none import NoOutliers
+from smalti_plugins.outliers.tukey import Tukey
 
 IMAGES = 300
 TURN = np.array([0.9e-3, 1.5e-3, -1.0e-3])
@@ -303,6 +304,21 @@ def test_what_samples_do_together_is_the_static_problem(drifting, rng):
     theirs = expected.matrix - np.diag(static.prior.precision)
     size = np.sqrt(np.outer(np.diag(theirs), np.diag(theirs)))
     assert (np.abs(ours - theirs) < 1e-9 * size).all()
+
+
+def test_wrong_indices_are_found_where_the_crystal_has_gone_far():
+    turn = 10.0 * TURN  # as far as a few spots are apart from their neighbours' noise
+    _, experiments, table = drifting_problem(2000, displaced=False, turn=turn)
+    wrong = np.arange(0, table.n_rows, 40)
+    index = np.array(table["miller_index"])
+    index[wrong, 2] += 1
+    found = refine(
+        experiments, table.with_columns({"miller_index": index}), Hierarchical(), GaussNewton(), Tukey(),
+        RefineOptions(scan_varying="all", scan_interval=20.0, halves="off"),
+    )  # fmt: skip
+    told = found.reflections["mislabelled"]
+    assert told[wrong].mean() > 0.8
+    assert np.delete(told, wrong).sum() <= 2
 
 
 def test_options_are_checked():
