@@ -10,10 +10,12 @@ from smalti.solution import NormalEquations, Prior
 from smalti.steps.refining import RefineOptions, refine
 from smalti.steps.refining.learning import BELIEF, _Restricted, learn, settled
 from smalti.steps.refining.prior_rows import prior_table
+from smalti.storage import read_experiments, read_reflections
 from smalti.testing import synthetic
 from smalti_plugins.detectors.hierarchical import Hierarchical
 from smalti_plugins.minimisers.gauss_newton import GaussNewton
 from smalti_plugins.outliers.none import NoOutliers
+from smalti_plugins.outliers.tukey import Tukey
 
 TRUTH = {"shift": 0.04, "turn": 0.5}
 STATED = {"shift": 0.1, "turn": 0.3}
@@ -172,3 +174,21 @@ def test_stated_widths_are_shown_as_they_are():
     assert all(row["width"] == row["tolerance"] and row["esd_of_log_width"] is None for row in rows)
     assert all(0.0 < row["prior_share"] < 1.0 for row in rows)
     assert prior_table([]) == ""
+
+
+@pytest.mark.data
+def test_rows_of_a_real_barrel_stand_out_along_their_normals(data):
+    """Twenty-four rows of the PILATUS 12M of I23: their radii differ by more than their places on the arc."""
+    folder = data / "tables" / "i23_24_panels"
+    refined = refine(
+        read_experiments(folder / "data.expt"),
+        read_reflections(folder / "data.refl"),
+        Hierarchical(level=1, priors="learnt"),
+        GaussNewton(),
+        Tukey(),
+        RefineOptions(halves="off", n_threads=1),
+    )
+    rows = {row["group"].split(", ")[-1]: row for row in refined.results["priors"]}
+    assert 0.02 < rows["in plane"]["width"] < 0.06
+    assert 0.07 < rows["along the normal"]["width"] < 0.17
+    assert rows["along the normal"]["esd_of_log_width"] < 0.25
