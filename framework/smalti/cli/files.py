@@ -17,6 +17,7 @@ class Kind(Enum):
 
     EXPERIMENTS = "an experiment list (.expt)"
     REFLECTIONS = "a reflection table (.refl)"
+    COVARIANCES = "what a refinement knows of its errors (.covariance.h5)"
     IMAGE = "an image"
     FOLDER = "a folder"
     PICKLE = "a Python pickle"
@@ -54,6 +55,8 @@ def recognise(path: Path) -> Kind:
         return Kind.EXPERIMENTS if known or path.suffix == ".expt" else Kind.JSON
     if b"reflection_table" in head[:128]:
         return Kind.REFLECTIONS
+    if head.startswith(b"\x89HDF") and path.name.endswith(".covariance.h5"):
+        return Kind.COVARIANCES
     if head.startswith(b"\x89HDF"):
         return Kind.REFLECTIONS if path.suffix == ".h5" and "master" not in path.stem else Kind.IMAGE
     if head.startswith((b"###CBF", b"\x1f\x8b", b"BZh")):
