@@ -13,13 +13,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from smalti.geometry.superposition import panel_motions
 from smalti.steps.demonstrating import compare_detectors
-from smalti.storage import read_experiments, read_history, read_reflections, write_reflections
+from smalti.storage import (
+    read_covariances,
+    read_experiments,
+    read_history,
+    read_reflections,
+    write_reflections,
+)
 from smalti.tables import Flag
 
 FILES = (
     "imported.expt", "strong.refl", "indexed.expt", "indexed.refl", "refined_0.expt", "refined_0.refl",
-    "refined_1.expt", "refined_1.refl", "report.html", "report.json", "calibration.json", "calibrate.log",
+    "refined_1.expt", "refined_1.refl", "refined_0.covariance.h5", "refined_1.covariance.h5",
+    "report.html", "report.json", "calibration.json", "calibrate.log",
 )  # fmt: skip
 
 
@@ -32,6 +40,24 @@ def test_the_panels_are_found(images, calibrated):
     used = table["panel"][table.flagged(Flag.USED_IN_REFINEMENT)].astype(int)
     comparison = compare_detectors(truth, found, nominal, np.bincount(used, minlength=len(truth)))
     assert comparison.ratio < 0.1
+
+
+def test_panels_are_off_by_what_their_saved_covariances_say(images, calibrated):
+    """From images: centroids, edges of panels, outliers and all."""
+    truth, nominal = (
+        read_experiments(path)[0].detector for path in (images / "truth.expt", calibrated / "refined_0.expt")
+    )
+    saved = read_covariances(calibrated / "refined_1.covariance.h5")
+    assert [record["command"] for record in saved.history].count("refine") == 2
+    rows = json.loads((calibrated / "refined_1.json").read_text())["panels"]
+    use = np.array([row["n_used"] > 0 for row in rows])
+    size = np.array([panel.size_mm for panel in truth.panels])
+    wanted = panel_motions(nominal.stacked(), truth.stacked(), size, use)
+    errors = saved.relative.values - np.concatenate([wanted.shift, wanted.turn], axis=1)
+    esds = np.sqrt(np.diag(saved.relative.covariance)).reshape(-1, 6)
+    # 60 pulls, correlated within a panel.
+    assert 0.6 < np.sqrt(np.mean((errors[use] / esds[use]) ** 2)) < 1.4
+    assert np.abs(errors[use] / esds[use]).max() < 5.0
 
 
 def test_the_screen_says_what_moved_and_what_to_hand_on(calibrated):
