@@ -125,7 +125,10 @@ class Indexed:
                     "number": cycle.number,
                     "d_min": cycle.d_min,
                     "indexed": cycle.indexed,
-                    "refinement": cycle.refined.summary(),
+                    # of those on the way nobody needs covariances and panels, of which there may be many
+                    "refinement": cycle.refined.summary()
+                    if cycle is self.cycles[-1]
+                    else {"experiments": cycle.refined.results["experiments"]},
                 }
                 for cycle in self.cycles
             ],
