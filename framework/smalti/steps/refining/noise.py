@@ -109,7 +109,8 @@ class NoiseModel:
         variance, panels = scale * self.data.variance, self._flat
         found: Mapping[str, Mapping[str, float]] = {}
         if self.estimate:
-            variance, panels, found = self._fitted(deviations, scale)
+            variance, panels, coefficients = self._fitted(deviations, scale)
+            found = self._described(coefficients)
         return Noise(variance, variance, scale, found, panels, Expected.of_all(), np.zeros((self.data.n, 3)))
 
     def later(self, residuals: Array, weights: Array, leverage: Array, rejector: OutlierRejector) -> Noise:
@@ -127,9 +128,9 @@ class NoiseModel:
         """
         deviations = about_strata(residuals, self.groups, self._order)
         scale = robust_scale(deviations / np.sqrt(self._telling))
-        judging, panels = self.data.variance * scale, self._flat
+        judging, panels, start = self.data.variance * scale, self._flat, tuple[Array, ...]()
         if self.estimate:
-            judging, panels, _ = self._fitted(deviations, scale)
+            judging, panels, start = self._fitted(deviations, scale)
         left = expected(rejector, deviations / np.sqrt(judging), weights, self.groups, self.seed)
         own = np.where(weights[:, None] > 0.0, residuals, np.nan) / np.sqrt(1.0 - leverage)
         if not self.estimate:
@@ -139,10 +140,10 @@ class NoiseModel:
         # Panels are told apart before the terms are fitted: outer ones may scatter more, and their spots
         # are weaker.
         panel = self.data.spots.panel
-        coefficients = self._coefficients(own, _some(own, ENOUGH), panels, weights, left)
-        plain = self._drawn(self._variance(coefficients), scale, own)
         flat = about_planes(deviations, weights, self.data.spots, self.data.observed)
-        scatter = self._coefficients(flat, _some(flat, SETTLE), panels, weights, left)
+        scatter = self._coefficients(flat, _some(flat, SETTLE), panels, start, weights, left)
+        coefficients = self._coefficients(own, _some(own, ENOUGH), panels, scatter, weights, left)
+        plain = self._drawn(self._variance(coefficients), scale, own)
         panels = panel_factors(flat**2 / self._variance(scatter), weights, panel, len(panels))
         variance = plain * panels[panel]
         excess = chi_squared(own, variance, weights, left.square)
@@ -173,25 +174,24 @@ class NoiseModel:
             variance[self.data.traits.unseen > 0.0, 2] = np.nan
         return variance
 
-    def _fitted(
-        self, deviations: Array, scale: float
-    ) -> tuple[Array, Array, Mapping[str, Mapping[str, float]]]:
-        """Fit variances (N, 3) and factors of panels to deviations (N, 3) that may be those of outliers."""
+    def _fitted(self, deviations: Array, scale: float) -> tuple[Array, Array, tuple[Array, ...]]:
+        """Fit variances (N, 3), factors of panels and terms to deviations (N, 3), outliers among them."""
         coefficients = self._coefficients(deviations, _some(deviations, SETTLE), self._flat)
         plain = self._drawn(self._variance(coefficients), scale, deviations)
         panel = self.data.spots.panel
         panels = panel_factors(deviations**2 / plain, None, panel, len(self._flat))
-        return plain * panels[panel], panels, self._described(coefficients)
+        return plain * panels[panel], panels, coefficients
 
     def _coefficients(
         self,
         deviations: Array,
         rows: NDArray[np.intp],
         panels: Array,
+        start: tuple[Array, ...] | None = None,
         weights: Array | None = None,
         left: Expected | None = None,
     ) -> tuple[Array, ...]:
-        """Fit the terms of x, y and phi to some rows of deviations (N, 3).
+        """Fit the terms of x, y and phi to some rows of deviations (N, 3), beginning at ``start``.
 
         With weights, and what is expected of normal deviates that have them, they count up to 2.5 sigma.
         """
@@ -199,7 +199,10 @@ class NoiseModel:
         squares, found = deviations[rows] ** 2 / scale, []
         for k, model in enumerate(self._terms):
             begin = np.zeros(len(model.names))
-            begin[0] = robust_variance(squares[:, k])
+            if start is None:
+                begin[0] = robust_variance(squares[:, k])
+            else:
+                begin = start[k]
             if rows.size and weights is not None and left is not None:
                 begin = fit(
                     squares[:, k], model.take(rows), begin, weights[rows], WIDE, float(left.winsorised[k])

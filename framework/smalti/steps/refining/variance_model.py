@@ -45,6 +45,8 @@ SETTLE = 10_000
 ENOUGH = 100_000
 """... and so many improve them once more; more would tell nothing new."""
 _ITERATIONS = 60
+_SETTLED = 1e-3
+"""Mean relative change at which variances have settled: a tenth of what 10,000 deviates can tell."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def fit(
             target = np.minimum(seen, clip * variance) / expected - part.known
             coefficients = _least_squares(part.columns / size, target, np.sqrt(count) / variance) / size
             before, variance = variance, part.variance(coefficients)
-            if np.abs(variance / before - 1.0).max(initial=0.0) < 1e-3:
+            if np.abs(variance / before - 1.0).mean() < _SETTLED:
                 break
         if len(rows) == len(squares):
             break
