@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from sklearn.covariance import MinCovDet
 
 from smalti.discovery import discover
 from smalti_plugins.outliers.covariance import consistency, near, robust_covariance
@@ -192,10 +193,9 @@ def test_consistency_factor_against_simulation(k, rng):
 
 
 def test_agrees_with_scikit_learn(rng):
-    covariance = pytest.importorskip("sklearn.covariance")
     values = rng.multivariate_normal([0.0, 1.0, 2.0], np.diag([1.0, 4.0, 0.25]), size=3000)
     values[:400] += [8.0, 0.0, 4.0]
-    oracle = covariance.MinCovDet(random_state=1).fit(values)
+    oracle = MinCovDet(random_state=1).fit(values)
     centre, scatter = robust_covariance(values)
     assert np.allclose(centre, oracle.location_, atol=0.05)
     ours = near(values, np.array([0, len(values)]), centre[None], scatter[None], 9.348)
