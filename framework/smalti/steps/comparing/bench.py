@@ -39,7 +39,8 @@ def compare(
     """Let each minimiser solve the problem that a refinement meets first.
 
     Reflections are chosen, weighed and judged once, on the models as they come; all minimisers then
-    start from the same place on the same weights.
+    start from the same place on the same weights. Where crystals vary over their scans (``scan_varying``)
+    it is the problem with all their samples.
 
     Raises
     ------
@@ -87,8 +88,11 @@ class _Meeting:
         return Solution(now.parameters, now.objective, (step,), Ended.MAX_STEPS)
 
     def problem(self) -> tuple[NormalSource, Array]:
-        """Give the problem with the most reflections: a refinement may solve parts of it besides."""
-        _, source, start = max(self.met, key=lambda item: item[0])
+        """Give the problem with the most reflections, and of these with the most parameters.
+
+        A refinement may solve parts of it besides, and before it the same without crystals that vary.
+        """
+        _, source, start = max(self.met, key=lambda item: (item[0], item[1].n_parameters))
         return source, start
 
 

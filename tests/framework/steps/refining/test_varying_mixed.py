@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from smalti.models import Experiments
+from smalti.steps.comparing import compare
 from smalti.steps.refining import RefineOptions, refine
 from smalti.steps.refining.layout import Layout
 from smalti.steps.refining.selection import select
@@ -18,6 +19,7 @@ from smalti.tables import Reflections
 from smalti.testing import synthetic
 from smalti_plugins.detectors.hierarchical import Hierarchical
 from smalti_plugins.minimisers.gauss_newton import GaussNewton
+from smalti_plugins.minimisers.levenberg_marquardt import LevenbergMarquardt
 from smalti_plugins.minimisers.scipy_least_squares import ScipyLeastSquares
 from smalti_plugins.outliers.none import NoOutliers
 
@@ -95,6 +97,15 @@ def test_each_crystal_comes_out_as_it_was_refined(mixed):
     assert "Crystal 1 over its scan, 5 samples:" in text and "Crystal 3 over" not in text
     # One path tells the tilt that another might hide: only where all vary it is held.
     assert "paths of crystals" not in found.results["gauge"]
+
+
+def test_minimisers_are_compared_on_the_problem_with_samples(mixed):
+    options = RefineOptions(scan_varying="orientation", scan_interval=30.0)
+    minimisers = (GaussNewton(), LevenbergMarquardt())
+    found = compare(*mixed, Hierarchical(), minimisers, NoOutliers(), options)
+    _, _, _, layout, _ = layouts(mixed, options)
+    assert found.summary()["n_parameters"] == layout.n
+    assert all(row["converged"] for row in found.summary()["minimisers"])
 
 
 def test_a_solver_that_asks_for_the_jacobian_gets_there_too(mixed):
