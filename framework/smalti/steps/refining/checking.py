@@ -14,10 +14,10 @@ __all__ = ["check", "repeated"]
 
 Mask = NDArray[np.bool_]
 
-_BESIDE = 1.0
-"""mm; noise and wrong spots may be so far outside."""
+_BESIDE = 5.0
+"""mm; wrong spots, and those of models that are far off, may be so far outside."""
 
-_MANY = 0.01
+_MANY = 0.05
 
 _WIDEST = 1e4
 """mm; no detector is that wide."""
