@@ -104,7 +104,13 @@ def _held(results: Mapping[str, Any], modes: Sequence[Mode]) -> list[str]:
         found.append(
             f"Held, since too few reflections tell them and there is no prior: {_some(results['held'])}."
         )
-    held = [row["label"] for row in _shared(results) if row["prior_share"] > HELD]
+    weakly = [row for row in _shared(results) if row["prior_share"] > HELD]
+    held = [row["label"] for row in weakly if "_sample" not in row["name"]]
+    if len(weakly) > len(held):
+        found.append(
+            f"{plural(len(weakly) - len(held), 'sample')} of crystals over their scans, at the ends or where "
+            "reflections are few, follow their neighbours."
+        )
     if held:
         return [
             *found,

@@ -132,3 +132,8 @@ def test_a_gap_without_reflections_is_bridged_and_its_samples_are_less_sure(drif
     assert esd[inside].min() > 3.0 * np.median(esd[[1, 2, 3, 8, 9, 10]])
     assert (np.abs(np.diff(value)) < 1.0).all()
     assert np.isfinite(esd).all() and found.results["ended"]
+    share = [row["prior_share"] for name, row in rows.items() if "_sample" in name]
+    follow = sum(value > 0.5 for value in share)
+    notes = [note for note in found.results["verdict"]["notes"] if "follow their neighbours" in note]
+    assert (len(notes) == 1) == (follow > 0)
+    assert not any("_sample" in note or "at 47" in note for note in found.results["verdict"]["notes"])
