@@ -142,7 +142,9 @@ class Indexed:
             shift_text(self.shifts, beam_tolerances(self.first_lattice)),
             bravais_table(self.bravais),
             *(_cycle_text(cycle) for cycle in self.cycles),
-            crystal_text(self.crystal, self.space_group, sum(self.indexed)),
+            crystal_text(
+                self.crystal, self.space_group, lattice_rows(self.further, self.reflections)[0]["indexed"]
+            ),
             crystals_table(self.first_lattice),
             lattices_text(self.further, self.reflections),
             sweep_table(self.indexed, self.total),
