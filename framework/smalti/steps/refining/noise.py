@@ -140,7 +140,7 @@ class NoiseModel:
         # Panels are told apart before the terms are fitted: outer ones may scatter more, and their spots
         # are weaker.
         panel = self.data.spots.panel
-        flat = about_planes(deviations, weights, self.data.spots, self.data.observed)
+        flat = about_planes(own, weights, self.data.spots, self.data.observed)
         scatter = self._coefficients(flat, _some(flat, SETTLE), panels, start, weights, left)
         coefficients = self._coefficients(own, _some(own, ENOUGH), panels, scatter, weights, left)
         plain = self._drawn(self._variance(coefficients), scale, own)

@@ -57,7 +57,7 @@ def about_strata(residuals: Array, groups: NDArray[np.intp], order: NDArray[np.i
 
 
 def about_planes(deviations: Array, weights: Array, spots: Spots, observed: Array) -> Array:
-    """Deviations (N, 3) of what is used from a plane over its panel: constant, and slopes along x and y.
+    """Deviations (N, 3) of what is used from a plane over its panel: a constant, and slopes along x and y.
 
     What a panel is turned or tilted by shows as slopes of its residuals; the rest is scatter. nan for what
     is not used, and on panels with too few for slopes.
