@@ -24,6 +24,9 @@ __all__ = ["Reduction", "Trial", "primitive_lattice", "ranked", "sample", "try_c
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
+LEAST_AXIS = 2.0
+"""Angstrom: no crystal has a shorter axis, and cells of about that size explain any spots."""
+
 LEAST_SHARPNESS = 0.3
 """Spots strewn about by chance have 1/8, and lattices fitted to them up to 0.27."""
 
@@ -166,7 +169,7 @@ def unneeded(candidate: Candidate, factor: int) -> Trial:
 def primitive_lattice(
     A: Array, points: Array, options: IndexOptions
 ) -> tuple[Array, tuple[Reduction, ...], tuple[float, float]]:
-    """Make the cell smaller as long as hardly any spot needs the larger one.
+    """Make the cell smaller as long as hardly any spot needs the larger one, and it is one of a crystal.
 
     Returns
     -------
@@ -187,7 +190,7 @@ def primitive_lattice(
         classes = [(n, h) for n in (2, 3) for h in residue_classes(n)]
         odd = [odd_fraction(h, basis, good, n) for n, h in classes]
         k = int(np.argmin(odd))
-        if odd[k] >= options.odd_fraction:
+        if odd[k] >= options.odd_fraction or np.linalg.norm(basis, axis=1).min() < 2.0 * LEAST_AXIS:
             return A, tuple(reductions), (odd[k], max(odd))
         n, h = classes[k]
         reductions.append(Reduction(n, odd[k]))
@@ -199,6 +202,8 @@ def _refusal(trial: Trial, count: int, known: KnownLattice, options: IndexOption
         return "fewer than ten spots indexed"
     if trial.indexed < options.min_indexed:
         return f"explains only {100 * trial.indexed:.0f} % of the spots"
+    if min(trial.cell[:3]) < LEAST_AXIS:
+        return "has an axis too short for any crystal"
     if trial.sharpness < LEAST_SHARPNESS:
         return f"its {100 * trial.indexed:.0f} % of the spots lie about its points as if by chance"
     if trial.most_odd > 0.93:

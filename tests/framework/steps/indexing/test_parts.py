@@ -16,7 +16,7 @@ from smalti.steps.indexing.mapping import map_spots, with_pixels
 from smalti.steps.indexing.max_cell import estimate_max_cell
 from smalti.steps.indexing.options import IndexOptions
 from smalti.steps.indexing.sweeps import distinct_sweeps
-from smalti.steps.indexing.trials import try_candidate
+from smalti.steps.indexing.trials import primitive_lattice, try_candidate
 from smalti.steps.predicting import predict_sweep
 from smalti.testing import synthetic
 
@@ -86,6 +86,17 @@ def test_a_multiple_of_the_cell_is_always_reduced(double, rng):
     assert np.prod([item.factor for item in trial.reductions]) == np.prod(double)
     assert all(item.odd < 0.02 for item in trial.reductions)
     assert trial.least_odd > 0.4
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_reduction_stops_before_the_cell_is_too_small_for_a_crystal(seed):
+    """Tiny cells explain any spots, so that halving them would never end."""
+    rng = np.random.default_rng(seed)
+    noise = rng.uniform(-0.05, 0.05, size=(60, 3))
+    start = B_from_cell((9.0, 10.0, 11.0, 90.0, 95.0, 100.0))
+    smaller, reductions, _ = primitive_lattice(start, noise, IndexOptions(odd_fraction=0.45))
+    assert len(reductions) < 6
+    assert np.linalg.norm(np.linalg.inv(smaller), axis=1).min() > 1.0
 
 
 def test_an_origin_between_rows_is_refused(rng):
