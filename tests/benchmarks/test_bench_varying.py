@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from smalti.steps.refining import RefineOptions
-from smalti.steps.refining.layout import Layout
-from smalti.steps.refining.selection import select
-from smalti.steps.refining.smoothness import held_paths
-from smalti.steps.refining.source import RotationSource
-from smalti.steps.refining.varying import paths_of, vary
+from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.problem.selection import select
+from smalti.steps.refining.problem.smoothness import held_paths
+from smalti.steps.refining.problem.source import RotationSource
+from smalti.steps.refining.problem.varying import paths_of, vary
 from smalti_plugins.detectors.hierarchical import Hierarchical
 
 from . import jobs

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from smalti.steps.refining import RefineOptions, refine
-from smalti.steps.refining.layout import Layout
-from smalti.steps.refining.selection import select
-from smalti.steps.refining.source import RotationSource
+from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.problem.selection import select
+from smalti.steps.refining.problem.source import RotationSource
 from smalti_plugins.detectors.hierarchical import Hierarchical
 from smalti_plugins.minimisers.gauss_newton import GaussNewton
 from smalti_plugins.outliers.none import NoOutliers

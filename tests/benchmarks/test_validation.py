@@ -8,11 +8,11 @@ import pytest
 
 from smalti.progress import silent
 from smalti.steps.refining import RefineOptions, refine
-from smalti.steps.refining.certainty import certainty_of
-from smalti.steps.refining.halving import refine_halves
-from smalti.steps.refining.layout import Layout
-from smalti.steps.refining.rounds import fit_in_rounds
-from smalti.steps.refining.selection import select
+from smalti.steps.refining.certainty.certainty import certainty_of
+from smalti.steps.refining.certainty.halving import refine_halves
+from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.problem.selection import select
+from smalti.steps.refining.solving.rounds import fit_in_rounds
 from smalti.testing import synthetic
 from smalti_plugins.detectors.hierarchical import Hierarchical
 from smalti_plugins.minimisers.gauss_newton import GaussNewton

@@ -18,7 +18,7 @@ from smalti.roles import DetectorParameterisation, Minimiser, NormalSource, Outl
 from smalti.solution import Ended, NormalEquations, Solution, Step
 from smalti.steps.comparing.result import SHORT, Compared, Run, lowest_of
 from smalti.steps.refining import RefineOptions, refine
-from smalti.steps.refining.remembering import Remembering
+from smalti.steps.refining.problem.remembering import Remembering
 from smalti.tables import Reflections
 
 __all__ = ["compare", "run_all"]

@@ -19,7 +19,7 @@ from smalti.steps.indexing.mapping import MappedSpots, map_spots, rotation_model
 from smalti.steps.indexing.options import IndexOptions
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.refine import refine
-from smalti.steps.refining.result import Refined
+from smalti.steps.refining.telling.result import Refined
 from smalti.tables import Flag, Reflections
 
 __all__ = [

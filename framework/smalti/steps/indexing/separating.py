@@ -13,7 +13,7 @@ from smalti.models import Experiment
 from smalti.steps.indexing.crystals import largest_turn, separated, turns
 from smalti.steps.indexing.cycles import Cycle, Task, macrocycle, refine_options, refine_or_why
 from smalti.steps.indexing.mapping import map_spots
-from smalti.steps.refining.result import Refined
+from smalti.steps.refining.telling.result import Refined
 from smalti.tables import Reflections
 
 __all__ = ["Comparison", "compare", "own_crystals"]

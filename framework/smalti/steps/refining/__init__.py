@@ -3,6 +3,6 @@
 from smalti.steps.refining.forecast import Forecast, Spent, forecast
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.refine import refine
-from smalti.steps.refining.result import Refined
+from smalti.steps.refining.telling.result import Refined
 
 __all__ = ["Forecast", "RefineOptions", "Refined", "Spent", "forecast", "refine"]

@@ -16,14 +16,14 @@ from smalti.models import Experiments
 from smalti.roles import DetectorParameterisation, Minimiser, OutlierRejector
 from smalti.solution import Parameter
 from smalti.steps.executing import available_cores
-from smalti.steps.refining.choosing import alternatives_of
-from smalti.steps.refining.layout import Layout
-from smalti.steps.refining.letting_vary import foreseen
 from smalti.steps.refining.options import RefineOptions
+from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.problem.selection import Selection, select
+from smalti.steps.refining.problem.source import RotationSource
+from smalti.steps.refining.problem.varying import one_crystal_a_scan
 from smalti.steps.refining.refine import refine
-from smalti.steps.refining.selection import Selection, select
-from smalti.steps.refining.source import RotationSource
-from smalti.steps.refining.varying import one_crystal_a_scan
+from smalti.steps.refining.solving.choosing import alternatives_of
+from smalti.steps.refining.solving.letting_vary import foreseen
 from smalti.tables import Reflections
 from smalti.text import plural, table
 

@@ -11,18 +11,18 @@ from smalti.models import Experiments
 from smalti.progress import Progress, silent
 from smalti.roles import DetectorParameterisation, Minimiser, OutlierRejector
 from smalti.steps.predicting import predict_indexed
-from smalti.steps.refining.certainty import certainty_of
-from smalti.steps.refining.choosing import alternatives_of, choose, try_all
-from smalti.steps.refining.halving import refine_halves
-from smalti.steps.refining.layout import Layout
-from smalti.steps.refining.letting_vary import let_vary
+from smalti.steps.refining.certainty.certainty import certainty_of
+from smalti.steps.refining.certainty.halving import refine_halves
 from smalti.steps.refining.options import RefineOptions
-from smalti.steps.refining.parallax import with_parallax
-from smalti.steps.refining.result import Findings, Refined, gather
-from smalti.steps.refining.rounds import Fit, fit_in_rounds
-from smalti.steps.refining.selection import Selection, observed_and_indexed, select
-from smalti.steps.refining.supporting import followers, supported, told
-from smalti.steps.refining.varying import one_crystal_a_scan
+from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.problem.parallax import with_parallax
+from smalti.steps.refining.problem.selection import Selection, observed_and_indexed, select
+from smalti.steps.refining.problem.varying import one_crystal_a_scan
+from smalti.steps.refining.solving.choosing import alternatives_of, choose, try_all
+from smalti.steps.refining.solving.letting_vary import let_vary
+from smalti.steps.refining.solving.rounds import Fit, fit_in_rounds
+from smalti.steps.refining.solving.supporting import followers, supported, told
+from smalti.steps.refining.telling.result import Findings, Refined, gather
 from smalti.tables import Flag, Reflections
 
 __all__ = ["refine"]

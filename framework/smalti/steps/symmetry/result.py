@@ -7,7 +7,7 @@ from typing import Any
 
 from smalti.geometry.change_of_basis import as_operator
 from smalti.geometry.lattice_symmetry import Setting
-from smalti.steps.refining.result import Refined
+from smalti.steps.refining.telling.result import Refined
 from smalti.steps.reindexing import Reindexed
 from smalti.text import table
 

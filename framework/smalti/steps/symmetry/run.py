@@ -17,7 +17,7 @@ from smalti.steps.indexing.cycles import Refinery
 from smalti.steps.indexing.mapping import with_pixels
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.refine import refine
-from smalti.steps.refining.result import Refined
+from smalti.steps.refining.telling.result import Refined
 from smalti.steps.reindexing import change_axes
 from smalti.steps.symmetry.options import SymmetryOptions
 from smalti.steps.symmetry.result import GROUPS, Choice, Symmetry

@@ -6,7 +6,7 @@ import pytest
 from smalti.geometry.crystal_parameters import cell_derivatives
 from smalti.geometry.superposition import panel_motions
 from smalti.steps.refining import RefineOptions, refine
-from smalti.steps.refining.covariances import cell_with_volume
+from smalti.steps.refining.certainty.covariances import cell_with_volume
 from smalti_plugins.detectors.hierarchical import Hierarchical
 from smalti_plugins.minimisers.gauss_newton import GaussNewton
 from smalti_plugins.outliers.none import NoOutliers

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from smalti.steps.refining.displacement import displacements
+from smalti.steps.refining.problem.displacement import displacements
 from smalti.testing import synthetic
 from smalti_plugins.detectors.hierarchical import Hierarchical
 

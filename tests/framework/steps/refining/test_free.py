@@ -8,7 +8,7 @@ import pytest
 from smalti.errors import DataError
 from smalti.models import Experiments
 from smalti.steps.refining import RefineOptions, refine
-from smalti.steps.refining.free import free_set, keys
+from smalti.steps.refining.problem.free import free_set, keys
 from smalti.tables import Flag, Reflections
 from smalti.testing import synthetic
 from smalti_plugins.detectors.hierarchical import Hierarchical

@@ -3,8 +3,8 @@ import pytest
 
 from smalti.geometry.derivatives import Spots
 from smalti.steps.refining import RefineOptions
-from smalti.steps.refining.judging import judge, strata
-from smalti.steps.refining.observations import Observations, Traits
+from smalti.steps.refining.problem.observations import Observations, Traits
+from smalti.steps.refining.weighing.judging import judge, strata
 
 
 def observations(counts, rng, turns=1.0):

@@ -8,8 +8,8 @@ from scipy import optimize
 
 from smalti.solution import NormalEquations, Prior
 from smalti.steps.refining import RefineOptions, refine
-from smalti.steps.refining.learning import BELIEF, _Restricted, learn, settled
-from smalti.steps.refining.prior_rows import prior_table
+from smalti.steps.refining.solving.learning import BELIEF, _Restricted, learn, settled
+from smalti.steps.refining.telling.prior_rows import prior_table
 from smalti.storage import read_experiments, read_reflections
 from smalti.testing import synthetic
 from smalti_plugins.detectors.hierarchical import Hierarchical

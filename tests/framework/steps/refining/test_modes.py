@@ -8,10 +8,10 @@ import pytest
 from smalti.models import Experiments
 from smalti.solution import PanelDerivatives, Parameter, Prior
 from smalti.steps.refining import RefineOptions
-from smalti.steps.refining.layout import Layout
-from smalti.steps.refining.modes import determination
-from smalti.steps.refining.selection import select
-from smalti.steps.refining.source import RotationSource
+from smalti.steps.refining.certainty.modes import determination
+from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.problem.selection import select
+from smalti.steps.refining.problem.source import RotationSource
 from smalti.testing import synthetic
 from smalti_plugins.detectors.hierarchical import Hierarchical
 

@@ -7,9 +7,9 @@ import pytest
 
 from smalti.models import Experiments
 from smalti.steps.refining import RefineOptions, refine
-from smalti.steps.refining.observations import Traits
-from smalti.steps.refining.traits import unseen_widths
-from smalti.steps.refining.variance_model import fit, robust_variance, terms
+from smalti.steps.refining.problem.observations import Traits
+from smalti.steps.refining.problem.traits import unseen_widths
+from smalti.steps.refining.weighing.variance_model import fit, robust_variance, terms
 from smalti.tables import Flag
 from smalti.testing import synthetic
 from smalti_plugins.detectors.hierarchical import Hierarchical

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from smalti.steps.refining import RefineOptions, refine
-from smalti.steps.refining.layout import Layout
-from smalti.steps.refining.leverage import leverages
-from smalti.steps.refining.panel_scatter import panel_factors
-from smalti.steps.refining.twin import expected
+from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.weighing.leverage import leverages
+from smalti.steps.refining.weighing.panel_scatter import panel_factors
+from smalti.steps.refining.weighing.twin import expected
 from smalti_plugins.detectors.hierarchical import Hierarchical
 from smalti_plugins.minimisers.gauss_newton import GaussNewton
 from smalti_plugins.outliers.mcd import MinimumCovarianceDeterminant

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
-from smalti.steps.refining.nonnegative import nonnegative
+from smalti.steps.refining.weighing.nonnegative import nonnegative
 
 
 @pytest.mark.parametrize("m", [1, 2, 4, 8])

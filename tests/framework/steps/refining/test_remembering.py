@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from smalti.steps.refining.remembering import Remembering
+from smalti.steps.refining.problem.remembering import Remembering
 from smalti.testing.contracts.minimisers import curved
 
 

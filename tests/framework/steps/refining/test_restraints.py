@@ -8,10 +8,10 @@ import pytest
 from smalti.errors import UsageError
 from smalti.models import Experiments
 from smalti.steps.refining import RefineOptions, refine
-from smalti.steps.refining.layout import Layout
-from smalti.steps.refining.restraints import distance_of, restraints_of
-from smalti.steps.refining.selection import select
-from smalti.steps.refining.source import RotationSource
+from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.problem.restraints import distance_of, restraints_of
+from smalti.steps.refining.problem.selection import select
+from smalti.steps.refining.problem.source import RotationSource
 from smalti.testing import synthetic
 from smalti_plugins.detectors.hierarchical import Hierarchical
 from smalti_plugins.minimisers.gauss_newton import GaussNewton

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from smalti.steps.refining.sandwich import curvature_factor, factors_of, scatter_factor
-from smalti.steps.refining.uncertainty import assess
+from smalti.steps.refining.certainty.sandwich import curvature_factor, factors_of, scatter_factor
+from smalti.steps.refining.problem.uncertainty import assess
 from smalti_plugins.outliers.mcd import MinimumCovarianceDeterminant
 from smalti_plugins.outliers.none import NoOutliers
 from smalti_plugins.outliers.student_t import StudentT

@@ -5,8 +5,8 @@ import pytest
 
 from smalti.errors import DataError
 from smalti.steps.refining import RefineOptions
-from smalti.steps.refining.layout import Layout
-from smalti.steps.refining.selection import select
+from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.problem.selection import select
 from smalti.tables import Flag
 from smalti_plugins.detectors.hierarchical import Hierarchical
 

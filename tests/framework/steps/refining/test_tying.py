@@ -8,7 +8,7 @@ import pytest
 from smalti.errors import DataError, UsageError
 from smalti.models import Experiments
 from smalti.steps.refining import RefineOptions, refine
-from smalti.steps.refining.layout import Layout
+from smalti.steps.refining.problem.layout import Layout
 from smalti.tables import Reflections
 from smalti.testing import synthetic
 from smalti_plugins.detectors.hierarchical import Hierarchical

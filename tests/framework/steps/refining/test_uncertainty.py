@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from smalti.solution import NormalEquations, Prior
-from smalti.steps.refining.uncertainty import assess, effective_parameters, reduced_chi_squared
+from smalti.steps.refining.problem.uncertainty import assess, effective_parameters, reduced_chi_squared
 
 
 def known(J):

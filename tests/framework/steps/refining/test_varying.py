@@ -12,12 +12,12 @@ from smalti.models import Experiments
 from smalti.options import build
 from smalti.solution import Prior
 from smalti.steps.refining import RefineOptions
-from smalti.steps.refining.layout import Layout
-from smalti.steps.refining.selection import select
-from smalti.steps.refining.smoothness import held_paths, lab_tilts, smoothness
-from smalti.steps.refining.source import RotationSource
-from smalti.steps.refining.varying import one_crystal_a_scan, paths_of, steadied, vary
-from smalti.steps.refining.varying_crystal import VaryingCrystalBlock
+from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.problem.selection import select
+from smalti.steps.refining.problem.smoothness import held_paths, lab_tilts, smoothness
+from smalti.steps.refining.problem.source import RotationSource
+from smalti.steps.refining.problem.varying import one_crystal_a_scan, paths_of, steadied, vary
+from smalti.steps.refining.problem.varying_crystal import VaryingCrystalBlock
 from smalti_plugins.detectors.hierarchical import Hierarchical
 
 from .drifting import IMAGES, drifting_problem

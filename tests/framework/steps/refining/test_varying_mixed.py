@@ -10,11 +10,11 @@ import pytest
 from smalti.models import Experiments
 from smalti.steps.comparing import compare
 from smalti.steps.refining import RefineOptions, refine
-from smalti.steps.refining.layout import Layout
-from smalti.steps.refining.selection import select
-from smalti.steps.refining.smoothness import held_paths
-from smalti.steps.refining.source import RotationSource
-from smalti.steps.refining.varying import paths_of, vary
+from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.problem.selection import select
+from smalti.steps.refining.problem.smoothness import held_paths
+from smalti.steps.refining.problem.source import RotationSource
+from smalti.steps.refining.problem.varying import paths_of, vary
 from smalti.tables import Reflections
 from smalti.testing import synthetic
 from smalti_plugins.detectors.hierarchical import Hierarchical

@@ -7,8 +7,8 @@ import pytest
 
 from smalti.solution import Ended
 from smalti.steps.refining import RefineOptions, refine
-from smalti.steps.refining.believing import believe
-from smalti.steps.refining.verdict import verdict
+from smalti.steps.refining.telling.believing import believe
+from smalti.steps.refining.telling.verdict import verdict
 from smalti.testing import synthetic
 from smalti_plugins.detectors.hierarchical import Hierarchical
 from smalti_plugins.minimisers.gauss_newton import GaussNewton

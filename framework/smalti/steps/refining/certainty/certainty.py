@@ -1,0 +1,74 @@
+"""All that is known of the certainty of a refinement, in one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.steps.refining.certainty.modes import Determination, determination
+from smalti.steps.refining.certainty.sandwich import Information, information
+from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.problem.uncertainty import Uncertainty, assess, effective_parameters
+from smalti.steps.refining.problem.varying import steadied
+from smalti.steps.refining.solving.rounds import Fit
+
+__all__ = ["Certainty", "certainty_of"]
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """How sure a refinement is.
+
+    Attributes
+    ----------
+    uncertainty : Uncertainty
+        Of the parameters.
+    determination : Determination
+        What the data do not tell, or badly.
+    factors : dict
+        What robust weights and misjudged variances do to curvature and scatter.
+    """
+
+    uncertainty: Uncertainty
+    determination: Determination
+    factors: dict[str, float]
+
+
+def certainty_of(fit: Fit) -> Certainty:
+    """Assess the parameters at the end of a fit."""
+    layout, last = fit.source.layout, fit.rounds[-1]
+    known = information(fit, effective_parameters(last.equations, fit.source.prior))
+    panel = fit.source.observations.spots.panel[fit.working]
+    with_data = np.bincount(panel, minlength=layout.n_panels) > 0
+    return Certainty(
+        assess(known.curvature, known.scatter, known.held),
+        _determination(layout, fit.p, known, with_data),
+        known.factors,
+    )
+
+
+def _determination(
+    layout: Layout, p: NDArray[np.float64], known: Information, with_data: NDArray[np.bool_]
+) -> Determination:
+    """Analyse what holds the parameters; of crystals that vary what all their samples do together.
+
+    That is what motions of everything are made of. How well each sample is known its own ESD tells.
+    """
+    if not layout.sample_offset:
+        return determination(layout, p, known.curvature, known.held, with_data)
+    steady, at, together = steadied(layout, p)
+    data, held = (together.T @ matrix @ together for matrix in (known.curvature, known.held))
+    found = determination(steady, at, data, held, with_data)
+    # Motions of everything take each sample by its own amount, nearly the common one: no data see them.
+    modes = tuple(
+        replace(
+            mode,
+            direction=together @ mode.direction,
+            eigenvalue=0.0 if mode.kind == "gauge" else mode.eigenvalue,
+        )
+        for mode in found.modes
+    )
+    smallest = min([found.smallest, *(mode.eigenvalue for mode in modes if mode.kind == "gauge")])
+    return replace(found, modes=modes, smallest=smallest)

@@ -1,0 +1,163 @@
+"""Two refinements of one half of the reflections each: their difference is an error that can be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from smalti.solution import NormalEquations, Prior
+from smalti.steps.refining.certainty.certainty import Certainty
+from smalti.steps.refining.options import RefineOptions
+from smalti.steps.refining.problem.observations import Observations
+from smalti.steps.refining.solving.rounds import Fit
+
+__all__ = ["Halves", "first_half", "refine_halves"]
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+LEAST = 400
+"""With fewer reflections than this the halves are not refined."""
+
+_PER_PARAMETER = 2.0
+"""Each half has at least so many residuals for every parameter that the data determine."""
+
+_FELT = 0.04
+"""Directions of which the data know so small a part beside the priors are not counted."""
+
+_RIDGE = 1e-10
+
+
+@dataclass(frozen=True)
+class Halves:
+    """The difference of two refinements.
+
+    Attributes
+    ----------
+    n : tuple of int
+        Number of reflections of each half.
+    difference : (n,)
+        Parameters of the first half less those of the second.
+    covariance : (n, n)
+        Of the difference: C_first + C_second, from the errors of the centroids. What the priors know is
+        the same in both and cancels.
+    chi_squared, freedom : float
+        Of the difference, and the number of directions that it has.
+    """
+
+    n: tuple[int, int]
+    difference: Array
+    covariance: Array
+    chi_squared: float
+    freedom: float
+
+
+def refine_halves(fit: Fit, certainty: Certainty, options: RefineOptions) -> Halves | None:
+    """Refine two halves of the reflections, from the minimum of all and with the same weights.
+
+    Each half has half of the weight of every prior and restraint too, so that its data count against them
+    as those of the whole do. At the common minimum one Gauss-Newton step is all there is to do: the
+    halves are a few ESDs apart, a distance at which the problem is linear.
+
+    With the normal equations N, g of the reflections of a half and H = a N + K/2, where K is what the priors
+    add: d = -H^-1 (g + k/2), with the covariance H^-1 m N H^-1 that centroids of the assumed variance give.
+    The factors a and m are what weights that depend on residuals make of curvature and scatter
+    (:mod:`smalti.steps.refining.certainty.sandwich`), here of x, y and phi together.
+
+    Parameters
+    ----------
+    fit : Fit
+    certainty : Certainty
+        Of the parameters of all reflections.
+
+    Returns
+    -------
+    Halves or None
+        None where it is switched off, or reflections are too few.
+    """
+    n_used = int(fit.working.sum())
+    few = n_used < LEAST or 1.5 * n_used < _PER_PARAMETER * certainty.uncertainty.effective
+    if options.halves == "off" or few or fit.source.n_parameters == 0:
+        return None
+    first = first_half(fit.source.observations, fit.working, options)
+    counts = int(first.sum()), n_used - int(first.sum())
+    if min(counts) < 0.25 * n_used:
+        return None
+    whole = fit.rounds[-1].equations
+    halves = [_data_only(fit, first), _data_only(fit, fit.working & ~first)]
+    held = whole.matrix - halves[0].matrix - halves[1].matrix
+    pull = whole.gradient - halves[0].gradient - halves[1].gradient
+    curvature, scatter = (_of_all(certainty.factors, name) for name in ("curvature", "scatter"))
+    W = _whitening(whole.matrix)
+    difference, covariance = np.zeros(len(W)), np.zeros_like(W)
+    for half, sign in zip(halves, (1.0, -1.0), strict=True):
+        N = W.T @ half.matrix @ W
+        H = curvature * N + 0.5 * W.T @ held @ W
+        answer = linalg.inv(H + _RIDGE * np.eye(len(H)))
+        difference -= sign * answer @ (W.T @ (half.gradient + 0.5 * pull))
+        covariance += scatter * answer @ N @ answer.T
+    chi_squared, freedom = _chi_squared(difference, covariance)
+    return Halves(counts, W @ difference, W @ covariance @ W.T, chi_squared, freedom)
+
+
+def first_half(data: Observations, working: Mask, options: RefineOptions) -> Mask:
+    """Choose the first of two halves of the reflections that were fitted, (N,).
+
+    ``reflections``: every other one of a panel, in the order of the angle; ``wedges``: those in every
+    other block of rotation; ``scan``: those of the first half of each experiment.
+    """
+    spots, chosen = data.spots, np.flatnonzero(working)
+    angle, experiment = spots.angle[chosen], spots.experiment[chosen]
+    first = np.zeros(data.n, dtype=bool)
+    if options.halves == "reflections":
+        first[chosen[::2]] = True  # observations are sorted by panel and angle
+        return first
+    if options.halves == "wedges":
+        first[chosen] = np.floor(angle / np.radians(options.phi_block)).astype(np.int64) % 2 == 0
+        return first
+    for number in np.unique(experiment):
+        mine = experiment == number
+        first[chosen[mine]] = angle[mine] < 0.5 * (angle[mine].min() + angle[mine].max())
+    return first
+
+
+def _data_only(fit: Fit, mask: Mask) -> NormalEquations:
+    """Normal equations of some reflections at the minimum, without priors and restraints."""
+    n = fit.source.n_parameters
+    source = replace(
+        fit.source,
+        weights=fit.source.weights * mask[:, None],
+        prior=Prior(np.zeros(n), np.zeros(n)),
+        restraints=(),
+    )
+    return source.normal_equations(fit.p)
+
+
+def _of_all(factors: Mapping[str, float], name: str) -> float:
+    """A factor of x, y and phi together."""
+    return (2.0 * factors[f"{name}_xy"] + factors[f"{name}_phi"]) / 3.0
+
+
+def _whitening(matrix: Array) -> Array:
+    """A basis W (n, n) of the parameters in which a normal matrix is the unit matrix."""
+    diagonal = np.diag(matrix)
+    scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))
+    unit = matrix * np.outer(scale, scale)
+    # A direction that nothing determines must not stop the comparison of the others.
+    smallest = float(linalg.eigvalsh(unit, subset_by_index=(0, 0))[0])
+    ridge = max(_RIDGE - smallest, 0.0) + _RIDGE
+    half = linalg.cholesky(unit + ridge * np.eye(len(unit)), lower=True)
+    return np.asarray(scale[:, None] * linalg.solve_triangular(half, np.eye(len(unit)), lower=True).T)
+
+
+def _chi_squared(difference: Array, covariance: Array) -> tuple[float, float]:
+    """Chi-squared of a difference in the whitened basis, and its expectation.
+
+    There a covariance of 4 is all data and 0 all prior; directions well below ``_FELT`` are not counted.
+    """
+    damped = linalg.inv(covariance + _FELT * np.eye(len(covariance)))
+    return float(difference @ damped @ difference), float(np.sum(damped * covariance))

@@ -1,0 +1,198 @@
+"""What a direction of the parameters does, in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from smalti.steps.refining.certainty.gauges import Reach, detector_motions
+from smalti.steps.refining.problem.blocks import BeamBlock, DetectorBlock, SettingBlock
+from smalti.steps.refining.problem.layout import Layout
+
+__all__ = ["Group", "Motions", "Shares", "groups_of", "in_words"]
+
+Array = NDArray[np.float64]
+Shares = tuple[tuple[str, float], ...]
+
+_TAKES_PART = 0.08
+"""Motions with a smaller share of a direction are not named."""
+
+_NAMED = 4
+"""Panels that are named."""
+
+_LEAST = 1e-3
+"""Smaller shares are not listed."""
+
+_OTHER = "motions without a name"
+"""What a parameterisation does that is none of those that are named."""
+
+_RIDGE = 1e-10
+
+
+@dataclass(frozen=True)
+class Group:
+    """Directions of the parameters that have one name.
+
+    Attributes
+    ----------
+    name : str
+    directions : (k, n)
+        In the units of the parameters.
+    of_panels : bool
+        Whether they are motions of single panels.
+    """
+
+    name: str
+    directions: Array
+    of_panels: bool = False
+
+
+def groups_of(layout: Layout, p: Array, reach: Reach) -> list[Group]:
+    """Divide the free parameters into named motions; later ones are what earlier ones leave.
+
+    Parameters
+    ----------
+    reach : Reach
+        What motions the parameters can make.
+    """
+    found: list[Group] = []
+    counts = {kind: sum(type(b) is kind for b in layout.blocks) for kind in map(type, layout.blocks)}
+    for number, block in enumerate(layout.blocks):
+        size = len(block.parameters)
+        columns = layout.column[layout.offsets[number] : layout.offsets[number] + size]
+        which = f" {getattr(block, 'number', '')}" if counts[type(block)] > 1 else ""
+        if isinstance(block, DetectorBlock):
+            found += _of_detector(layout, p, reach, number, f" (detector{which})" if which else "")
+        elif isinstance(block, BeamBlock):
+            found += _by_columns(layout, columns, [(f"direction of the beam{which}", slice(0, 2))])
+            found += _by_columns(layout, columns, [(f"wavelength{which}", slice(2, 3))])
+        elif isinstance(block, SettingBlock):
+            found += _by_columns(layout, columns, [(f"direction of the spindle{which}", slice(0, 2))])
+        else:
+            names = [parameter.name for parameter in block.parameters]
+            turns = np.array(["Phi" in name for name in names])
+            found += _by_columns(layout, columns, [(f"orientation of the crystal{which}", turns)])
+            found.append(_size_of_cell(layout, columns, block.start, ~turns, which))
+            found += _by_columns(layout, columns, [(f"shape of the cell{which}", ~turns)])
+    named = [group for group in found if group.directions.any()]
+    return named or [Group(_OTHER, np.eye(layout.n))]
+
+
+def _by_columns(
+    layout: Layout, columns: NDArray[np.intp], parts: Sequence[tuple[str, slice | NDArray[np.bool_]]]
+) -> list[Group]:
+    return [Group(name, np.eye(layout.n)[np.unique(c[c >= 0])]) for name, at in parts for c in (columns[at],)]
+
+
+def _size_of_cell(
+    layout: Layout, columns: NDArray[np.intp], start: Array, metric: NDArray[np.bool_], which: str
+) -> Group:
+    """All lengths of the cell by one factor: every element of the reciprocal metric in proportion."""
+    direction = np.zeros(layout.n)
+    for place, value in zip(columns[metric], start[metric], strict=True):
+        if place >= 0:
+            direction[place] = value
+    return Group(f"size of the cell{which}", direction[None])
+
+
+def _of_detector(layout: Layout, p: Array, reach: Reach, number: int, which: str) -> list[Group]:
+    """The motions of a whole detector, and those of its panels."""
+    motions = detector_motions(layout, number, layout.state(p))
+    directions = reach.parameters(np.vstack([local for _, local in motions]))
+    found, at = [], 0
+    for name, local in motions:
+        rows = directions[at : at + len(local)]
+        at += len(local)
+        found.append(Group(f"{name}{which}", rows[rows.any(axis=1)], "panel " in name))
+    return found
+
+
+@dataclass(frozen=True)
+class Motions:
+    """Named motions as an ordered basis: what a motion shares with earlier ones is theirs.
+
+    The shares of a unit vector c are the squares of its components in the basis that Gram and Schmidt would
+    make of all rows in turn. With the Cholesky factor L of their Gram matrix D D^T these are L^-1 D c.
+
+    Attributes
+    ----------
+    names : tuple of str
+    single : (g,) bool
+        Whether a motion is one of single panels.
+    group : (k,) intp
+        Number of the motion of each row.
+    rows : (k, m)
+        D: unit vectors, or nothing.
+    factor : (k, k)
+        L; rows that follow from earlier ones have a small diagonal, and no share.
+    """
+
+    names: tuple[str, ...]
+    single: NDArray[np.bool_]
+    group: NDArray[np.intp]
+    rows: Array
+    factor: Array
+
+    @classmethod
+    def of(cls, groups: Sequence[Group], coordinates: Callable[[Array], Array]) -> Motions:
+        """Take groups of directions to coordinates: (k, n) to (k, m)."""
+        rows = coordinates(np.vstack([group.directions for group in groups]))
+        length = np.linalg.norm(rows, axis=1, keepdims=True)
+        unit = rows / np.where(length > 0.0, length, 1.0)
+        factor = linalg.cholesky(unit @ unit.T + _RIDGE * np.eye(len(unit)), lower=True)
+        return cls(
+            tuple(group.name for group in groups),
+            np.array([group.of_panels for group in groups]),
+            np.repeat(np.arange(len(groups)), [len(group.directions) for group in groups]),
+            unit,
+            factor,
+        )
+
+    def shares(self, c: Array) -> list[Shares]:
+        """Give the shares of the motions in unit vectors (j, m), largest first."""
+        return [
+            tuple(
+                sorted(
+                    ((name, float(s)) for name, s in zip(self.names, row, strict=True) if s > _LEAST),
+                    key=lambda item: -item[1],
+                )
+            )
+            for row in self._by_motion(c)
+        ]
+
+    def of_panels(self, c: Array) -> Array:
+        """Give the share of single panels in unit vectors (j, m), (j,)."""
+        return np.asarray(self._by_motion(c)[:, self.single].sum(axis=1))
+
+    def _by_motion(self, c: Array) -> Array:
+        parts = linalg.solve_triangular(self.factor, self.rows @ c.T, lower=True) ** 2
+        out = np.zeros((len(c), len(self.names)))
+        np.add.at(out.T, self.group, parts)
+        return out
+
+
+def in_words(shares: Shares) -> str:
+    """Name a direction by the motions that take part in it; panels that do the same are named together."""
+    if not shares:
+        return _OTHER
+    joined: dict[str, tuple[float, list[int]]] = {}
+    for name, share in shares:
+        found = re.search(r"\bpanel (\d+)", name)
+        kind = name.replace(found[0], "panels #") if found else name
+        total, panels = joined.get(kind, (0.0, []))
+        joined[kind] = (total + share, [*panels, int(found[1])] if found else panels)
+    words: list[str] = []
+    for kind, (share, panels) in sorted(joined.items(), key=lambda item: -item[1][0]):
+        if share > _TAKES_PART or not words:
+            most = ", ".join(map(str, sorted(panels[:_NAMED]))) + (", ..." if len(panels) > _NAMED else "")
+            plural = (
+                kind.replace("its ray", "their rays") if len(panels) > 1 else kind.replace("panels", "panel")
+            )
+            words.append(plural.replace("#", most))
+    more = f" and {len(words) - 3} more" if len(words) > 3 else ""
+    return " against ".join(words[:3]) + more

@@ -1,0 +1,294 @@
+"""All parameters of a refinement in one vector, and what they make of the experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from smalti.errors import DataError
+from smalti.geometry.derivatives import BEAM, CRYSTAL, N_LOCAL, PANEL, SETTING, RotationState
+from smalti.models import Crystal, Experiment, Experiments, Goniometer
+from smalti.roles import DetectorParameterisation
+from smalti.solution import Parameter, Prior
+from smalti.steps.refining.options import RefineOptions, is_fixed
+from smalti.steps.refining.problem.blocks import (
+    BeamBlock,
+    Block,
+    CrystalBlock,
+    DetectorBlock,
+    SettingBlock,
+)
+from smalti.steps.refining.problem.tying import columns_of, with_one_cell, with_own_crystals
+from smalti.steps.refining.problem.varying_crystal import Sampled, SteadyCrystal, VaryingCrystalBlock
+
+__all__ = ["Layout"]
+
+Array = NDArray[np.float64]
+
+Entries = tuple[Array, NDArray[Any], NDArray[Any]]
+
+N_SHARED = N_LOCAL - PANEL.stop
+"""Local coordinates of an experiment: beam, crystal, setting."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which models the parameters belong to, and which of them are free.
+
+    Every model that several experiments share has one block of parameters. Blocks follow one another
+    (detectors, beams, crystals, goniometers) in the *full* vector; the vector of the minimiser holds
+    the free ones only.
+
+    Attributes
+    ----------
+    experiments : Experiments
+        As they came: p = 0.
+    blocks : tuple of Block
+    offsets : tuple of int
+        Where each block begins in the full vector.
+    n_full : int
+        Length of the full vector.
+    column : (n_full,) intp
+        Place of each among the parameters of the minimiser; -1 where it is held. Parameters that move
+        by one common amount have the same place.
+    uses : tuple of dict
+        For each experiment: kind of model to number of its block.
+    panel_offset : dict
+        Number of a detector's block to the number of its first panel among all panels.
+    """
+
+    experiments: Experiments
+    blocks: tuple[Block, ...]
+    offsets: tuple[int, ...]
+    n_full: int
+    column: NDArray[np.intp]
+    uses: tuple[dict[str, int], ...]
+    panel_offset: dict[int, int]
+
+    @classmethod
+    def of(
+        cls, experiments: Experiments, parameterisation: DetectorParameterisation, options: RefineOptions
+    ) -> Layout:
+        """Lay out the parameters of rotation experiments."""
+        if options.crystals != "given":
+            experiments = with_own_crystals(experiments)
+        blocks, owner = _blocks(experiments, parameterisation, options)
+        sizes = [len(block.parameters) for block in blocks]
+        offsets = tuple(int(x) for x in np.concatenate([[0], np.cumsum(sizes)[:-1]]))
+        column = columns_of([parameter for block in blocks for parameter in block.parameters], options)
+        uses = tuple(
+            {kind: owner[id(getattr(e, kind))] for kind in ("detector", "beam", "crystal", "goniometer")}
+            for e in experiments
+        )
+        panel_offset, total = {}, 0
+        for number, block in enumerate(blocks):
+            if isinstance(block, DetectorBlock):
+                panel_offset[number] = total
+                total += len(block.detector)
+        return cls(experiments, blocks, offsets, len(column), column, uses, panel_offset)
+
+    def holding(self, names: Collection[str]) -> Layout:
+        """Give the layout with more parameters held, by the full names of those of the minimiser."""
+        keep = np.array([parameter.name not in names for parameter in self.parameters], dtype=bool)
+        place = np.where(keep, np.cumsum(keep) - 1, -1)
+        return replace(self, column=np.where(self.column >= 0, place[self.column], -1))
+
+    @cached_property
+    def n(self) -> int:
+        """Number of free parameters."""
+        return int(self.column.max(initial=-1)) + 1
+
+    @cached_property
+    def free(self) -> NDArray[np.intp]:
+        """Place in the full vector of each free parameter, (n,); the first of those tied to one another."""
+        return np.array([np.flatnonzero(self.column == k)[0] for k in range(self.n)], dtype=np.intp)
+
+    @property
+    def n_panels(self) -> int:
+        """Number of panels of all detectors together."""
+        return sum(len(self.detector_block(number).detector) for number in self.panel_offset)
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The free parameters; of those tied to one another the first, which moves the panels of all."""
+        everything = [parameter for block in self.blocks for parameter in block.parameters]
+        out = [everything[k] for k in self.free]
+        for k in np.flatnonzero(np.bincount(self.column[self.column >= 0], minlength=self.n) > 1):
+            tied = [everything[j] for j in np.flatnonzero(self.column == k)]
+            panels = tuple(sorted({panel for item in tied for panel in item.panels}))
+            label = f"{out[k].label or out[k].name} and {len(tied) - 1} tied"
+            out[k] = replace(out[k], panels=panels, label=label)
+        return tuple(out)
+
+    @property
+    def start(self) -> Array:
+        """Value of each free parameter at p = 0, (n,)."""
+        return np.concatenate([block.start for block in self.blocks])[self.free]
+
+    @cached_property
+    def prior(self) -> Prior:
+        """What holds the free parameters; a common amount is held as the first of its parameters is."""
+        priors = [block.prior for block in self.blocks]
+        mean = np.concatenate([prior.mean for prior in priors])[self.free]
+        precision = np.concatenate([prior.precision for prior in priors])[self.free]
+        groups = [name for prior in priors for name in prior.groups or ("",) * len(prior.mean)]
+        learn = any(prior.learn for prior in priors)
+        return Prior(mean, precision, tuple(groups[k] for k in self.free), learn)
+
+    def detector_block(self, number: int) -> DetectorBlock:
+        """Give a block that is known to be a detector's."""
+        block = self.blocks[number]
+        assert isinstance(block, DetectorBlock)
+        return block
+
+    def sampled(self, number: int) -> Sampled:
+        """Give a crystal as one of samples over its scan; one that does not vary has a single one."""
+        block = self.blocks[number]
+        if isinstance(block, VaryingCrystalBlock):
+            return block
+        assert isinstance(block, CrystalBlock)
+        return SteadyCrystal(block)
+
+    @cached_property
+    def sample_offset(self) -> dict[int, int]:
+        """Number of a crystal's block to the first local coordinate of its samples.
+
+        Where any crystal varies, samples follow the local coordinates of panels and experiments: of each
+        crystal m times c, sample by sample.
+        """
+        if not any(isinstance(block, VaryingCrystalBlock) for block in self.blocks):
+            return {}
+        numbers = sorted({use["crystal"] for use in self.uses})
+        sizes = [self.sampled(number).places.size for number in numbers]
+        first = PANEL.stop * self.n_panels + N_SHARED * len(self.uses)
+        return {k: first + sum(sizes[:j]) for j, k in enumerate(numbers)}
+
+    @property
+    def n_local(self) -> int:
+        """Number of local coordinates of all panels, experiments and samples."""
+        plain = PANEL.stop * self.n_panels + N_SHARED * len(self.uses)
+        return plain + sum(self.sampled(number).places.size for number in self.sample_offset)
+
+    def split(self, p: Array) -> tuple[Array, ...]:
+        """Give the full parameters of each block at p (n,)."""
+        full = np.where(self.column >= 0, np.append(p, 0.0)[self.column], 0.0)
+        return tuple(np.split(full, self.offsets[1:]))
+
+    def compose(self, p: Array) -> Experiments:
+        """Give the experiments at p (n,); models that were shared stay shared."""
+        return self._experiments(p, mean=False)
+
+    def _experiments(self, p: Array, *, mean: bool) -> Experiments:
+        models: list[Any] = [
+            block.mean(q) if mean and isinstance(block, VaryingCrystalBlock) else block.compose(q)
+            for block, q in zip(self.blocks, self.split(p), strict=True)
+        ]
+        items = tuple(
+            replace(experiment, **{kind: models[number] for kind, number in use.items()})
+            for experiment, use in zip(self.experiments, self.uses, strict=True)
+        )
+        return replace(self.experiments, items=items)
+
+    def state(self, p: Array) -> RotationState:
+        """Give the models at p (n,) as arrays, panels of all detectors one after the other.
+
+        Of crystals that vary over their scan it is the mean.
+        """
+        experiments = self._experiments(p, mean=True)
+        d = np.empty((self.n_panels, 3, 3))
+        for experiment, use in zip(experiments, self.uses, strict=True):
+            first = self.panel_offset[use["detector"]]
+            d[first : first + len(experiment.detector)] = experiment.detector.stacked()
+        turning = [_rotation_models(experiment) for experiment in experiments]
+        return RotationState(
+            np.array([goniometer.F @ crystal.A for crystal, goniometer in turning]),
+            np.array([goniometer.S for _, goniometer in turning]),
+            np.array([goniometer.axis for _, goniometer in turning]),
+            np.array([experiment.beam.s0 for experiment in experiments]),
+            d,
+        )
+
+    def tangent(self, p: Array) -> sparse.csr_array:
+        """Give d(local coordinates)/dp at p (n,), (L, n): all panels, all experiments, then all samples."""
+        parts = self.split(p)
+        column = self.column
+        entries: list[Entries] = []  # value, row, full parameter
+        for number, first in self.panel_offset.items():
+            slopes = self.detector_block(number).derivatives(parts[number])
+            panel, place = np.nonzero(slopes.columns >= 0)
+            values = slopes.values[panel, place].transpose(0, 2, 1).reshape(-1, PANEL.stop)
+            rows = (first + panel)[:, None] * PANEL.stop + np.arange(PANEL.stop)
+            full = np.repeat(self.offsets[number] + slopes.columns[panel, place], PANEL.stop)
+            entries.append((values.ravel(), rows.ravel(), full))
+        for experiment in range(len(self.uses)):
+            entries += self._experiment_tangent(experiment, parts)
+        for number, first in self.sample_offset.items():
+            places = self.sampled(number).places.ravel()
+            rows = first + np.arange(len(places))
+            entries.append((np.ones(len(places)), rows, self.offsets[number] + places))
+        value, row, full = (np.concatenate(items) for items in zip(*entries, strict=True))
+        used = (column[full] >= 0) & (value != 0.0)
+        shape = (self.n_local, self.n)
+        return sparse.csr_array((value[used], (row[used], column[full[used]])), shape=shape)
+
+    def _experiment_tangent(self, number: int, parts: tuple[Array, ...]) -> list[Entries]:
+        first = PANEL.stop * self.n_panels + N_SHARED * number - PANEL.stop
+        _, goniometer = _rotation_models(self.experiments[number])
+        found = []
+        for kind, place in (("beam", BEAM), ("crystal", CRYSTAL), ("goniometer", SETTING)):
+            index = self.uses[number][kind]
+            block = self.blocks[index]
+            assert not isinstance(block, DetectorBlock)
+            slopes = block.derivatives(parts[index])
+            if kind == "crystal":
+                slopes = goniometer.F @ slopes
+            flat = slopes.reshape(len(slopes), -1)
+            rows = np.tile(np.arange(first + place.start, first + place.stop), len(flat))
+            full = np.repeat(self.offsets[index] + np.arange(len(flat)), flat.shape[1])
+            found.append((flat.ravel(), rows, full))
+        return found
+
+
+def _rotation_models(experiment: Experiment) -> tuple[Crystal, Goniometer]:
+    if experiment.crystal is None or experiment.goniometer is None or experiment.is_still:
+        raise DataError(
+            "Only rotation data of indexed crystals can be refined.",
+            "An experiment lacks its crystal, its goniometer or its scan, or its images have no width.",
+            "Index the data first; stills are not refined yet.",
+        )
+    return experiment.crystal, experiment.goniometer
+
+
+def _blocks(
+    experiments: Experiments, parameterisation: DetectorParameterisation, options: RefineOptions
+) -> tuple[tuple[Block, ...], dict[int, int]]:
+    """Make one block for every distinct model, and tell which model (by identity) has which."""
+    for experiment in experiments:
+        _rotation_models(experiment)
+    blocks: list[Block] = []
+    owner: dict[int, int] = {}
+
+    def add(model: Any, block: Block) -> None:
+        owner[id(model)] = len(blocks)
+        blocks.append(block)
+
+    for k, detector in enumerate(experiments.unique("detector"), start=1):
+        add(detector, DetectorBlock(detector, parameterisation, k))
+    for k, beam in enumerate(experiments.unique("beam"), start=1):
+        user = next(e for e in experiments if e.beam is beam)
+        assert user.goniometer is not None
+        add(beam, BeamBlock(beam, user.goniometer.laboratory_axis, k, options.weak_priors))
+    crystals = experiments.unique("crystal")
+    begun = with_one_cell(crystals) if options.crystals == "one_cell" else crystals
+    for k, (crystal, begin) in enumerate(zip(crystals, begun, strict=True), start=1):
+        hold = is_fixed(f"Crystal{k}g_param_0", options)
+        add(crystal, CrystalBlock.of(begin, k, weak=options.weak_priors, hold_cell=hold))
+    for k, goniometer in enumerate(experiments.unique("goniometer"), start=1):
+        add(goniometer, SettingBlock(goniometer, k, options.weak_priors))
+    return tuple(blocks), owner

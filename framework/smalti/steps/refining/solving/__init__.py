@@ -1,0 +1,1 @@
+"""How the minimum is found: rounds of judging and minimising, what is held, chosen and let vary."""

@@ -1,0 +1,1 @@
+"""How much each reflection counts: the noise of centroids, outliers, wrong indices."""
