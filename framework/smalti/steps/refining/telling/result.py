@@ -20,6 +20,7 @@ from smalti.steps.refining.solving.letting_vary import Varied
 from smalti.steps.refining.solving.rounds import Fit
 from smalti.steps.refining.solving.supporting import Following
 from smalti.steps.refining.telling.believing import believe
+from smalti.steps.refining.telling.between import between_panels
 from smalti.steps.refining.telling.coverage import coverage_row
 from smalti.steps.refining.telling.mode_rows import gauge, mode_row
 from smalti.steps.refining.telling.noise_rows import noise_row
@@ -141,6 +142,7 @@ def gather(
     results = {
         **_figures(found, refined),
         "panels": _judged(layout, fit, [a | b for a, b in zip(panels, apart, strict=True)]),
+        "between_panels": between_panels(found.selection.observations, fit.residuals, fit.working),
         "detectors": detectors,
         "halves": halves,
         **_models(found),

@@ -30,6 +30,12 @@ _NARROW = 20.0
 _NAMED = 3
 """Reasons not to believe panels that are given in words; all are in the JSON."""
 
+_VISIBLE = 1.0
+"""Panels that are less than this (um) out of place are not worth a word."""
+
+_CLEARLY = 5.0
+"""By so many standard deviations chi-squared must exceed what chance makes of panels in place."""
+
 _CHI_SQUARED = (0.5, 2.0)
 _MANY = 200
 """Reduced chi-squared of a class of so many reflections should lie within."""
@@ -207,6 +213,21 @@ def _noise(results: Mapping[str, Any]) -> list[str]:
     return [f"Noise is misjudged, by reduced chi-squared, of the classes {_some(wrong, 3)}."]
 
 
+def _between(results: Mapping[str, Any]) -> list[str]:
+    """Whether panels that moved as one block are out of place among themselves."""
+    found = results["between_panels"]
+    own = any(row["prior_share"] is not None for row in results["panels"])
+    if own or not found or found["um"] < _VISIBLE:
+        return []
+    beyond = found["chi_squared"] - found["freedom"]
+    if beyond < _CLEARLY * (2.0 * found["freedom"]) ** 0.5:
+        return []
+    return [
+        f"Panels are {found['um']:.0f} um out of place among themselves, which one block cannot follow: "
+        "refine them one by one (--level 1, or --level auto)."
+    ]
+
+
 def _panels(results: Mapping[str, Any]) -> list[str]:
     notes = []
     panels = results["panels"]
@@ -216,6 +237,7 @@ def _panels(results: Mapping[str, Any]) -> list[str]:
             f"{plural(len(empty), 'panel')} without reflections moved with the detector as a whole: "
             f"{ranges(empty)}."
         )
+    notes += _between(results)
     doubted: dict[str, list[int]] = {}
     for row in panels:
         if row["n_used"] and row["believed"] is False:
