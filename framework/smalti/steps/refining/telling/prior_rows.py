@@ -48,18 +48,14 @@ def prior_table(rows: Sequence[Row]) -> str:
     """Set the priors; empty where there are none."""
     if not rows:
         return ""
+    heads = ["Parts of the detector", "Parameters", "Unit", "Tolerance", "Prior share"]
     shown = [
-        (
-            row["group"],
-            row["n"],
-            row["unit"],
-            f"{row['tolerance']:.3g}",
-            _learnt(row),
-            f"{row['prior_share']:.2f}",
-        )
-        for row in rows
+        [r["group"], r["n"], r["unit"], f"{r['tolerance']:.3g}", f"{r['prior_share']:.2f}"] for r in rows
     ]
-    heads = ["Parts of the detector", "Parameters", "Unit", "Tolerance", "Learnt", "Prior share"]
+    if any(row["esd_of_log_width"] is not None for row in rows):
+        heads.insert(4, "Learnt")
+        for cells, row in zip(shown, rows, strict=True):
+            cells.insert(4, _learnt(row))
     return table(heads, shown, title="Priors:")
 
 
