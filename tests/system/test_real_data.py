@@ -53,7 +53,8 @@ def test_l_cysteine(smalti, data):
     """Two sweeps, kappa changed between them by not quite what the header says; few spots on 24 modules."""
     told = chain(smalti, [data / "l_cysteine"], "--space-group", "P212121")
     assert told["import"]["panels"] == [24]
-    assert told["index"]["crystals"]["largest_turn_deg"] == pytest.approx(0.7, abs=0.15)
+    # Some fifty spots of each sweep tell the turn to a tenth of a degree or two.
+    assert told["index"]["crystals"]["largest_turn_deg"] == pytest.approx(0.8, abs=0.2)
     crystals = told["refined_0"]["crystals"]
     assert len(crystals) == 2
     for crystal in crystals:
@@ -92,9 +93,10 @@ def test_stills_are_found_and_refused_further(smalti, data):
 
 
 def test_a_table_of_dials_is_refined_as_well_as_dials_does(smalti, data):
-    """DIALS: 0.183 px, 0.160 px, 0.084 images on 12,676 of 13,697."""
+    """DIALS: 0.183 px, 0.160 px, 0.084 images on 12,676 of 13,697, with outliers judged by MCD."""
     table = data / "tables" / "i04_weak"
-    told = json.loads(ran(smalti("refine", table / "data.expt", table / "data.refl", "--json")).out)
+    pair = (table / "data.expt", table / "data.refl")
+    told = json.loads(ran(smalti("refine", *pair, "--outliers", "mcd", "--json")).out)
     (row,) = told["result"]["experiments"]
     assert row["n_used"] > 12_000
     assert np.hypot(row["rmsd_x_px"], row["rmsd_y_px"]) < 1.06 * np.hypot(0.183, 0.160)
