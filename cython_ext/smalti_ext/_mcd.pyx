@@ -4,6 +4,8 @@ from cython.parallel cimport prange
 from libc.math cimport fabs, sqrt, tanh
 from libc.string cimport memcpy, memset
 
+from smalti_ext.selecting cimport select
+
 cdef enum:
     MAX_K = 6
     MAX_KK = 36
@@ -24,36 +26,8 @@ cdef struct Estimate:
     double determinant
 
 
-cdef double select(double* a, Py_ssize_t n, Py_ssize_t rank) noexcept nogil:
-    """The value of a rank; afterwards nothing before it is larger [Hoare 1961, Comm. ACM 4, 321]."""
-    cdef Py_ssize_t low = 0, high = n - 1, i, j
-    cdef double pivot, held
-    while low < high:
-        pivot = a[(low + high) // 2]
-        i = low
-        j = high
-        while i <= j:
-            while a[i] < pivot:
-                i += 1
-            while pivot < a[j]:
-                j -= 1
-            if i <= j:
-                held = a[i]
-                a[i] = a[j]
-                a[j] = held
-                i += 1
-                j -= 1
-        if rank <= j:
-            high = j
-        elif rank >= i:
-            low = i
-        else:
-            break
-    return a[rank]
-
-
 cdef double median(double* a, Py_ssize_t n) noexcept nogil:
-    cdef double upper = select(a, n, n // 2), lower
+    cdef double upper = select(a, 0, n - 1, n // 2), lower
     cdef Py_ssize_t i
     if n % 2:
         return upper
@@ -177,7 +151,7 @@ cdef void concentrate(
     for step in range(steps):
         distances(values, n, k, found.centre, W, distance)
         memcpy(scratch, distance, n * sizeof(double))
-        moments(values, distance, n, k, select(scratch, n, h - 1), h, found)
+        moments(values, distance, n, k, select(scratch, 0, n - 1, h - 1), h, found)
         before = found.determinant
         found.determinant = whitening(found.covariance, k, W)
         if found.determinant >= before * (1.0 - 1e-9):
@@ -241,7 +215,7 @@ cdef void starts(
     correlate(trials[1].covariance, k, n)
     correlate(trials[2].covariance, k, n)
     memcpy(scratch, distance, n * sizeof(double))
-    moments(values, distance, n, k, select(scratch, n, h - 1), h, &inner)
+    moments(values, distance, n, k, select(scratch, 0, n - 1, h - 1), h, &inner)
     for i in range(k):
         trials[0].covariance[i * k + i] = spread[i] * spread[i] + LEAST_VARIANCE
         for j in range(i + 1):
