@@ -14,10 +14,9 @@ from smalti.errors import UsageError
 from smalti.hookspecs import API, hookimpl
 from smalti.models import Detector
 from smalti.options import option
-from smalti.solution import PanelDerivatives, Parameter, Prior
 from smalti.text import plural
-from smalti_plugins.detectors import motion
-from smalti_plugins.detectors.holding import Widths, hold
+from smalti_plugins.detectors.holding import Widths
+from smalti_plugins.detectors.moving import MovingBodies
 from smalti_plugins.detectors.rigid_bodies import Bodies, Body, panel_middles
 
 SMALTI_API = API
@@ -26,7 +25,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Flat:
+class Flat(MovingBodies):
     """Six parameters in all: every panel keeps its place in one moving frame.
 
     The frame is that of one panel. Dist is along its normal, Shift1 and Shift2 along its fast and slow
@@ -53,26 +52,8 @@ class Flat:
     block_place: float = option(1.0, "Weak tolerance of the detector's place.", unit="mm", gt=0)
     block_angle: float = option(3.0, "Weak tolerance of the detector's angles.", unit="mrad", gt=0)
 
-    def parameters(self, detector: Detector) -> tuple[Parameter, ...]:
-        """Name the parameters: Dist, Shift1, Shift2, Tau1, Tau2, Tau3."""
-        return motion.parameters(self._bodies(detector))
-
-    def compose(self, detector: Detector, p: Array) -> Detector:
-        """Give the detector displaced by parameters p (6,)."""
-        return motion.compose(detector, self._bodies(detector), p)
-
-    def derivatives(self, detector: Detector, p: Array) -> PanelDerivatives:
-        """Give the derivatives of all panel frames at p (6,)."""
-        return motion.derivatives(detector, self._bodies(detector), p)
-
-    def prior(self, detector: Detector) -> Prior:
-        """Give the weak prior of the whole."""
-        widths = Widths(None, None, None, None, self.block_place, self.block_angle)
-        return hold(detector, self._bodies(detector), widths, self.priors)
-
-    def gauge(self, detector: Detector) -> Array:
-        """Give no direction: all six move something, (0, 6)."""
-        return np.zeros((0, 6))
+    def _widths(self) -> Widths:
+        return Widths(None, None, None, None, self.block_place, self.block_angle)
 
     def _bodies(self, detector: Detector) -> Bodies:
         return _bodies(detector, self.frame_panel)

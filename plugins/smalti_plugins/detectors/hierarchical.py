@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from smalti.hookspecs import API, hookimpl
 from smalti.models import Detector
 from smalti.options import option
-from smalti.solution import PanelDerivatives, Parameter, Prior
-from smalti_plugins.detectors import motion
+from smalti.solution import Parameter
 from smalti_plugins.detectors.building import build
 from smalti_plugins.detectors.freedoms import freedoms_of
-from smalti_plugins.detectors.holding import Priors, Widths, hold
+from smalti_plugins.detectors.holding import Priors, Widths
 from smalti_plugins.detectors.levels import chosen
+from smalti_plugins.detectors.moving import MovingBodies
 from smalti_plugins.detectors.rigid_bodies import Bodies
 
 SMALTI_API = API
@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Hierarchical:
+class Hierarchical(MovingBodies):
     """Every node of the detector's tree moves as a rigid body, down to a level.
 
     The root (level 0) moves the whole detector. A level above 0 adds the nodes of that level and of
@@ -79,27 +79,6 @@ class Hierarchical:
         3.0, "Weak tolerance of the whole detector's angles; felt only where data are few.", unit="mrad", gt=0
     )
 
-    def parameters(self, detector: Detector) -> tuple[Parameter, ...]:
-        """Name the parameters: Dist ... Tau3 of the root, Group12Dist ... of the nodes of the level."""
-        return motion.parameters(self._bodies(detector))
-
-    def compose(self, detector: Detector, p: Array) -> Detector:
-        """Give the detector displaced by parameters p (n,)."""
-        return motion.compose(detector, self._bodies(detector), p)
-
-    def derivatives(self, detector: Detector, p: Array) -> PanelDerivatives:
-        """Give the derivatives of all panel frames at p (n,); a panel moves with all its ancestors."""
-        return motion.derivatives(detector, self._bodies(detector), p)
-
-    def prior(self, detector: Detector) -> Prior:
-        """Give the tolerances as a Gaussian prior about the detector as it is."""
-        widths = Widths(self.in_plane, self.normal, self.turn, self.tilt, self.block_place, self.block_angle)
-        return hold(detector, self._bodies(detector), widths, self.priors)
-
-    def gauge(self, detector: Detector) -> Array:
-        """Give the motions in which a parent goes one way and all its children go back, (g, n)."""
-        return motion.gauge(self._bodies(detector))
-
     def alternatives(self, detector: Detector) -> Mapping[str, Hierarchical]:
         """Give what ``level = "auto"`` chooses from, simplest first, by names for people.
 
@@ -118,6 +97,9 @@ class Hierarchical:
                     out[f"level {level}{words}"] = candidate
                     seen.add(moves)
         return out
+
+    def _widths(self) -> Widths:
+        return Widths(self.in_plane, self.normal, self.turn, self.tilt, self.block_place, self.block_angle)
 
     def _bodies(self, detector: Detector) -> Bodies:
         return _bodies(detector, self.level, self.freedoms, bool(self.priors))

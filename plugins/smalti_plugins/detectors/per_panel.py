@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from smalti.hookspecs import API, hookimpl
 from smalti.models import Detector
 from smalti.options import option
-from smalti.solution import PanelDerivatives, Parameter, Prior
-from smalti_plugins.detectors import motion
 from smalti_plugins.detectors.building import build
-from smalti_plugins.detectors.holding import Priors, Widths, hold
+from smalti_plugins.detectors.holding import Priors, Widths
 from smalti_plugins.detectors.levels import deepest
+from smalti_plugins.detectors.moving import MovingBodies
 from smalti_plugins.detectors.rigid_bodies import Bodies
 from smalti_plugins.detectors.tables import freedoms_by_panel
 
@@ -27,7 +26,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class PerPanel:
+class PerPanel(MovingBodies):
     """A table says what each panel may do; the detector as a whole has all six freedoms.
 
     A row is ``panels: freedoms``, rows are parted by semicolons. Panels are numbers, ranges and names, or
@@ -63,26 +62,8 @@ class PerPanel:
         3.0, "Weak tolerance of the whole detector's angles; felt only where data are few.", unit="mrad", gt=0
     )
 
-    def parameters(self, detector: Detector) -> tuple[Parameter, ...]:
-        """Name the parameters: Dist ... Tau3 of the whole, Group12Shift1 ... of panels."""
-        return motion.parameters(self._bodies(detector))
-
-    def compose(self, detector: Detector, p: Array) -> Detector:
-        """Give the detector displaced by parameters p (n,)."""
-        return motion.compose(detector, self._bodies(detector), p)
-
-    def derivatives(self, detector: Detector, p: Array) -> PanelDerivatives:
-        """Give the derivatives of all panel frames at p (n,)."""
-        return motion.derivatives(detector, self._bodies(detector), p)
-
-    def prior(self, detector: Detector) -> Prior:
-        """Give the tolerances as a Gaussian prior about the detector as it is."""
-        widths = Widths(self.in_plane, self.normal, self.turn, self.tilt, self.block_place, self.block_angle)
-        return hold(detector, self._bodies(detector), widths, self.priors)
-
-    def gauge(self, detector: Detector) -> Array:
-        """Give the motions in which the whole goes one way and all panels go back, (g, n)."""
-        return motion.gauge(self._bodies(detector))
+    def _widths(self) -> Widths:
+        return Widths(self.in_plane, self.normal, self.turn, self.tilt, self.block_place, self.block_angle)
 
     def _bodies(self, detector: Detector) -> Bodies:
         return _bodies(detector, self.panels, bool(self.priors))
