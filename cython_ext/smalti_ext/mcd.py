@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti_ext import _mcd
+from smalti_ext.checking import check
 from smalti_ext.threads import allowed, worthwhile
 
 __all__ = ["MOST_COORDINATES", "robust_scatter", "squared_distances"]
@@ -54,8 +55,8 @@ def robust_scatter(
         Positive definite.
     """
     n, k, s = _check_strata(values, bounds)
-    _check("inner", inner, (s,), np.int64)
-    _check("widening", widening, (s,))
+    check("inner", inner, (s,), np.int64)
+    check("widening", widening, (s,))
     if s and (inner.min() < 1 or (inner > np.diff(bounds)).any()):
         raise ValueError("inner must be from 1 to the number of rows of each stratum")
     centre, covariance = np.empty((s, k)), np.empty((s, k, k))
@@ -75,8 +76,8 @@ def squared_distances(
     Parameters as in :func:`robust_scatter`; covariance (S, k, k), positive definite.
     """
     n, k, s = _check_strata(values, bounds)
-    _check("centre", centre, (s, k))
-    _check("covariance", covariance, (s, k, k))
+    check("centre", centre, (s, k))
+    check("covariance", covariance, (s, k, k))
     out = np.empty(n)
     threads = worthwhile(n_threads or allowed(), n, s)
     _mcd.squared_distances(values, bounds, centre, covariance, out, threads)
@@ -88,18 +89,10 @@ def _check_strata(values: Array, bounds: Index) -> tuple[int, int, int]:
     if values.ndim != 2 or not 1 <= values.shape[1] <= MOST_COORDINATES:
         raise TypeError(f"values must be (N, k) with k from 1 to {MOST_COORDINATES}, not {values.shape}")
     n, k = values.shape
-    _check("values", values, (n, k))
+    check("values", values, (n, k))
     if bounds.ndim != 1 or len(bounds) < 1:
         raise TypeError(f"bounds must be (S + 1,), not {bounds.shape}")
-    _check("bounds", bounds, (len(bounds),), np.int64)
+    check("bounds", bounds, (len(bounds),), np.int64)
     if bounds[0] != 0 or bounds[-1] != n or (np.diff(bounds) < 1).any():
         raise ValueError("bounds must rise from 0 to the number of rows, no stratum empty")
     return n, k, len(bounds) - 1
-
-
-def _check(name: str, array: NDArray[np.generic], shape: tuple[int, ...], dtype: type = np.float64) -> None:
-    if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
-        raise TypeError(
-            f"{name} must be C-contiguous {np.dtype(dtype).name} of shape {shape}, "
-            f"not {array.dtype} of shape {array.shape}"
-        )

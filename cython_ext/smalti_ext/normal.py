@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti_ext import _normal
+from smalti_ext.checking import check, check_cells
 from smalti_ext.threads import worthwhile
 
 __all__ = ["N_LOCAL", "Models", "Sums", "accumulate", "predict"]
@@ -92,8 +93,8 @@ def accumulate(
     """
     n, c = len(h), len(chunks) - 1
     _check_data(h, entering, chunks, experiment, panel, models)
-    _check("observed", observed, (n, 3))
-    _check("weights", weights, (n, 3))
+    check("observed", observed, (n, 3))
+    check("weights", weights, (n, 3))
     matrix, gradient, sums = np.zeros((c, N_LOCAL, N_LOCAL)), np.zeros((c, N_LOCAL)), np.zeros((c, 6))
     _normal.accumulate(
         h, entering.view(np.uint8), observed, weights, chunks, experiment, panel, *models,
@@ -117,7 +118,7 @@ def predict(
     Parameters as in :func:`accumulate`; angle (N,) rad.
     """
     _check_data(h, entering, chunks, experiment, panel, models)
-    _check("angle", angle, (len(h),))
+    check("angle", angle, (len(h),))
     xyz = np.empty((len(h), 3))
     threads = worthwhile(n_threads, len(h), len(chunks) - 1)
     _normal.predict(h, entering.view(np.uint8), angle, chunks, experiment, panel, *models, xyz, threads)
@@ -127,12 +128,9 @@ def predict(
 def _check_data(
     h: Array, entering: NDArray[np.bool_], chunks: Index, experiment: Index, panel: Index, models: Models
 ) -> None:
-    n, c = len(h), len(chunks) - 1
-    _check("h", h, (n, 3))
-    _check("entering", entering, (n,), np.bool_)
-    _check("chunks", chunks, (c + 1,), np.int64)
-    _check("experiment", experiment, (c,), np.int64)
-    _check("panel", panel, (c,), np.int64)
+    n = len(h)
+    check("h", h, (n, 3))
+    check("entering", entering, (n,), np.bool_)
     e, p = len(models.FA), len(models.D)
     for name, shape in (
         ("FA", (e, 3, 3)),
@@ -141,17 +139,5 @@ def _check_data(
         ("s0", (e, 3)),
         ("D", (p, 3, 3)),
     ):
-        _check(name, getattr(models, name), shape)
-    if c and (chunks[0] < 0 or chunks[-1] > n or (np.diff(chunks) < 0).any()):
-        raise ValueError("chunks must ascend within the reflections")
-    for name, values, limit in (("experiment", experiment, e), ("panel", panel, p)):
-        if c and (values.min() < 0 or values.max() >= limit):
-            raise ValueError(f"{name} must be from 0 to {limit - 1}")
-
-
-def _check(name: str, array: NDArray[np.generic], shape: tuple[int, ...], dtype: type = np.float64) -> None:
-    if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
-        raise TypeError(
-            f"{name} must be C-contiguous {np.dtype(dtype).name} of shape {shape}, "
-            f"not {array.dtype} of shape {array.shape}"
-        )
+        check(name, getattr(models, name), shape)
+    check_cells(n, chunks, experiment, panel, (e, p))

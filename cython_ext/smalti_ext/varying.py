@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti_ext import _varying
+from smalti_ext.checking import check, check_cells
 from smalti_ext.normal import Sums
+from smalti_ext.threads import worthwhile
 
 __all__ = ["N_FIXED", "N_NEAREST", "VaryingModels", "accumulate", "predict"]
 
@@ -85,13 +87,13 @@ def accumulate(
     """
     n, c = len(h), len(chunks) - 1
     _check_data(h, entering, image, chunks, experiment, panel, models)
-    _check("observed", observed, (n, 3))
-    _check("weights", weights, (n, 3))
+    check("observed", observed, (n, 3))
+    check("weights", weights, (n, 3))
     size = N_FIXED + N_NEAREST * models.slopes.shape[1]
     matrix, gradient, sums = np.zeros((c, size, size)), np.zeros((c, size)), np.zeros((c, 6))
     _varying.accumulate(
         h, entering.view(np.uint8), observed, weights, image, chunks, experiment, panel, *models,
-        matrix, gradient, sums, max(1, n_threads),
+        matrix, gradient, sums, worthwhile(n_threads, n, c),
     )  # fmt: skip
     return Sums(matrix, gradient, sums[:, 0], sums[:, 1:4], sums[:, 4], sums[:, 5])
 
@@ -112,11 +114,12 @@ def predict(
     Parameters as in :func:`accumulate`; angle (N,) rad. Slopes and blend of the models are not used.
     """
     _check_data(h, entering, image, chunks, experiment, panel, models)
-    _check("angle", angle, (len(h),))
+    check("angle", angle, (len(h),))
     xyz = np.empty((len(h), 3))
+    threads = worthwhile(n_threads, len(h), len(chunks) - 1)
     _varying.predict(
         h, entering.view(np.uint8), angle, image, chunks, experiment, panel,
-        models.FA, models.S, models.axis, models.s0, models.D, xyz, max(1, n_threads),
+        models.FA, models.S, models.axis, models.s0, models.D, xyz, threads,
     )  # fmt: skip
     return xyz
 
@@ -130,13 +133,10 @@ def _check_data(
     panel: Index,
     models: VaryingModels,
 ) -> None:
-    n, c = len(h), len(chunks) - 1
-    _check("h", h, (n, 3))
-    _check("entering", entering, (n,), np.bool_)
-    _check("image", image, (n,), np.int64)
-    _check("chunks", chunks, (c + 1,), np.int64)
-    _check("experiment", experiment, (c,), np.int64)
-    _check("panel", panel, (c,), np.int64)
+    n = len(h)
+    check("h", h, (n, 3))
+    check("entering", entering, (n,), np.bool_)
+    check("image", image, (n,), np.int64)
     i, e, p = len(models.FA), len(models.S), len(models.D)
     parameters = models.slopes.shape[1] if models.slopes.ndim == 4 else 0
     if not 1 <= parameters <= _MOST_PARAMETERS:
@@ -150,17 +150,7 @@ def _check_data(
         ("s0", (e, 3)),
         ("D", (p, 3, 3)),
     ):
-        _check(name, getattr(models, name), shape)
-    if c and (chunks[0] < 0 or chunks[-1] > n or (np.diff(chunks) < 0).any()):
-        raise ValueError("chunks must ascend within the reflections")
-    for name, values, limit in (("image", image, i), ("experiment", experiment, e), ("panel", panel, p)):
-        if values.size and (values.min() < 0 or values.max() >= limit):
-            raise ValueError(f"{name} must be from 0 to {limit - 1}")
-
-
-def _check(name: str, array: NDArray[np.generic], shape: tuple[int, ...], dtype: type = np.float64) -> None:
-    if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
-        raise TypeError(
-            f"{name} must be C-contiguous {np.dtype(dtype).name} of shape {shape}, "
-            f"not {array.dtype} of shape {array.shape}"
-        )
+        check(name, getattr(models, name), shape)
+    check_cells(n, chunks, experiment, panel, (e, p))
+    if n and (image.min() < 0 or image.max() >= i):
+        raise ValueError(f"image must be from 0 to {i - 1}")
