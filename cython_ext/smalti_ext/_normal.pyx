@@ -1,10 +1,11 @@
-"""One pass over rotation data: prediction, residuals, derivatives, normal equations in local blocks."""
+"""One pass over rotation data and stills: prediction, residuals, derivatives, normal equations in local blocks."""
 
 from cython.parallel cimport prange
 from libc.math cimport NAN, isnan
 from libc.string cimport memset
 
 from smalti_ext.crossing cimport N_LOCAL, Crossing, Slopes, find_crossing, find_slopes
+from smalti_ext.stills cimport find_still, find_still_slopes
 
 
 cdef struct Moments:
@@ -155,8 +156,8 @@ cdef void expand(const Moments* sums, double* matrix, double* gradient) noexcept
 cdef void accumulate_chunk(
     Py_ssize_t begin, Py_ssize_t end, const double[:, ::1] h, const unsigned char[::1] entering,
     const double[:, ::1] observed, const double[:, ::1] weights, const double* FA, const double* S,
-    const double* axis, const double* s0, const double* D, bint setting, double* matrix, double* gradient,
-    double* sums,
+    const double* axis, const double* s0, const double* D, bint still, bint setting, double* matrix,
+    double* gradient, double* sums,
 ) noexcept nogil:
     cdef Moments moments
     cdef double weighted[3]
@@ -169,11 +170,17 @@ cdef void accumulate_chunk(
     for n in range(begin, end):
         if weights[n, 0] == 0.0 and weights[n, 1] == 0.0 and weights[n, 2] == 0.0:
             continue
-        at = find_crossing(&h[n, 0], entering[n], observed[n, 2], FA, S, axis, s0, D)
+        if still:
+            at = find_still(&h[n, 0], FA, s0, D)
+        else:
+            at = find_crossing(&h[n, 0], entering[n], observed[n, 2], FA, S, axis, s0, D)
         if isnan(at.x):
             sums[5] += 1.0
             continue
-        find_slopes(&at, S, axis, s0, D, &slopes)
+        if still:
+            find_still_slopes(&at, &h[n, 0], FA, s0, D, &slopes)
+        else:
+            find_slopes(&at, S, axis, s0, D, &slopes)
         residual[0] = at.x - observed[n, 0]
         residual[1] = at.y - observed[n, 1]
         residual[2] = at.phi - observed[n, 2]
@@ -191,7 +198,8 @@ def accumulate(
     const double[:, ::1] weights, const long long[::1] chunks, const long long[::1] experiment,
     const long long[::1] panel, const double[:, :, ::1] FA, const double[:, :, ::1] S,
     const double[:, ::1] axis, const double[:, ::1] s0, const double[:, :, ::1] D,
-    double[:, :, ::1] matrix, double[:, ::1] gradient, double[:, ::1] sums, bint setting, int n_threads,
+    const unsigned char[::1] still, double[:, :, ::1] matrix, double[:, ::1] gradient, double[:, ::1] sums,
+    bint setting, int n_threads,
 ):
     cdef Py_ssize_t n_chunks = chunks.shape[0] - 1
     cdef Py_ssize_t k, e, p
@@ -201,19 +209,23 @@ def accumulate(
         p = panel[k]
         accumulate_chunk(
             chunks[k], chunks[k + 1], h, entering, observed, weights, &FA[e, 0, 0], &S[e, 0, 0],
-            &axis[e, 0], &s0[e, 0], &D[p, 0, 0], setting, &matrix[k, 0, 0], &gradient[k, 0], &sums[k, 0],
+            &axis[e, 0], &s0[e, 0], &D[p, 0, 0], still[e], setting, &matrix[k, 0, 0], &gradient[k, 0],
+            &sums[k, 0],
         )
 
 
 cdef void predict_chunk(
     Py_ssize_t begin, Py_ssize_t end, const double[:, ::1] h, const unsigned char[::1] entering,
     const double[::1] angle, const double* FA, const double* S, const double* axis, const double* s0,
-    const double* D, double[:, ::1] xyz,
+    const double* D, bint still, double[:, ::1] xyz,
 ) noexcept nogil:
     cdef Crossing at
     cdef Py_ssize_t n
     for n in range(begin, end):
-        at = find_crossing(&h[n, 0], entering[n], angle[n], FA, S, axis, s0, D)
+        if still:
+            at = find_still(&h[n, 0], FA, s0, D)
+        else:
+            at = find_crossing(&h[n, 0], entering[n], angle[n], FA, S, axis, s0, D)
         if isnan(at.x):
             xyz[n, 0] = xyz[n, 1] = xyz[n, 2] = NAN
         else:
@@ -226,7 +238,8 @@ def predict(
     const double[:, ::1] h, const unsigned char[::1] entering, const double[::1] angle,
     const long long[::1] chunks, const long long[::1] experiment, const long long[::1] panel,
     const double[:, :, ::1] FA, const double[:, :, ::1] S, const double[:, ::1] axis,
-    const double[:, ::1] s0, const double[:, :, ::1] D, double[:, ::1] xyz, int n_threads,
+    const double[:, ::1] s0, const double[:, :, ::1] D, const unsigned char[::1] still,
+    double[:, ::1] xyz, int n_threads,
 ):
     cdef Py_ssize_t n_chunks = chunks.shape[0] - 1
     cdef Py_ssize_t k, e, p
@@ -235,5 +248,5 @@ def predict(
         p = panel[k]
         predict_chunk(
             chunks[k], chunks[k + 1], h, entering, angle, &FA[e, 0, 0], &S[e, 0, 0], &axis[e, 0],
-            &s0[e, 0], &D[p, 0, 0], xyz,
+            &s0[e, 0], &D[p, 0, 0], still[e], xyz,
         )

@@ -1,12 +1,13 @@
-"""Rotation data in one pass: predictions, or normal equations in blocks local to a panel and an experiment.
+"""Rotation data and stills in one pass: predictions, or normal equations by panel and experiment.
 
 The local coordinates are the 9 elements of the panel's frame (fast, slow, origin), s0 (3), F A (9, row by
-row) and a rotation vector of the setting rotation (3).
+row; A of stills) and a rotation vector of the setting rotation (3; nothing depends on it in stills). The
+third coordinate of a prediction is the angle phi or, of stills, DeltaPsi, which is observed as 0.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +25,17 @@ N_LOCAL = 24
 
 
 class Models(NamedTuple):
-    """Models as arrays: FA, S (E, 3, 3), axis, s0 (E, 3), D (P, 3, 3), inverse of the panels' d matrices."""
+    """Models as arrays: FA, S (E, 3, 3), axis, s0 (E, 3), D (P, 3, 3), inverse of the panels' d matrices.
+
+    still (E,) bool tells which experiments are stills.
+    """
 
     FA: Array
     S: Array
     axis: Array
     s0: Array
     D: Array
+    still: NDArray[np.bool_]
 
 
 class Sums(NamedTuple):
@@ -97,7 +102,7 @@ def accumulate(
     check("weights", weights, (n, 3))
     matrix, gradient, sums = np.zeros((c, N_LOCAL, N_LOCAL)), np.zeros((c, N_LOCAL)), np.zeros((c, 6))
     _normal.accumulate(
-        h, entering.view(np.uint8), observed, weights, chunks, experiment, panel, *models,
+        h, entering.view(np.uint8), observed, weights, chunks, experiment, panel, *_told(models),
         matrix, gradient, sums, setting, worthwhile(n_threads, n, c),
     )  # fmt: skip
     return Sums(matrix, gradient, sums[:, 0], sums[:, 1:4], sums[:, 4], sums[:, 5])
@@ -113,7 +118,7 @@ def predict(
     models: Models,
     n_threads: int = 1,
 ) -> Array:
-    """Predict X, Y (mm) and phi (rad, the turn nearest to ``angle``), (N, 3); nan where impossible.
+    """Predict X, Y (mm) and phi (rad, turn nearest to ``angle``) or DeltaPsi, (N, 3); nan where impossible.
 
     Parameters as in :func:`accumulate`; angle (N,) rad.
     """
@@ -121,8 +126,15 @@ def predict(
     check("angle", angle, (len(h),))
     xyz = np.empty((len(h), 3))
     threads = worthwhile(n_threads, len(h), len(chunks) - 1)
-    _normal.predict(h, entering.view(np.uint8), angle, chunks, experiment, panel, *models, xyz, threads)
+    _normal.predict(
+        h, entering.view(np.uint8), angle, chunks, experiment, panel, *_told(models), xyz, threads
+    )
     return xyz
+
+
+def _told(models: Models) -> tuple[NDArray[Any], ...]:
+    """As the kernel takes them."""
+    return *models[:-1], models.still.view(np.uint8)
 
 
 def _check_data(
@@ -132,6 +144,7 @@ def _check_data(
     check("h", h, (n, 3))
     check("entering", entering, (n,), np.bool_)
     e, p = len(models.FA), len(models.D)
+    check("still", models.still, (e,), np.bool_)
     for name, shape in (
         ("FA", (e, 3, 3)),
         ("S", (e, 3, 3)),

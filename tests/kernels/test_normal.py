@@ -12,8 +12,8 @@ N = 700
 
 @pytest.fixture
 def problem(rng):
-    """Random reflections of two experiments on three panels, some of which cannot be predicted."""
-    A = np.array([rotation([1.0, 2.0, 3.0], 0.3 + k) @ np.diag([0.02, 0.025, 0.03]) for k in range(2)])
+    """Reflections of two sweeps and a still on three panels, some of which cannot be predicted."""
+    A = np.array([rotation([1.0, 2.0, 3.0], 0.3 + k) @ np.diag([0.02, 0.025, 0.03]) for k in range(3)])
     d = np.array(
         [
             rotation([0.3, 1.0, 0.2], 0.1 * k) @ np.array([[1.0, 0, x], [0, -1.0, 40.0], [0, 0, -150.0]])
@@ -22,27 +22,33 @@ def problem(rng):
     )
     state = RotationState(
         A,
-        np.array([np.eye(3), rotation([0.0, 1.0, 1.0], 0.2)]),
-        np.array([[1.0, 0.0, 0.0], [0.0, 0.6, 0.8]]),
-        np.array([[0.0, 0.01, -1.0], [0.02, 0.0, -1.01]]),
+        np.array([np.eye(3), rotation([0.0, 1.0, 1.0], 0.2), np.eye(3)]),
+        np.array([[1.0, 0.0, 0.0], [0.0, 0.6, 0.8], [1.0, 0.0, 0.0]]),
+        np.array([[0.0, 0.01, -1.0], [0.02, 0.0, -1.01], [-0.01, 0.02, -0.99]]),
         d,
+        np.array([False, False, True]),
     )
-    cell = np.sort(rng.integers(0, 6, N))
+    cell = np.sort(rng.integers(0, 9, N))
     h = rng.integers(-15, 16, (N, 3)).astype(float)
     h[:20] *= 10.0  # beyond the Ewald sphere
     spots = Spots(h, rng.random(N) < 0.5, rng.uniform(0.0, 9.0, N), cell // 3, cell % 3)
     xyz, s1 = predict(state, spots)
     observed = np.where(np.isnan(xyz), 0.0, xyz + rng.normal(size=(N, 3)) * (0.1, 0.1, 1e-3))
-    observed[:, 2] = spots.angle
+    observed[:, 2] = np.where(spots.experiment == 2, 0.0, spots.angle)
     weights = rng.uniform(0.5, 2.0, (N, 3)) * (100.0, 100.0, 1e5)
     weights[rng.random(N) < 0.1] = 0.0
     chunks = np.concatenate([[0], np.flatnonzero(np.diff(cell)) + 1, [N]]).astype(np.int64)
     return state, spots, observed, weights, chunks
 
 
+def models_of(state):
+    inverse = np.linalg.inv(state.d)
+    return normal.Models(state.FA, state.S, state.axis, state.s0, inverse, state.stills)
+
+
 def run(problem, n_threads=1):
     state, spots, observed, weights, chunks = problem
-    models = normal.Models(state.FA, state.S, state.axis, state.s0, np.linalg.inv(state.d))
+    models = models_of(state)
     first = chunks[:-1]
     experiment, panel = (x[first].astype(np.int64) for x in (spots.experiment, spots.panel))
     sums = normal.accumulate(
@@ -97,7 +103,7 @@ def test_the_number_of_threads_does_not_change_a_bit(problem, monkeypatch):
 
 def test_the_setting_rotation_is_left_out_on_request(problem):
     state, spots, observed, weights, chunks = problem
-    models = normal.Models(state.FA, state.S, state.axis, state.s0, np.linalg.inv(state.d))
+    models = models_of(state)
     first = chunks[:-1]
     experiment, panel = (x[first].astype(np.int64) for x in (spots.experiment, spots.panel))
     data = (spots.h, spots.entering, observed, weights, chunks, experiment, panel, models)
@@ -114,7 +120,7 @@ def test_the_setting_rotation_is_left_out_on_request(problem):
 
 def test_wrong_types_shapes_and_numbers_are_errors(problem):
     state, spots, observed, weights, chunks = problem
-    models = normal.Models(state.FA, state.S, state.axis, state.s0, np.linalg.inv(state.d))
+    models = models_of(state)
     cells = np.zeros(len(chunks) - 1, dtype=np.int64)
     good = [spots.h, spots.entering, observed, weights, chunks, cells, cells, models]
     normal.accumulate(*good)
@@ -128,6 +134,6 @@ def test_wrong_types_shapes_and_numbers_are_errors(problem):
     ):
         with pytest.raises(TypeError, match="must be C-contiguous"):
             normal.accumulate(*good[:place], bad, *good[place + 1 :])
-    for place, bad in ((4, chunks[::-1].copy()), (5, cells + 2), (6, cells + 3), (6, cells - 1)):
+    for place, bad in ((4, chunks[::-1].copy()), (5, cells + 3), (6, cells + 3), (6, cells - 1)):
         with pytest.raises(ValueError, match="must"):
             normal.accumulate(*good[:place], bad, *good[place + 1 :])

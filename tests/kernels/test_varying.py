@@ -125,7 +125,9 @@ def test_a_crystal_that_stays_is_that_of_the_static_kernel(problem):
     )
     sums, xyz = run((steady, d, spots, image, observed, weights, chunks))
     first = chunks[:-1]
-    static = normal.Models(models.FA[[0, IMAGES // 2]], models.S, models.axis, models.s0, models.D)
+    FA = models.FA[[0, IMAGES // 2]]
+    still = np.zeros(2, dtype=bool)
+    static = normal.Models(FA, models.S, models.axis, models.s0, models.D, still)
     where = chunks, spots.experiment[first], spots.panel[first], static
     expected = normal.accumulate(spots.h, spots.entering, observed, weights, *where)
     same = normal.predict(spots.h, spots.entering, spots.angle, *where)

@@ -24,7 +24,7 @@ class Pass(Protocol):
     """Predicts reflections and differentiates them by L local coordinates of each."""
 
     def predict(self, p: Array) -> Array:
-        """Predict X, Y (mm) and phi (rad) at parameters p (n,), (N, 3); nan where impossible."""
+        """Predict X, Y (mm) and phi or DeltaPsi (rad) at parameters p (n,), (N, 3); nan where impossible."""
 
     def accumulate(self, p: Array, weights: Array) -> tuple[normal.Sums, Index]:
         """Sum normal equations by chunks; with the places (C, L) of their coordinates among all."""
@@ -102,4 +102,4 @@ def inverse_frames(state: RotationState) -> Array:
 
 
 def _models(state: RotationState) -> normal.Models:
-    return normal.Models(state.FA, state.S, state.axis, state.s0, inverse_frames(state))
+    return normal.Models(state.FA, state.S, state.axis, state.s0, inverse_frames(state), state.stills)
