@@ -2,5 +2,14 @@
 
 from smalti.steps.simulating.options import FULL_DEMO, QUICK_DEMO, SimulateOptions
 from smalti.steps.simulating.simulator import Simulated, simulate
+from smalti.steps.simulating.still_files import SimulatedStills, simulate_stills
 
-__all__ = ["FULL_DEMO", "QUICK_DEMO", "SimulateOptions", "Simulated", "simulate"]
+__all__ = [
+    "FULL_DEMO",
+    "QUICK_DEMO",
+    "SimulateOptions",
+    "Simulated",
+    "SimulatedStills",
+    "simulate",
+    "simulate_stills",
+]

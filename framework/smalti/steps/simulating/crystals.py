@@ -11,6 +11,7 @@ from smalti.geometry.reciprocal import B_from_cell
 from smalti.geometry.rotation import rotation
 from smalti.models import Crystal
 from smalti.steps.simulating.options import SimulateOptions
+from smalti.steps.simulating.random_crystals import random_rotations
 from smalti.units import radians
 
 __all__ = ["absent", "make_crystal", "wilson_intensities"]
@@ -31,7 +32,7 @@ def make_crystal(options: SimulateOptions) -> Crystal:
     group = _space_group(options.space_group)
     _check_cell(options, group)
     if options.orientation is None:
-        U = _random_rotation(np.random.default_rng([options.seed, 0]))
+        U = random_rotations(np.random.default_rng([options.seed, 0]), 1)[0]
     else:
         U = np.eye(3)
         for axis, angle in zip(_AXES, options.orientation, strict=True):
@@ -110,18 +111,6 @@ def _check_cell(options: SimulateOptions, group: gemmi.SpaceGroup) -> None:
             f"{group.hm} is {group.crystal_system_str()}.",
             "Change the cell or the space group.",
         )
-
-
-def _random_rotation(rng: np.random.Generator) -> Array:
-    """Draw a rotation uniformly, from a random unit quaternion [Shoemake 1992, Graphics Gems III, 124]."""
-    w, x, y, z = (q := rng.normal(size=4)) / np.linalg.norm(q)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )
 
 
 def _representative(miller_index: Indices, group: gemmi.SpaceGroup) -> Indices:

@@ -24,10 +24,11 @@ from smalti.models import (
     single,
 )
 from smalti.options import suggest
+from smalti.steps.simulating.cspad import CSPAD, cspad
 from smalti.steps.simulating.options import SimulateOptions
 from smalti.units import MRAD, radians
 
-__all__ = ["COUNT_CUTOFF", "displaced", "find_layout", "flat_detector", "nominal", "true"]
+__all__ = ["COUNT_CUTOFF", "displaced", "find_layout", "flat_detector", "is_cspad", "nominal", "true"]
 
 COUNT_CUTOFF = 1048500
 """Largest count that the 20-bit counters of a PILATUS are trusted with."""
@@ -47,7 +48,7 @@ def find_layout(name: str) -> ModuleLayout:
     raise UsageError(
         f"Unknown detector layout '{name}'.",
         "A layout says how a frame divides into modules.",
-        suggest(name, [item.name for item in LAYOUTS]),
+        suggest(name, [*(item.name for item in LAYOUTS), CSPAD]),
     )
 
 
@@ -109,36 +110,48 @@ def displaced(
 
 def nominal(options: SimulateOptions) -> Experiment:
     """Give the experiment as the image headers state it: flat, and to the digits of a header."""
-    layout = find_layout(options.layout)
-    centre = options.beam_centre or (layout.frame[0] / 2, layout.frame[1] / 2)
+    centre = options.beam_centre or _middle(options)
     stated = (
         round(centre[0] + options.header_beam_error[0], 2),
         round(centre[1] + options.header_beam_error[1], 2),
     )
     distance = round(options.distance + options.header_distance_error, 2)
-    return _experiment(options, _detector(options, layout, distance, stated))
+    return _experiment(options, _detector(options, distance, stated))
 
 
 def true(options: SimulateOptions) -> Experiment:
     """Give the experiment as it is: panels misplaced; no crystal yet."""
-    layout = find_layout(options.layout)
-    flat = _detector(options, layout, options.distance, options.beam_centre)
-    rng = np.random.default_rng([options.seed, 1])
+    flat = _detector(options, options.distance, options.beam_centre)
+    seed = options.seed if options.detector_seed is None else options.detector_seed
+    rng = np.random.default_rng([seed, 1])
     turn = (options.turn[0] * MRAD, options.turn[1] * MRAD, options.turn[2] * MRAD)
     return _experiment(options, displaced(flat, rng, options.shift, turn))
 
 
-def _detector(
-    options: SimulateOptions,
-    layout: ModuleLayout,
-    distance: float,
-    beam_centre: tuple[float, float] | None,
-) -> Detector:
-    mu = attenuation_coefficient("Si", round(options.wavelength, 5))
-    return flat_detector(layout, distance, beam_centre, thickness=options.sensor_thickness, mu=mu)
+def is_cspad(options: SimulateOptions) -> bool:
+    """Tell whether the detector is no grid of modules on one frame but the quadrants of a CS-PAD."""
+    return options.layout.strip().lower() == CSPAD.lower()
+
+
+def _middle(options: SimulateOptions) -> tuple[float, float]:
+    """Beam centre (px) when nothing else is said."""
+    if is_cspad(options):
+        return 0.0, 0.0
+    layout = find_layout(options.layout)
+    return layout.frame[0] / 2, layout.frame[1] / 2
+
+
+def _detector(options: SimulateOptions, distance: float, beam_centre: tuple[float, float] | None) -> Detector:
+    mu, thickness = attenuation_coefficient("Si", round(options.wavelength, 5)), options.sensor_thickness
+    if is_cspad(options):
+        return cspad(distance, beam_centre, thickness, mu)
+    return flat_detector(find_layout(options.layout), distance, beam_centre, thickness=thickness, mu=mu)
 
 
 def _experiment(options: SimulateOptions, detector: Detector) -> Experiment:
+    beam = Beam(wavelength=round(options.wavelength, 5), polarization_fraction=0.99)
+    if options.stills:
+        return Experiment(beam, detector, identifier=f"simulated-{options.seed}")
     # Rounded as in a header, so that the files and the models say the same.
     width, start = round(options.width, 4), round(options.start, 4)
     scan = Scan(
@@ -147,5 +160,4 @@ def _experiment(options: SimulateOptions, detector: Detector) -> Experiment:
         (0.1,) * options.n_images,
         tuple(round(0.1 * k, 3) for k in range(options.n_images)),
     )
-    beam = Beam(wavelength=round(options.wavelength, 5), polarization_fraction=0.99)
     return replace(Experiment(beam, detector, Goniometer(), scan), identifier=f"simulated-{options.seed}")

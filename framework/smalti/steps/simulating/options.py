@@ -23,6 +23,12 @@ class SimulateOptions:
         "images", "What to make: image files, a table of found spots, or a table of indexed spots."
     )
     prefix: str = option("simulated", "Start of the names of the image files.", min_length=1)
+    image_format: Literal["cbf", "nxmx"] = option(
+        "cbf", "Files of images: one miniCBF for each, or NXmx with a master file."
+    )
+    nxmx_layout: Literal["virtual", "external", "single"] = option(
+        "virtual", "Where an NXmx file has its images: data files put together or linked, or in itself."
+    )
     seed: int = option(1, "Start of all random numbers: the same seed gives the same bytes.", ge=0, le=2**63)
 
     unit_cell: tuple[float, float, float, float, float, float] = option(
@@ -49,6 +55,9 @@ class SimulateOptions:
         None, "True beam centre, fast,slow; none: the middle of the frame.", unit="px"
     )
     wavelength: float = option(0.9686, "Wavelength.", unit="Angstrom", gt=0.2, lt=5.0)
+    detector_seed: int | None = option(
+        None, "Start of the random numbers of the misplacement alone; none: seed.", ge=0, le=2**63
+    )
     shift: Triple = option(
         (0.06, 0.06, 0.03), "Misplacement of panels along fast, slow and normal (RMS).", unit="mm"
     )
@@ -64,6 +73,27 @@ class SimulateOptions:
     width: float = option(0.5, "Rotation per image.", unit="deg", gt=0.0, le=20.0)
     start: float = option(0.0, "Rotation angle at the start of the first image.", unit="deg")
 
+    stills: int = option(
+        0, "Number of still crystals, each in an orientation of its own; 0: one crystal that turns.", ge=0
+    )
+    files_of: int = option(1000, "Stills in each experiment list and table.", ge=1, le=100_000)
+    spots_per_still: int = option(
+        200, "Most spots of a still, drawn from all it shows; 0: all of them.", ge=0, le=100_000
+    )
+    bandwidth: float = option(
+        0.0, "Spread of the wavelength (standard deviation), as a fraction; stills.", ge=0.0, le=0.05
+    )
+    cell_spread: float = option(
+        0.0, "Spread of the axes from crystal to crystal (RMS), as a fraction; stills.", ge=0.0, le=0.05
+    )
+    orientation_error: float = option(
+        0.03,
+        "Error of the orientations given with indexed stills (RMS about each axis).",
+        unit="deg",
+        ge=0.0,
+        le=1.0,
+    )
+
     counts: float = option(
         300.0, "Photons of a reflection, mean over all reflections.", unit="counts", gt=0.0
     )
@@ -78,6 +108,9 @@ class SimulateOptions:
     hot_pixels: int = option(0, "Pixels that count far too much in every image.", ge=0)
     outliers: float = option(
         0.02, "Spots that belong to no reflection, as a fraction of the reflections.", ge=0.0, le=1.0
+    )
+    mislabelled: float = option(
+        0.0, "Indexed stills: fraction of spots whose index is off by one.", ge=0.0, le=1.0
     )
 
 

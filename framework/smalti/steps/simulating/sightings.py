@@ -14,7 +14,7 @@ from smalti.steps.simulating.spots import Exposures
 from smalti.steps.simulating.spurious import Spurious
 from smalti.tables import Flag, Reflections
 
-__all__ = ["binning_variance", "indexed_table", "strong_table"]
+__all__ = ["across_variance", "binning_variance", "indexed_table", "seen_above", "strong_table"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -93,15 +93,15 @@ def _measure(
     n = table.n_rows
     photons = rng.poisson(exposures.counts).astype(float)
     middle = exposures.image + 0.5
-    total = np.bincount(exposures.spot, photons, n)
+    total = np.asarray(np.bincount(exposures.spot, photons, n), dtype=float)
     spread = np.bincount(exposures.spot, photons > 0, n)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.bincount(exposures.spot, photons * middle, n) / total
         second = np.bincount(exposures.spot, photons * (middle - z[exposures.spot]) ** 2, n) / total
     panel = table["panel"].astype(np.intp)
     under, clear = _surroundings(nominal, scene, table["xyzcal.px"], panel)
-    noise = total + under * 4.0 * np.pi * options.spot_sigma**2 * spread
-    seen = np.flatnonzero(clear & (total > _SIGNIFICANCE * np.sqrt(np.maximum(noise, 1.0))))
+    bright, noise = seen_above(total, under * spread, options)
+    seen = np.flatnonzero(clear & bright)
     if seen.size == 0:
         raise DataError(
             "No spot stands out of the background.",
@@ -109,7 +109,7 @@ def _measure(
             "Raise counts or lower background.",
         )
     scale = noise[seen] / total[seen] ** 2
-    across = options.spot_sigma**2 * scale + _FLOOR**2
+    across = across_variance(total[seen], noise[seen], options)
     rocking = options.mosaicity / options.width / np.maximum(np.abs(table["zeta"][seen]), 1e-3)
     along = second[seen] * scale + binning_variance(rocking)
     px = table["xyzcal.px"][seen, :2] + rng.normal(size=(seen.size, 2)) * np.sqrt(across)[:, None]
@@ -121,6 +121,19 @@ def _measure(
         "intensity.sum.variance": noise[seen],
     }
     return seen, columns
+
+
+def seen_above(
+    photons: Array, background: Array, options: SimulateOptions
+) -> tuple[NDArray[np.bool_], Array]:
+    """Tell which spots (N,) stand out of the background (counts per pixel), and give their variances."""
+    noise = photons + background * 4.0 * np.pi * options.spot_sigma**2
+    return photons > _SIGNIFICANCE * np.sqrt(np.maximum(noise, 1.0)), noise
+
+
+def across_variance(photons: Array, noise: Array, options: SimulateOptions) -> Array:
+    """Variance of centroids on the detector along each axis, px^2, by photons and their variance (N,)."""
+    return np.asarray(options.spot_sigma**2 * noise / photons**2 + _FLOOR**2)
 
 
 def binning_variance(sigma: Array) -> Array:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from smalti.errors import UsageError
-from smalti.models import Experiment, Experiments, ImageSet
+from smalti.models import Experiment, Experiments
 from smalti.progress import Progress, silent
 from smalti.steps.simulating.backgrounds import make_scene
 from smalti.steps.simulating.crystals import make_crystal
-from smalti.steps.simulating.instrument import find_layout, nominal, true
-from smalti.steps.simulating.options import SimulateOptions, check_options
-from smalti.steps.simulating.rendering import spot_list, template, write_images
+from smalti.steps.simulating.instrument import nominal, true
+from smalti.steps.simulating.options import SimulateOptions
+from smalti.steps.simulating.preparing import prepared
+from smalti.steps.simulating.rendering import image_set, spot_list, write_images
 from smalti.steps.simulating.sightings import indexed_table, strong_table
 from smalti.steps.simulating.spots import expose, predict_spots
 from smalti.steps.simulating.spurious import make_spurious
@@ -39,7 +40,7 @@ class Simulated:
     reflections : Reflections
         The true reflections: positions and mean photons.
     images : tuple of Path
-        The image files; none for a table.
+        The image files, or the master file that names them all; none for a table.
     tables : tuple of Path
         The experiment list and the table; none for images.
     truth_files : tuple of Path
@@ -54,13 +55,24 @@ class Simulated:
     truth_files: tuple[Path, ...]
     warnings: tuple[str, ...] = ()
 
+    @property
+    def n_images(self) -> int:
+        """How many images there are, in as many files or in one."""
+        scan = self.nominal.scan
+        return 0 if not self.images or scan is None else scan.n_images
+
+    @property
+    def _where(self) -> str:
+        first, last = self.images[0], self.images[-1]
+        return f"{first} ... {last.name}" if len(self.images) > 1 else str(first)
+
     def summary(self) -> dict[str, Any]:
         """Give the numbers, JSON-able."""
         return {
             "reflections": self.reflections.n_rows,
             "mean_counts": float(self.reflections["intensity.sum.value"].mean()),
             "resolution": float(self.reflections["d"].min()),
-            "images": len(self.images),
+            "images": self.n_images,
             "first_image": str(self.images[0]) if self.images else None,
             "tables": [str(path) for path in self.tables],
             "truth": [str(path) for path in self.truth_files],
@@ -69,7 +81,7 @@ class Simulated:
     def text(self) -> str:
         """Say what was made and where it lies."""
         made = (
-            f"{plural(len(self.images), 'image')}: {self.images[0]} ... {self.images[-1].name}"
+            f"{plural(self.n_images, 'image')}: {self._where}"
             if self.images
             else "Tables: " + ", ".join(str(path) for path in self.tables)
         )
@@ -92,7 +104,7 @@ def simulate(
     jobs: int = 0,
     record: Mapping[str, Any] | None = None,
 ) -> Simulated:
-    """Make a data set with known truth.
+    """Make a sweep with known truth; :func:`smalti.steps.simulating.simulate_stills` makes stills.
 
     Parameters
     ----------
@@ -107,10 +119,11 @@ def simulate(
     record : Mapping, optional
         What made the data (:func:`smalti.storage.make_record`), for the history of the files.
     """
-    check_options(options)
-    _check_format(options)
-    options = replace(options, layout=find_layout(options.layout).name)
-    _make_directory(directory)
+    if options.stills:
+        raise UsageError(
+            "Stills cannot be simulated here.", "One sweep is needed.", "Leave simulate.stills at 0."
+        )
+    options = prepared(options, directory)
     stated = nominal(options)
     truth = replace(true(options), crystal=make_crystal(options))
     table = predict_spots(truth, options)
@@ -122,7 +135,7 @@ def simulate(
     if options.output == "images":
         spots = spot_list(truth, table, exposures, spurious)
         images = write_images(stated, scene, spots, options, directory, progress, jobs)
-        imageset = ImageSet(template(directory, options))
+        imageset = image_set(directory, options)
         stated, truth = replace(stated, imageset=imageset), replace(truth, imageset=imageset)
     elif options.output == "indexed":
         found = indexed_table(stated, scene, table, exposures, options)
@@ -133,24 +146,6 @@ def simulate(
     description = describe_truth(options, truth, table, scene, spurious)
     truth_files = write_truth(directory, truth, table, description, record)
     return Simulated(stated, truth, table, images, tables, truth_files)
-
-
-def _check_format(options: SimulateOptions) -> None:
-    if options.output == "images" and not options.layout.strip().upper().startswith("PILATUS"):
-        raise UsageError(
-            f"Images of the layout '{options.layout}' cannot be written.",
-            "Images are written in the miniCBF format of PILATUS detectors.",
-            "Choose a PILATUS layout, or output=strong or output=indexed for a table of spots.",
-        )
-
-
-def _make_directory(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"Cannot make the folder '{directory}'.", f"{error.strerror}.", "Give another with -o."
-        ) from None
 
 
 def _write_tables(

@@ -9,13 +9,21 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from smalti.geometry.panels import PanelArrays, laboratory
-from smalti.models import Experiment, Scan
+from smalti.models import Beam, Experiment, Scan
 from smalti.steps.predicting import predict_sweep
 from smalti.steps.simulating.crystals import absent, wilson_intensities
 from smalti.steps.simulating.options import SimulateOptions
 from smalti.tables import Reflections
 
-__all__ = ["Exposures", "expose", "lorentz_polarisation", "predict_spots", "resolution_limit", "zeta"]
+__all__ = [
+    "Exposures",
+    "expose",
+    "lorentz_polarisation",
+    "polarisation",
+    "predict_spots",
+    "resolution_limit",
+    "zeta",
+]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -111,20 +119,27 @@ def zeta(s1: Array, experiment: Experiment) -> Array:
 def lorentz_polarisation(s1: Array, experiment: Experiment) -> Array:
     """Lorentz factor times polarisation factor, (N,).
 
-    L = 1 / (|zeta| sin(2 theta)); P = p (1 - (u1 . e)^2) + (1 - p)(1 - (u1 . n)^2), where u1 points along the
-    diffracted beam, n is the normal of the plane of polarisation, e = n x u0 lies in it, and p is the
-    fraction of the beam polarised along e [Kabsch 1988, J. Appl. Cryst. 21, 916].
+    L = 1 / (|zeta| sin(2 theta)) [Kabsch 1988, J. Appl. Cryst. 21, 916].
     """
-    beam = experiment.beam
-    u1 = s1 / np.linalg.norm(s1, axis=1)[:, None]
-    cosine = u1 @ beam.unit_s0
+    cosine = s1 @ experiment.beam.unit_s0 / np.linalg.norm(s1, axis=1)
     sine = np.sqrt(np.maximum(1.0 - cosine**2, 1e-12))
     lorentz = 1.0 / (np.maximum(np.abs(zeta(s1, experiment)), _LEAST_ZETA) * sine)
+    return np.asarray(lorentz * polarisation(s1, experiment.beam))
+
+
+def polarisation(s1: Array, beam: Beam) -> Array:
+    """Polarisation factor, (N,).
+
+    P = p (1 - (u1 . e)^2) + (1 - p)(1 - (u1 . n)^2), where u1 points along the diffracted beam, n is the
+    normal of the plane of polarisation, e = n x u0 lies in it, and p is the fraction of the beam polarised
+    along e [Kabsch 1988, J. Appl. Cryst. 21, 916].
+    """
+    u1 = s1 / np.linalg.norm(s1, axis=1)[:, None]
     in_plane = np.cross(np.array(beam.polarization_normal), beam.unit_s0)
     p = beam.polarization_fraction
     along_field = p * (1.0 - (u1 @ in_plane) ** 2)
     across_field = (1.0 - p) * (1.0 - (u1 @ np.array(beam.polarization_normal)) ** 2)
-    return np.asarray(lorentz * (along_field + across_field))
+    return np.asarray(along_field + across_field)
 
 
 def resolution_limit(experiment: Experiment) -> float:
