@@ -18,6 +18,7 @@ def accumulate(
     axis: NDArray[Any],
     s0: NDArray[Any],
     D: NDArray[Any],
+    still: NDArray[Any],
     matrix: NDArray[Any],
     gradient: NDArray[Any],
     sums: NDArray[Any],
@@ -36,6 +37,7 @@ def predict(
     axis: NDArray[Any],
     s0: NDArray[Any],
     D: NDArray[Any],
+    still: NDArray[Any],
     xyz: NDArray[Any],
     n_threads: int,
 ) -> None: ...

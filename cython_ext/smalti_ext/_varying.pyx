@@ -3,7 +3,8 @@
 from cython.parallel cimport prange
 from libc.math cimport NAN, isnan
 
-from smalti_ext.crossing cimport N_LOCAL, Crossing, differentiate, find_crossing
+from smalti_ext.crossing cimport N_LOCAL, Crossing, Slopes, fill_rows, find_crossing, find_slopes
+from smalti_ext.stills cimport find_still, find_still_slopes
 
 cdef enum:
     N_FIXED = 15  # panel frame 9, s0 3, setting rotation 3
@@ -78,7 +79,7 @@ cdef void accumulate_chunk(
     Py_ssize_t begin, Py_ssize_t end, const double[:, ::1] h, const unsigned char[::1] entering,
     const double[:, ::1] observed, const double[:, ::1] weights, const long long[::1] image,
     const double[:, :, ::1] FA, const double[:, :, :, ::1] slopes, const double[:, ::1] blend,
-    const double* S, const double* axis, const double* s0, const double* D,
+    const double* S, const double* axis, const double* s0, const double* D, bint still,
     double* matrix, double* gradient, double* sums,
 ) noexcept nogil:
     cdef double rows[3 * N_LOCAL]
@@ -87,6 +88,7 @@ cdef void accumulate_chunk(
     cdef double weighted[3]
     cdef double residual[3]
     cdef Crossing at
+    cdef Slopes found
     cdef Py_ssize_t c = slopes.shape[1]
     cdef Py_ssize_t size = N_FIXED + 3 * c
     cdef Py_ssize_t n, i, j, k, m
@@ -94,11 +96,18 @@ cdef void accumulate_chunk(
         if weights[n, 0] == 0.0 and weights[n, 1] == 0.0 and weights[n, 2] == 0.0:
             continue
         m = image[n]
-        at = find_crossing(&h[n, 0], entering[n], observed[n, 2], &FA[m, 0, 0], S, axis, s0, D)
+        if still:
+            at = find_still(&h[n, 0], &FA[m, 0, 0], s0, D)
+        else:
+            at = find_crossing(&h[n, 0], entering[n], observed[n, 2], &FA[m, 0, 0], S, axis, s0, D)
         if isnan(at.x):
             sums[5] += 1.0
             continue
-        differentiate(&at, &h[n, 0], S, axis, s0, D, rows)
+        if still:
+            find_still_slopes(&at, &h[n, 0], &FA[m, 0, 0], s0, D, &found)
+        else:
+            find_slopes(&at, S, axis, s0, D, &found)
+        fill_rows(&at, &h[n, 0], &found, rows)
         residual[0] = at.x - observed[n, 0]
         residual[1] = at.y - observed[n, 1]
         residual[2] = at.phi - observed[n, 2]
@@ -120,7 +129,7 @@ def accumulate(
     const long long[::1] experiment, const long long[::1] panel, const double[:, :, ::1] FA,
     const double[:, :, :, ::1] slopes, const double[:, ::1] blend, const double[:, :, ::1] S,
     const double[:, ::1] axis, const double[:, ::1] s0, const double[:, :, ::1] D,
-    double[:, :, ::1] matrix, double[:, ::1] gradient, double[:, ::1] sums, int n_threads,
+    const unsigned char[::1] still, double[:, :, ::1] matrix, double[:, ::1] gradient, double[:, ::1] sums, int n_threads,
 ):
     cdef Py_ssize_t n_chunks = chunks.shape[0] - 1
     cdef Py_ssize_t k, e, p
@@ -130,20 +139,23 @@ def accumulate(
         p = panel[k]
         accumulate_chunk(
             chunks[k], chunks[k + 1], h, entering, observed, weights, image, FA, slopes, blend,
-            &S[e, 0, 0], &axis[e, 0], &s0[e, 0], &D[p, 0, 0], &matrix[k, 0, 0], &gradient[k, 0],
-            &sums[k, 0],
+            &S[e, 0, 0], &axis[e, 0], &s0[e, 0], &D[p, 0, 0], still[e], &matrix[k, 0, 0],
+            &gradient[k, 0], &sums[k, 0],
         )
 
 
 cdef void predict_chunk(
     Py_ssize_t begin, Py_ssize_t end, const double[:, ::1] h, const unsigned char[::1] entering,
     const double[::1] angle, const long long[::1] image, const double[:, :, ::1] FA, const double* S,
-    const double* axis, const double* s0, const double* D, double[:, ::1] xyz,
+    const double* axis, const double* s0, const double* D, bint still, double[:, ::1] xyz,
 ) noexcept nogil:
     cdef Crossing at
     cdef Py_ssize_t n
     for n in range(begin, end):
-        at = find_crossing(&h[n, 0], entering[n], angle[n], &FA[image[n], 0, 0], S, axis, s0, D)
+        if still:
+            at = find_still(&h[n, 0], &FA[image[n], 0, 0], s0, D)
+        else:
+            at = find_crossing(&h[n, 0], entering[n], angle[n], &FA[image[n], 0, 0], S, axis, s0, D)
         if isnan(at.x):
             xyz[n, 0] = xyz[n, 1] = xyz[n, 2] = NAN
         else:
@@ -157,7 +169,7 @@ def predict(
     const long long[::1] image, const long long[::1] chunks, const long long[::1] experiment,
     const long long[::1] panel, const double[:, :, ::1] FA, const double[:, :, ::1] S,
     const double[:, ::1] axis, const double[:, ::1] s0, const double[:, :, ::1] D,
-    double[:, ::1] xyz, int n_threads,
+    const unsigned char[::1] still, double[:, ::1] xyz, int n_threads,
 ):
     cdef Py_ssize_t n_chunks = chunks.shape[0] - 1
     cdef Py_ssize_t k, e, p
@@ -166,5 +178,5 @@ def predict(
         p = panel[k]
         predict_chunk(
             chunks[k], chunks[k + 1], h, entering, angle, image, FA, &S[e, 0, 0], &axis[e, 0],
-            &s0[e, 0], &D[p, 0, 0], xyz,
+            &s0[e, 0], &D[p, 0, 0], still[e], xyz,
         )

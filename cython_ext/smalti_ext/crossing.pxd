@@ -149,15 +149,12 @@ cdef inline void find_slopes(
         cross(r, by_r, out.by_turn[k])
 
 
-cdef inline void differentiate(
-    const Crossing* at, const double* h, const double* S, const double* axis, const double* s0,
-    const double* D, double* rows,
+cdef inline void fill_rows(
+    const Crossing* at, const double* h, const Slopes* slopes, double* rows
 ) noexcept nogil:
     """Derivatives of X, Y, phi by the local coordinates: rows (3, 24)."""
-    cdef Slopes slopes
     cdef double* row
     cdef int k, i, j
-    find_slopes(at, S, axis, s0, D, &slopes)
     for k in range(3):
         row = rows + k * N_LOCAL
         for i in range(3):

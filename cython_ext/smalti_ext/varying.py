@@ -1,4 +1,4 @@
-"""Rotation data of crystals that vary over the scan: predictions, or normal equations by samples.
+"""Sweeps of crystals that vary, and stills beside them: predictions, or normal equations by samples.
 
 Every image has its own F A. The local coordinates of a chunk are the 9 elements of the panel's frame, s0
 (3), a rotation vector of the setting rotation (3), and the c parameters of the crystal at each of the three
@@ -42,6 +42,8 @@ class VaryingModels(NamedTuple):
     axis, s0 : (E, 3)
     D : (P, 3, 3)
         Inverse of the panels' d matrices.
+    still : (E,) bool
+        Which experiments are stills.
     """
 
     FA: Array
@@ -51,6 +53,7 @@ class VaryingModels(NamedTuple):
     axis: Array
     s0: Array
     D: Array
+    still: NDArray[np.bool_]
 
 
 def accumulate(
@@ -92,8 +95,8 @@ def accumulate(
     size = N_FIXED + N_NEAREST * models.slopes.shape[1]
     matrix, gradient, sums = np.zeros((c, size, size)), np.zeros((c, size)), np.zeros((c, 6))
     _varying.accumulate(
-        h, entering.view(np.uint8), observed, weights, image, chunks, experiment, panel, *models,
-        matrix, gradient, sums, worthwhile(n_threads, n, c),
+        h, entering.view(np.uint8), observed, weights, image, chunks, experiment, panel, *models[:-1],
+        models.still.view(np.uint8), matrix, gradient, sums, worthwhile(n_threads, n, c),
     )  # fmt: skip
     return Sums(matrix, gradient, sums[:, 0], sums[:, 1:4], sums[:, 4], sums[:, 5])
 
@@ -109,7 +112,7 @@ def predict(
     models: VaryingModels,
     n_threads: int = 1,
 ) -> Array:
-    """Predict X, Y (mm) and phi (rad, the turn nearest to ``angle``), (N, 3); nan where impossible.
+    """Predict X, Y (mm) and phi (rad, turn nearest to ``angle``) or DeltaPsi, (N, 3); nan where impossible.
 
     Parameters as in :func:`accumulate`; angle (N,) rad. Slopes and blend of the models are not used.
     """
@@ -119,7 +122,7 @@ def predict(
     threads = worthwhile(n_threads, len(h), len(chunks) - 1)
     _varying.predict(
         h, entering.view(np.uint8), angle, image, chunks, experiment, panel,
-        models.FA, models.S, models.axis, models.s0, models.D, xyz, threads,
+        models.FA, models.S, models.axis, models.s0, models.D, models.still.view(np.uint8), xyz, threads,
     )  # fmt: skip
     return xyz
 
@@ -151,6 +154,7 @@ def _check_data(
         ("D", (p, 3, 3)),
     ):
         check(name, getattr(models, name), shape)
+    check("still", models.still, (e,), np.bool_)
     check_cells(n, chunks, experiment, panel, (e, p))
     if n and (image.min() < 0 or image.max() >= i):
         raise ValueError(f"image must be from 0 to {i - 1}")

@@ -21,8 +21,8 @@ from smalti_ext import normal, varying
 N, IMAGES, C = 900, 12, 5
 
 
-@pytest.fixture
-def problem(rng):
+@pytest.fixture(params=[False, True], ids=["two sweeps", "a sweep and a still"])
+def problem(rng, request):
     """Random reflections of two experiments of six images each on three panels; some cannot be predicted."""
     A = np.array([rotation([1.0, 2.0, 3.0], 0.3 + k) @ np.diag([0.02, 0.025, 0.03]) for k in (0, 1)])
     FA = np.repeat(A, IMAGES // 2, axis=0) * (1.0 + 1e-3 * np.arange(IMAGES))[:, None, None]
@@ -40,6 +40,7 @@ def problem(rng):
         np.array([[1.0, 0.0, 0.0], [0.0, 0.6, 0.8]]),
         np.array([[0.0, 0.01, -1.0], [0.02, 0.0, -1.01]]),
         np.linalg.inv(d),
+        np.array([False, request.param]),
     )
     cell = np.sort(rng.integers(0, 6, N))
     experiment, panel = (cell // 3).astype(np.int64), (cell % 3).astype(np.int64)
@@ -59,7 +60,7 @@ def problem(rng):
 def twin(models, d, spots, image):
     """Every image as an experiment of its own."""
     own = np.arange(IMAGES) // (IMAGES // 2)
-    state = RotationState(models.FA, models.S[own], models.axis[own], models.s0[own], d)
+    state = RotationState(models.FA, models.S[own], models.axis[own], models.s0[own], d, models.still[own])
     return state, replace(spots, experiment=image)
 
 
@@ -126,8 +127,7 @@ def test_a_crystal_that_stays_is_that_of_the_static_kernel(problem):
     sums, xyz = run((steady, d, spots, image, observed, weights, chunks))
     first = chunks[:-1]
     FA = models.FA[[0, IMAGES // 2]]
-    still = np.zeros(2, dtype=bool)
-    static = normal.Models(FA, models.S, models.axis, models.s0, models.D, still)
+    static = normal.Models(FA, models.S, models.axis, models.s0, models.D, models.still)
     where = chunks, spots.experiment[first], spots.panel[first], static
     expected = normal.accumulate(spots.h, spots.entering, observed, weights, *where)
     same = normal.predict(spots.h, spots.entering, spots.angle, *where)

@@ -40,6 +40,9 @@ class RefineOptions:
     )
     fix: tuple[str, ...] = option((), "More parameters to hold, by part of their names: Tau1, Group12, ...")
     refine_setting: bool = option(False, "Refine the setting rotation of the goniometer (Gamma1, Gamma2).")
+    refine_still_beams: bool = option(
+        False, "Refine beams that only stills use, as far as fix_beam lets; their crystals follow them."
+    )
     equal_shifts: tuple[str, ...] = option(
         (),
         "Parameters that move by one common amount, as patterns: Detector*Dist, Crystal1Phi1+Crystal2Phi1.",
@@ -115,6 +118,11 @@ class RefineOptions:
     halves: Literal["reflections", "wedges", "scan", "off"] = option(
         "reflections",
         "Compare refinements of two halves: every other reflection, every other phi_block, halves of scans.",
+    )
+    eliminate_crystals: Literal["auto", "always", "never"] = option(
+        "auto",
+        "Solve for what crystals share alone, each crystal at its best: auto with 30 crystals or more; "
+        "memory and time are then in proportion to their number.",
     )
     minimum_reflections: int = option(10, "Refuse to refine against fewer reflections than this.", ge=3)
     phi_block: float = option(18.0, "Judge outliers in blocks of rotation of this width.", unit="deg", gt=0)

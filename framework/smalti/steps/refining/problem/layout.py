@@ -11,23 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from smalti.errors import DataError
 from smalti.geometry.derivatives import BEAM, CRYSTAL, N_LOCAL, PANEL, SETTING, RotationState
-from smalti.models import Crystal, Experiment, Experiments, Goniometer
+from smalti.models import Experiments
 from smalti.roles import DetectorParameterisation
 from smalti.solution import Parameter, Prior
-from smalti.steps.refining.options import RefineOptions, is_fixed
-from smalti.steps.refining.problem.blocks import (
-    BeamBlock,
-    Block,
-    CrystalBlock,
-    DetectorBlock,
-    SettingBlock,
-)
-from smalti.steps.refining.problem.tying import columns_of, with_one_cell, with_own_crystals
+from smalti.steps.refining.options import RefineOptions
+from smalti.steps.refining.problem.blocks import Block, CrystalBlock, DetectorBlock
+from smalti.steps.refining.problem.building import blocks_of, names_held
+from smalti.steps.refining.problem.models import crystal_of, fixed_rotation, goniometer_of
+from smalti.steps.refining.problem.tying import columns_of, with_own_crystals
 from smalti.steps.refining.problem.varying_crystal import Sampled, SteadyCrystal, VaryingCrystalBlock
 
-__all__ = ["Layout"]
+__all__ = ["N_SHARED", "Layout"]
 
 Array = NDArray[np.float64]
 
@@ -35,6 +30,8 @@ Entries = tuple[Array, NDArray[Any], NDArray[Any]]
 
 N_SHARED = N_LOCAL - PANEL.stop
 """Local coordinates of an experiment: beam, crystal, setting."""
+
+_KINDS = ("detector", "beam", "crystal", "goniometer")
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class Layout:
         Place of each among the parameters of the minimiser; -1 where it is held. Parameters that move
         by one common amount have the same place.
     uses : tuple of dict
-        For each experiment: kind of model to number of its block.
+        For each experiment: kind of model to number of its block. Stills use no goniometer.
     panel_offset : dict
         Number of a detector's block to the number of its first panel among all panels.
     """
@@ -75,15 +72,16 @@ class Layout:
     def of(
         cls, experiments: Experiments, parameterisation: DetectorParameterisation, options: RefineOptions
     ) -> Layout:
-        """Lay out the parameters of rotation experiments."""
+        """Lay out the parameters of sweeps and stills."""
         if options.crystals != "given":
             experiments = with_own_crystals(experiments)
-        blocks, owner = _blocks(experiments, parameterisation, options)
+        blocks, owner = blocks_of(experiments, parameterisation, options)
         sizes = [len(block.parameters) for block in blocks]
         offsets = tuple(int(x) for x in np.concatenate([[0], np.cumsum(sizes)[:-1]]))
-        column = columns_of([parameter for block in blocks for parameter in block.parameters], options)
+        parameters = [parameter for block in blocks for parameter in block.parameters]
+        column = columns_of(parameters, options, names_held(experiments, blocks, owner, options))
         uses = tuple(
-            {kind: owner[id(getattr(e, kind))] for kind in ("detector", "beam", "crystal", "goniometer")}
+            {kind: owner[id(getattr(e, kind))] for kind in _KINDS[: 3 if e.is_still else 4]}
             for e in experiments
         )
         panel_offset, total = {}, 0
@@ -141,6 +139,11 @@ class Layout:
         learn = any(prior.learn for prior in priors)
         return Prior(mean, precision, tuple(groups[k] for k in self.free), learn)
 
+    @cached_property
+    def stills(self) -> NDArray[np.bool_]:
+        """Which experiments are stills, (E,)."""
+        return np.array([item.is_still for item in self.experiments], dtype=bool)
+
     def detector_block(self, number: int) -> DetectorBlock:
         """Give a block that is known to be a detector's."""
         block = self.blocks[number]
@@ -180,6 +183,13 @@ class Layout:
         full = np.where(self.column >= 0, np.append(p, 0.0)[self.column], 0.0)
         return tuple(np.split(full, self.offsets[1:]))
 
+    def part(self, number: int, p: Array) -> Array:
+        """Give the full parameters of one block at p (n,)."""
+        first = self.offsets[number]
+        last = self.offsets[number + 1] if number + 1 < len(self.offsets) else self.n_full
+        columns = self.column[first:last]
+        return np.where(columns >= 0, np.append(p, 0.0)[columns], 0.0)
+
     def compose(self, p: Array) -> Experiments:
         """Give the experiments at p (n,); models that were shared stay shared."""
         return self._experiments(p, mean=False)
@@ -202,16 +212,16 @@ class Layout:
         """
         experiments = self._experiments(p, mean=True)
         d = np.empty((self.n_panels, 3, 3))
-        for experiment, use in zip(experiments, self.uses, strict=True):
-            first = self.panel_offset[use["detector"]]
-            d[first : first + len(experiment.detector)] = experiment.detector.stacked()
-        turning = [_rotation_models(experiment) for experiment in experiments]
+        detectors = {use["detector"]: item.detector for item, use in zip(experiments, self.uses, strict=True)}
+        for number, first in self.panel_offset.items():
+            d[first : first + len(detectors[number])] = detectors[number].stacked()
         return RotationState(
-            np.array([goniometer.F @ crystal.A for crystal, goniometer in turning]),
-            np.array([goniometer.S for _, goniometer in turning]),
-            np.array([goniometer.axis for _, goniometer in turning]),
-            np.array([experiment.beam.s0 for experiment in experiments]),
+            np.array([fixed_rotation(item) @ crystal_of(item).A for item in experiments]),
+            np.array([goniometer_of(item).S for item in experiments]),
+            np.array([goniometer_of(item).axis for item in experiments]),
+            np.array([item.beam.s0 for item in experiments]),
             d,
+            self.stills,
         )
 
     def tangent(self, p: Array) -> sparse.csr_array:
@@ -239,56 +249,19 @@ class Layout:
 
     def _experiment_tangent(self, number: int, parts: tuple[Array, ...]) -> list[Entries]:
         first = PANEL.stop * self.n_panels + N_SHARED * number - PANEL.stop
-        _, goniometer = _rotation_models(self.experiments[number])
         found = []
-        for kind, place in (("beam", BEAM), ("crystal", CRYSTAL), ("goniometer", SETTING)):
-            index = self.uses[number][kind]
+        places = {"beam": BEAM, "crystal": CRYSTAL, "goniometer": SETTING}
+        for kind, index in self.uses[number].items():
+            if kind == "detector":
+                continue
+            place = places[kind]
             block = self.blocks[index]
             assert not isinstance(block, DetectorBlock)
             slopes = block.derivatives(parts[index])
             if kind == "crystal":
-                slopes = goniometer.F @ slopes
+                slopes = fixed_rotation(self.experiments[number]) @ slopes
             flat = slopes.reshape(len(slopes), -1)
             rows = np.tile(np.arange(first + place.start, first + place.stop), len(flat))
             full = np.repeat(self.offsets[index] + np.arange(len(flat)), flat.shape[1])
             found.append((flat.ravel(), rows, full))
         return found
-
-
-def _rotation_models(experiment: Experiment) -> tuple[Crystal, Goniometer]:
-    if experiment.crystal is None or experiment.goniometer is None or experiment.is_still:
-        raise DataError(
-            "Only rotation data of indexed crystals can be refined.",
-            "An experiment lacks its crystal, its goniometer or its scan, or its images have no width.",
-            "Index the data first; stills are not refined yet.",
-        )
-    return experiment.crystal, experiment.goniometer
-
-
-def _blocks(
-    experiments: Experiments, parameterisation: DetectorParameterisation, options: RefineOptions
-) -> tuple[tuple[Block, ...], dict[int, int]]:
-    """Make one block for every distinct model, and tell which model (by identity) has which."""
-    for experiment in experiments:
-        _rotation_models(experiment)
-    blocks: list[Block] = []
-    owner: dict[int, int] = {}
-
-    def add(model: Any, block: Block) -> None:
-        owner[id(model)] = len(blocks)
-        blocks.append(block)
-
-    for k, detector in enumerate(experiments.unique("detector"), start=1):
-        add(detector, DetectorBlock(detector, parameterisation, k))
-    for k, beam in enumerate(experiments.unique("beam"), start=1):
-        user = next(e for e in experiments if e.beam is beam)
-        assert user.goniometer is not None
-        add(beam, BeamBlock(beam, user.goniometer.laboratory_axis, k, options.weak_priors))
-    crystals = experiments.unique("crystal")
-    begun = with_one_cell(crystals) if options.crystals == "one_cell" else crystals
-    for k, (crystal, begin) in enumerate(zip(crystals, begun, strict=True), start=1):
-        hold = is_fixed(f"Crystal{k}g_param_0", options)
-        add(crystal, CrystalBlock.of(begin, k, weak=options.weak_priors, hold_cell=hold))
-    for k, goniometer in enumerate(experiments.unique("goniometer"), start=1):
-        add(goniometer, SettingBlock(goniometer, k, options.weak_priors))
-    return tuple(blocks), owner

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -20,17 +20,25 @@ from smalti.steps.refining.problem.blocks import SYMMETRY_LIMIT, still_true
 __all__ = ["columns_of", "with_one_cell", "with_own_crystals"]
 
 
-def columns_of(parameters: Sequence[Parameter], options: RefineOptions) -> NDArray[np.intp]:
+def columns_of(
+    parameters: Sequence[Parameter], options: RefineOptions, held: Collection[str] = ()
+) -> NDArray[np.intp]:
     """Give each of all parameters its place among those of the minimiser, -1 where it is held.
 
     Parameters that share a place share an increment: what each adds to its own start is the same.
+
+    Parameters
+    ----------
+    held : collection of str
+        Names of parameters that are held whatever the options free.
 
     Raises
     ------
     UsageError
         A fix list or a tie is not understood.
     """
-    free = np.array([_is_free(parameter.name, options) for parameter in parameters], dtype=bool)
+    names = [parameter.name for parameter in parameters]
+    free = np.array([name not in held and _is_free(name, options) for name in names], dtype=bool)
     leader = np.arange(len(parameters))
     for tied in _ties(parameters, options):
         members = [k for k in tied if free[k]]

@@ -73,9 +73,9 @@ def paths_of(layout: Layout, working: Mask, experiment: NDArray[np.intp], spacin
     smoothers, few = {}, []
     counts = np.bincount(experiment[working], minlength=len(layout.uses))
     for number, block in enumerate(layout.blocks):
-        if not isinstance(block, CrystalBlock):
+        users = [e for e, use in enumerate(layout.uses) if use.get("crystal") == number]
+        if not isinstance(block, CrystalBlock) or layout.stills[users].all():
             continue
-        users = [e for e, use in enumerate(layout.uses) if use["crystal"] == number]
         scans = {id(layout.experiments[e].scan): layout.experiments[e].scan for e in users}
         (scan,) = scans.values()
         assert scan is not None

@@ -19,6 +19,7 @@ from smalti.geometry.derivatives import (
     predict,
 )
 from smalti.steps.refining.problem.layout import N_SHARED, Layout
+from smalti.steps.refining.problem.models import fixed_rotation
 from smalti.steps.refining.problem.observations import Observations
 from smalti.steps.refining.problem.passes import inverse_frames
 from smalti.steps.refining.problem.varying_crystal import Sampled
@@ -85,7 +86,8 @@ class VaryingPass:
         """One row for each image, as if each were an experiment of its own."""
         spots, models = self.data.spots, self._models(p, slopes=False)
         own, d = self._experiment, self.layout.state(p).d
-        state = RotationState(models.FA, models.S[own], models.axis[own], models.s0[own], d)
+        still = models.still[own]
+        state = RotationState(models.FA, models.S[own], models.axis[own], models.s0[own], d, still)
         return state, Spots(spots.h, spots.entering, spots.angle, self._image, spots.panel)
 
     @cached_property
@@ -145,14 +147,20 @@ class VaryingPass:
         FA, by_parameter = np.empty((n, 3, 3)), np.zeros((n, int(self._shapes[:, 1].max()), 3, 3))
         for number, (crystal, use) in enumerate(zip(self._crystals, self.layout.uses, strict=True)):
             rows = slice(self._first_image[number], self._first_image[number + 1])
-            goniometer, q = self.layout.experiments[number].goniometer, parts[use["crystal"]]
-            assert goniometer is not None
-            FA[rows] = goniometer.F @ crystal.matrices_by_image(q)
+            F, q = fixed_rotation(self.layout.experiments[number]), parts[use["crystal"]]
+            FA[rows] = F @ crystal.matrices_by_image(q)
             if slopes:
-                own = goniometer.F @ crystal.slopes_by_image(q)
+                own = F @ crystal.slopes_by_image(q)
                 by_parameter[rows, : self._shapes[number, 1]] = own
         return varying.VaryingModels(
-            FA, by_parameter, self._blends[1], state.S, state.axis, state.s0, inverse_frames(state)
+            FA,
+            by_parameter,
+            self._blends[1],
+            state.S,
+            state.axis,
+            state.s0,
+            inverse_frames(state),
+            state.stills,
         )
 
     def _columns(self, panel: Index, experiment: Index, sample: NDArray[np.int64]) -> Index:

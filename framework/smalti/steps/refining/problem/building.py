@@ -1,0 +1,67 @@
+"""One block of parameters for every distinct model of some experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from smalti.models import Experiments
+from smalti.roles import DetectorParameterisation
+from smalti.steps.refining.options import RefineOptions, is_fixed
+from smalti.steps.refining.problem.blocks import (
+    BeamBlock,
+    Block,
+    CrystalBlock,
+    DetectorBlock,
+    SettingBlock,
+)
+from smalti.steps.refining.problem.models import across, crystal_of, goniometer_of
+from smalti.steps.refining.problem.tying import with_one_cell
+
+__all__ = ["blocks_of", "names_held"]
+
+
+def blocks_of(
+    experiments: Experiments, parameterisation: DetectorParameterisation, options: RefineOptions
+) -> tuple[tuple[Block, ...], dict[int, int]]:
+    """Make one block for every distinct model, and tell which model (by identity) has which."""
+    for experiment in experiments:
+        crystal_of(experiment)
+    turning = replace(experiments, items=tuple(item for item in experiments if not item.is_still))
+    blocks: list[Block] = []
+    owner: dict[int, int] = {}
+
+    def add(model: Any, block: Block) -> None:
+        owner[id(model)] = len(blocks)
+        blocks.append(block)
+
+    for k, detector in enumerate(experiments.unique("detector"), start=1):
+        add(detector, DetectorBlock(detector, parameterisation, k))
+    for k, beam in enumerate(experiments.unique("beam"), start=1):
+        user = next((item for item in turning if item.beam is beam), None)
+        spindle = across(beam) if user is None else goniometer_of(user).laboratory_axis
+        add(beam, BeamBlock(beam, spindle, k, options.weak_priors))
+    crystals = experiments.unique("crystal")
+    begun = with_one_cell(crystals) if options.crystals == "one_cell" else crystals
+    for k, (crystal, begin) in enumerate(zip(crystals, begun, strict=True), start=1):
+        hold = is_fixed(f"Crystal{k}g_param_0", options)
+        add(crystal, CrystalBlock.of(begin, k, weak=options.weak_priors, hold_cell=hold))
+    for k, goniometer in enumerate(turning.unique("goniometer"), start=1):
+        add(goniometer, SettingBlock(goniometer, k, options.weak_priors))
+    return tuple(blocks), owner
+
+
+def names_held(
+    experiments: Experiments, blocks: Sequence[Block], owner: Mapping[int, int], options: RefineOptions
+) -> set[str]:
+    """Name the parameters of beams that only stills use, which are held unless they are asked for.
+
+    Each crystal of a still turns with its beam and its cell grows with the wavelength: every image would
+    free parameters that next to nothing determines.
+    """
+    if options.refine_still_beams:
+        return set()
+    turning = {owner[id(item.beam)] for item in experiments if not item.is_still}
+    beams = {owner[id(item.beam)] for item in experiments} - turning
+    return {parameter.name for number in beams for parameter in blocks[number].parameters}
