@@ -7,7 +7,7 @@ third coordinate of a prediction is the angle phi or, of stills, DeltaPsi, which
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,8 +102,8 @@ def accumulate(
     check("weights", weights, (n, 3))
     matrix, gradient, sums = np.zeros((c, N_LOCAL, N_LOCAL)), np.zeros((c, N_LOCAL)), np.zeros((c, 6))
     _normal.accumulate(
-        h, entering.view(np.uint8), observed, weights, chunks, experiment, panel, *_told(models),
-        matrix, gradient, sums, setting, worthwhile(n_threads, n, c),
+        h, entering.view(np.uint8), observed, weights, chunks, experiment, panel, *models[:-1],
+        models.still.view(np.uint8), matrix, gradient, sums, setting, worthwhile(n_threads, n, c),
     )  # fmt: skip
     return Sums(matrix, gradient, sums[:, 0], sums[:, 1:4], sums[:, 4], sums[:, 5])
 
@@ -127,14 +127,18 @@ def predict(
     xyz = np.empty((len(h), 3))
     threads = worthwhile(n_threads, len(h), len(chunks) - 1)
     _normal.predict(
-        h, entering.view(np.uint8), angle, chunks, experiment, panel, *_told(models), xyz, threads
+        h,
+        entering.view(np.uint8),
+        angle,
+        chunks,
+        experiment,
+        panel,
+        *models[:-1],
+        models.still.view(np.uint8),
+        xyz,
+        threads,
     )
     return xyz
-
-
-def _told(models: Models) -> tuple[NDArray[Any], ...]:
-    """As the kernel takes them."""
-    return *models[:-1], models.still.view(np.uint8)
 
 
 def _check_data(
