@@ -8,18 +8,30 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from smalti.geometry.panels import PanelArrays, laboratory
 from smalti.geometry.rotation import rotation
 from smalti.models import Beam, Detector, Experiment, Experiments
-from smalti.steps.indexing.mapping import MappedSpots, rotation_models
+from smalti.steps.indexing.mapping import MappedSpots, map_spots, rotation_models
+from smalti.steps.indexing.phases import JointFit, joint_fit, possible_shifts
 from smalti.tables import Reflections
 
 __all__ = ["CentreShift", "centre_shifts", "moved_detectors", "plane_axes"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
+
+LEAST_SPOTS = 6
+"""On a detector, below which nothing is said about its place."""
+
+CLEAR = 10.0
+"""Difference of log-likelihoods from which one shift is clearly better than another ..."""
+
+CLEAR_EACH = 0.03
+"""... and the same for each spot, since models are not exact."""
+
+UNCERTAIN = 1.0
+"""Pixels: a shift less certain than this in some direction is not taken in that direction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +49,12 @@ class CentreShift:
     before : float
         The same before it.
     alternatives : int
-        How many shifts within the search range explain the phases about as well (1: unambiguous).
+        How many shifts within the search range explain the spots about as well (1: unambiguous).
+    esd : (2,) px
+        Standard uncertainties along the two axes, the lattice being free; infinite where nothing was fitted.
+    kept : str
+        Why the detector was left where the header has it, in all or in one direction; "" where the shift is
+        all that was found.
     """
 
     shift: tuple[float, float]
@@ -45,6 +62,8 @@ class CentreShift:
     coherence: float
     before: float
     alternatives: int
+    esd: tuple[float, float] = (np.inf, np.inf)
+    kept: str = ""
 
 
 def plane_axes(detector: Detector, beam: Beam) -> tuple[Array, Array]:
@@ -72,7 +91,8 @@ def centre_shifts(
 
     A shift o moves each point by J o; with the right one, v.(r + J o) is near an integer for every
     lattice vector v and every spot. Since the shift turns with the crystal, it is not periodic on a wide
-    sweep; on a narrow one it may be, and the shift nearest to none is taken.
+    sweep. On a narrow one it may be: where several explain the spots alike the header's place is kept, or
+    the nearest to it taken if that does not explain them.
 
     Parameters
     ----------
@@ -83,21 +103,92 @@ def centre_shifts(
     reach : float
         How far to search, px.
     """
-    vectors = _short_vectors(basis)
     found = []
     for detector in Experiments(tuple(experiments)).unique("detector"):
         members = [k for k, item in enumerate(experiments) if item.detector is detector]
         mine = rows[np.isin(mapped.sweep[rows], members)]
         pixel = max(detector.panels[0].pixel_size)
-        if mine.size < 6:
-            found.append(CentreShift((0.0, 0.0), (0.0, 0.0), 0.0, 0.0, 0))
+        if mine.size < LEAST_SPOTS:
+            found.append(CentreShift((0.0, 0.0), (0.0, 0.0), 0.0, 0.0, 0, kept="too few spots"))
             continue
-        J = _derivatives(experiments, spots, mapped, mine)
-        phase = (mapped.rlp[mine] @ vectors.T).ravel()
-        slope = np.einsum("nik,vi->nvk", J, vectors).reshape(-1, 2)
-        trials = _search(phase, slope, reach * pixel, pixel)
-        found.append(_choose(trials, phase, slope, _explained(trials, mapped.rlp[mine], J, basis), pixel))
+        found.append(_shift_of(experiments, spots, mapped, basis, mine, (reach * pixel, pixel)))
     return tuple(found)
+
+
+def _shift_of(
+    experiments: Sequence[Experiment],
+    spots: Reflections,
+    mapped: MappedSpots,
+    basis: Array,
+    rows: Index,
+    sizes: tuple[float, float],
+) -> CentreShift:
+    """The shift of the detector of the spots ``rows``; ``sizes`` are search range and pixel, mm."""
+    vectors, A, pixel = _short_vectors(basis), np.asarray(np.linalg.inv(basis)), sizes[1]
+    points, J = mapped.rlp[rows], _derivatives(experiments, spots, mapped, rows)
+    phase = (points @ vectors.T).ravel()
+    slope = np.einsum("nik,vi->nvk", J, vectors).reshape(-1, 2)
+    fits = [joint_fit(points, J, A, shift) for shift in possible_shifts(phase, slope, *sizes)]
+    still = joint_fit(points, J, A, np.zeros(2), hold=True)
+    choice, alternatives, kept = _chosen(fits, still, len(points))
+    if choice is not still:
+        # Derivatives are those at the header's place: once more, from where the detector is now.
+        choice, kept = _followed(_again(experiments, spots, mapped, rows, choice), pixel)
+    before, after = (
+        float(np.cos(2 * np.pi * (phase + slope @ shift)).mean()) for shift in (np.zeros(2), choice.shift)
+    )
+    x, y = choice.shift.tolist()
+    first, second = (np.sqrt(np.diag(choice.covariance)) / pixel).tolist()
+    return CentreShift(
+        (x, y), (x / pixel, y / pixel), after, before, alternatives, (first, second), kept
+    )  # fmt: skip
+
+
+def _chosen(fits: Sequence[JointFit], still: JointFit, count: int) -> tuple[JointFit, int, str]:
+    """The likeliest shift; where others are about as likely, none if that will do, else the least one.
+
+    Returns
+    -------
+    choice : JointFit
+    alternatives : int
+    kept : str
+    """
+    best = max(fit.likelihood for fit in fits)
+    margin = max(CLEAR, CLEAR_EACH * count)
+    equal = [fit for fit in fits if fit.likelihood >= best - margin]
+    if len(equal) > 1 and still.likelihood >= best - margin:
+        return still, len(equal), f"{len(equal)} places explain the spots alike, and the header's does, too"
+    return min(equal, key=lambda fit: float(np.linalg.norm(fit.shift))), len(equal), ""
+
+
+def _again(
+    experiments: Sequence[Experiment], spots: Reflections, mapped: MappedSpots, rows: Index, fit: JointFit
+) -> JointFit:
+    """Fit once more with everything worked out anew for the detector as shifted."""
+    number = int(mapped.sweep[rows[0]])
+    detector = experiments[number].detector
+    x, y = fit.shift.tolist()
+    shift = CentreShift((x, y), (0.0, 0.0), 0.0, 0.0, 1)
+    none = CentreShift((0.0, 0.0), (0.0, 0.0), 0.0, 0.0, 1)
+    unique = Experiments(tuple(experiments)).unique("detector")
+    moved = moved_detectors(experiments, [shift if item is detector else none for item in unique])
+    few = Reflections({name: spots[name][rows] for name in ("xyzobs.px.value", "panel")})
+    there = map_spots(moved, few, mapped.sweep[rows])
+    J = _derivatives(moved, few, there, np.arange(rows.size))
+    again = joint_fit(there.rlp, J, fit.A, np.zeros(2))
+    return replace(again, shift=fit.shift + again.shift)
+
+
+def _followed(fit: JointFit, pixel: float) -> tuple[JointFit, str]:
+    """Take a shift only in the directions in which the spots determine it."""
+    if not np.all(np.isfinite(fit.covariance)):
+        return replace(fit, shift=np.zeros(2)), "the spots do not determine it"
+    variances, axes = np.linalg.eigh(fit.covariance)
+    told = np.sqrt(variances) < UNCERTAIN * pixel
+    if told.all():
+        return fit, ""
+    kept = "the spots do not determine it" + (" in one direction" if told.any() else "")
+    return replace(fit, shift=axes[:, told] @ (axes[:, told].T @ fit.shift)), kept
 
 
 def moved_detectors(experiments: Sequence[Experiment], shifts: Sequence[CentreShift]) -> list[Experiment]:
@@ -141,82 +232,3 @@ def _derivatives(
             ds1 = (e - (u @ e)[:, None] * u) / (distance * item.beam.wavelength)[:, None]
             out[here, :, k] = np.einsum("nij,nj->ni", back, ds1)
     return out
-
-
-def _search(phase: Array, slope: Array, reach: float, pixel: float) -> Array:
-    """Find the shifts (K, 2) mm that make the mean of cos 2 pi (phase + slope shift) high."""
-    # A sixth of a cycle for the spot that feels the shift most; never finer than half a pixel.
-    steep = float(np.percentile(np.linalg.norm(slope, axis=1), 95))
-    step = max(min(1.0 / (6.0 * max(steep, 1e-9)), reach / 2.0), 0.5 * pixel)
-    n = int(np.ceil(reach / step))
-    axis = np.linspace(-n * step, n * step, 2 * n + 1)
-    score = _scores(phase, slope, axis)
-    peak = (score == ndimage.maximum_filter(score, size=3)) & (score >= score.max() - 0.25 * abs(score.max()))
-    places = np.argwhere(peak)
-    places = places[np.argsort(-score[peak], kind="stable")][:12]
-    return np.array([_climb(phase, slope, axis[place]) for place in places])
-
-
-def _explained(trials: Array, points: Array, J: Array, basis: Array, tolerance: float = 0.2) -> Array:
-    """How well each shift explains the points once the lattice may adapt to it, (K,) in [0, 1].
-
-    With the indices fixed, r + J o = A h is linear in A and o. The measure is the mean over all points of
-    1 - (misfit/tolerance)^2, 0 beyond: the fraction indexed, less where they are indexed badly.
-    """
-    out = np.zeros(len(trials))
-    for k, trial in enumerate(trials):
-        A, o = np.linalg.inv(basis), trial
-        for _ in range(4):
-            fractional = (points + J @ o) @ np.linalg.inv(A).T
-            h = np.rint(fractional)
-            misfit = np.linalg.norm(fractional - h, axis=1)
-            good = misfit < tolerance
-            if good.sum() < 12:
-                break
-            A, o = fit_A_and_shift(points[good], J[good], h[good])
-        out[k] = float(np.sum(1.0 - (misfit[good] / tolerance) ** 2) / len(points))
-    return out
-
-
-def fit_A_and_shift(points: Array, J: Array, h: Array) -> tuple[Array, Array]:
-    """Least squares of A h - J o = r for A (3, 3) and the shift o (2,)."""
-    n = len(points)
-    design = np.zeros((n, 3, 11))
-    for row in range(3):
-        design[:, row, 3 * row : 3 * row + 3] = h
-    design[:, :, 9:] = -J
-    solution = np.linalg.lstsq(design.reshape(3 * n, 11), points.reshape(3 * n), rcond=1e-9)[0]
-    return np.asarray(solution[:9].reshape(3, 3)), np.asarray(solution[9:])
-
-
-def _choose(trials: Array, phase: Array, slope: Array, explained: Array, pixel: float) -> CentreShift:
-    """Take the shift that explains most; among equals the one nearest to none."""
-    equal = explained >= explained.max() - 0.03
-    candidates = trials[equal]
-    shift = candidates[np.argmin(np.linalg.norm(candidates, axis=1))]
-    before = float(np.cos(2 * np.pi * phase).mean())
-    after = float(np.cos(2 * np.pi * (phase + slope @ shift)).mean())
-    x, y = shift.tolist()
-    return CentreShift((x, y), (x / pixel, y / pixel), after, before, len(candidates))
-
-
-def _scores(phase: Array, slope: Array, axis: Array) -> Array:
-    """Mean cosine over the square grid axis x axis, from factors for x and for y."""
-    first = np.exp(2j * np.pi * (phase[:, None] + np.outer(slope[:, 0], axis)))
-    second = np.exp(2j * np.pi * np.outer(slope[:, 1], axis))
-    return np.asarray((first.T @ second).real / len(phase))
-
-
-def _climb(phase: Array, slope: Array, start: Array, steps: int = 20) -> Array:
-    """Climb to the nearest maximum by Newton steps with the curvature kept negative, (2,) mm."""
-    shift = np.array(start, dtype=float)
-    for _ in range(steps):
-        angle = 2 * np.pi * (phase + slope @ shift)
-        gradient = -np.sin(angle) @ slope
-        # sum of |cos| keeps the matrix positive where spots are still far from their phase
-        curvature = 2 * np.pi * (slope * np.abs(np.cos(angle))[:, None]).T @ slope
-        move = np.linalg.lstsq(curvature, gradient, rcond=1e-6)[0]
-        shift += move
-        if float(np.linalg.norm(move)) < 1e-5:
-            break
-    return shift

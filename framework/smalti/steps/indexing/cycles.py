@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
+HARDLY_ANY = 0.01
+"""Part of the spots whose index may change in a macrocycle that changed nothing worth a further one."""
+
 LEAST_TO_REFINE = 20
 """Indexed spots below which the lattice stays as fitted in reciprocal space."""
 
@@ -158,8 +161,9 @@ def macrocycles(
     """Refine in macrocycles of growing resolution.
 
     The models of the first cycle need only be good enough for spots of low resolution; each cycle makes
-    them good enough for the next. A cycle that cannot be refined, or that loses the lattice, ends the series
-    with the models before it.
+    them good enough for the next. Where a cycle changed the index of hardly any spot, at any resolution, the
+    last one follows at once. A cycle that cannot be refined, or that loses the lattice, ends the series with
+    the models before it.
 
     Returns
     -------
@@ -170,17 +174,31 @@ def macrocycles(
     """
     items, cycles = list(experiments), list[Cycle]()
     length = np.linalg.norm(mapped.rlp[task.usable], axis=1)
-    limits = resolution_steps(length, task.options.cycles)
-    for number, limit in enumerate(limits, start=1):
-        progress("refining", number - 1, len(limits))
+    limits = resolution_steps(length, task.options.cycles).tolist()
+    before: Assignment | None = None
+    while limits:
+        progress("refining", len(cycles), len(cycles) + len(limits))
+        found = assign_all(items, mapped, task.options.tolerance, local=task.options.assignment == "local")
+        if before is not None and _unchanged(before, found[0], task.usable):
+            limits = limits[-1:]
+        before, limit = found[0], limits.pop(0)
         rows = task.usable[length <= limit]
-        cycle = macrocycle(number, 1.0 / limit, items, mapped, rows, task, last=number == len(limits))
+        cycle = macrocycle(
+            len(cycles) + 1, 1.0 / limit, items, mapped, rows, task, last=not limits, assigned=found
+        )
         if isinstance(cycle, str):
             return items, tuple(cycles), (cycle,)
         items = list(cycle.refined.experiments)
         mapped = map_spots(items, task.spots, mapped.sweep)
         cycles.append(cycle)
     return items, tuple(cycles), ()
+
+
+def _unchanged(before: Assignment, after: Assignment, rows: Index) -> bool:
+    """Tell whether hardly any of the spots ``rows`` got, lost or changed an index."""
+    same = np.all(before.h[rows] == after.h[rows], axis=1)
+    either = before.indexed[rows] | after.indexed[rows]
+    return int((~same).sum()) <= HARDLY_ANY * int(either.sum())
 
 
 def macrocycle(
@@ -193,10 +211,11 @@ def macrocycle(
     *,
     last: bool,
     hold_cell: bool = False,
+    assigned: tuple[Assignment, NDArray[np.bool_]] | None = None,
 ) -> Cycle | str:
-    """Assign indices to some rows (M,) and refine with them; the reason, in words, if that is impossible."""
+    """Refine with the indices of some rows (M,), assigned here or before; the reason where that fails."""
     local = task.options.assignment == "local"
-    found, entering = assign_all(items, mapped, task.options.tolerance, local=local)
+    found, entering = assigned or assign_all(items, mapped, task.options.tolerance, local=local)
     outside = np.ones(task.spots.n_rows, dtype=bool)
     outside[rows] = False
     found = found.without(outside)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from smalti.steps.indexing.centre import CentreShift
 from smalti.steps.indexing.cycles import Cycle
 from smalti.steps.indexing.superlattice import Superlattice
 from smalti.steps.indexing.trials import Trial
@@ -15,6 +16,16 @@ GOOD_FRACTION = 0.5
 
 GOOD_RMSD = 1.5
 """Pixels or images; more than this is seldom a well-described experiment."""
+
+
+def beam_doubt(shift: CentreShift) -> str:
+    """Say why the place of the beam is not certain."""
+    if shift.kept:
+        return f"The beam centre was left where the header has it: {shift.kept}."
+    return (
+        f"The beam centre is not certain: {shift.alternatives} places explain the spots alike, the header's "
+        "does not; that nearest to it was taken."
+    )
 
 
 def doubts(
@@ -37,11 +48,7 @@ def doubts(
         found.append(
             f"Only {100 * indexed:.0f} % of the spots are indexed: several lattices, ice or spurious spots?"
         )
-    if any(shift.alternatives > 1 for shift in best.shifts):
-        found.append(
-            "The beam centre is not certain: several places explain the spots; "
-            "that nearest to the header's was taken."
-        )
+    found += [beam_doubt(shift) for shift in best.shifts if shift.alternatives > 1 or shift.kept]
     if best.least_odd < 0.25:
         found.append(
             f"A smaller cell would leave only {100 * best.least_odd:.0f} % of the spots unexplained: "

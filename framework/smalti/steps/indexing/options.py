@@ -53,7 +53,7 @@ class IndexOptions:
         1, "Lattices to look for, one after the other among the spots that are left over.", ge=1, le=20
     )
     cycles: int = option(
-        5, "Macrocycles of refinement, of growing resolution; 0 does not refine.", ge=0, le=20
+        5, "Macrocycles of refinement, of growing resolution, at most; 0 does not refine.", ge=0, le=20
     )
     crystals: Literal["auto", "shared", "own"] = option(
         "auto",

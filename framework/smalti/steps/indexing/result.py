@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from smalti.geometry.lattice_symmetry import Setting
 from smalti.models import Crystal, Experiment, Experiments
+from smalti.steps.indexing.alternatives import Alternative, alternative_rows, alternatives_text
 from smalti.steps.indexing.candidates_result import candidate_table, trial_summary
 from smalti.steps.indexing.centre import CentreShift
 from smalti.steps.indexing.crystals import (
@@ -62,6 +64,8 @@ class Indexed:
         Name for people.
     further : Further
         The lattices, and the search for more than one.
+    alternatives : tuple of Alternative
+        Smaller and larger cells, and how many spots speak for the larger of two.
     comparison : Comparison or None
         Own crystals against a shared one, where both were tried.
     methods : tuple of Method
@@ -80,6 +84,7 @@ class Indexed:
     max_cell: float
     space_group: str
     further: Further
+    alternatives: tuple[Alternative, ...] = ()
     comparison: Comparison | None = None
     methods: tuple[Method, ...] = ()
 
@@ -116,6 +121,7 @@ class Indexed:
             ],
             "methods": method_rows(self.methods),
             "candidates": [trial_summary(trial) for trial in self.trials],
+            "alternatives": alternative_rows(self.alternatives),
             "bravais": [
                 {"lattice": item.bravais, "cell": list(item.cell), "distortion": item.distortion}
                 for item in self.bravais
@@ -140,6 +146,7 @@ class Indexed:
             methods_text(self.methods),
             candidate_table(self.trials),
             shift_text(self.shifts, beam_tolerances(self.first_lattice)),
+            alternatives_text(self.alternatives),
             bravais_table(self.bravais),
             *(_cycle_text(cycle) for cycle in self.cycles),
             crystal_text(
@@ -158,10 +165,12 @@ def shift_text(shifts: Sequence[CentreShift], tolerances: Sequence[float]) -> st
     for number, (shift, tolerance) in enumerate(zip(shifts, tolerances, strict=False)):
         if any(shift.shift):
             x, y = shift.pixels
+            first, second = shift.esd
             certain = "" if shift.alternatives == 1 else f" (nearest of {shift.alternatives} possible)"
             name = f"Detector {number}" if len(shifts) > 1 else "The detector"
             lines.append(
-                f"{name} was moved by {x:+.2f}, {y:+.2f} px across the beam{certain}: "
+                f"{name} was moved by {x:+.2f}, {y:+.2f} px across the beam{certain}; standard uncertainty "
+                f"{first:.2f}, {second:.2f} px;\n"
                 f"coherence {shift.before:.2f} before, {shift.coherence:.2f} after.\n"
                 f"A transform of the whole sweep would bear {tolerance:.1f} px across the spindle "
                 "(0.28 lambda D / a_perp)."
@@ -228,6 +237,8 @@ def _shift_summary(shift: CentreShift) -> dict[str, Any]:
     return {
         "mm": list(shift.shift),
         "px": list(shift.pixels),
+        "esd_px": [value if math.isfinite(value) else None for value in shift.esd],
+        "kept": shift.kept,
         "coherence_before": shift.before,
         "coherence_after": shift.coherence,
         "alternatives": shift.alternatives,

@@ -15,6 +15,7 @@ from smalti.geometry.lattice_symmetry import bravais_lattices
 from smalti.models import Crystal, Experiment, Experiments
 from smalti.progress import Progress, silent
 from smalti.roles import DetectorParameterisation, Indexer, Minimiser, OutlierRejector
+from smalti.steps.indexing.alternatives import alternative_cells
 from smalti.steps.indexing.assigning import fit_growing
 from smalti.steps.indexing.centre import moved_detectors
 from smalti.steps.indexing.crystals import as_seen_with_first, crystal_of, reduced
@@ -29,7 +30,6 @@ from smalti.steps.indexing.scale import cell_scale, rescaled, scale_warning
 from smalti.steps.indexing.search import find_lattice
 from smalti.steps.indexing.separating import own_crystals
 from smalti.steps.indexing.sharing import share_out
-from smalti.steps.indexing.superlattice import superlattices
 from smalti.steps.indexing.sweeps import distinct_sweeps
 from smalti.steps.indexing.trials import Trial
 from smalti.steps.predicting import predict_indexed
@@ -99,13 +99,13 @@ def index(
     basis = primitive(np.array(crystal_of(sweeps[0]).real_space), known.centring)
     indexed, total = _counts(number, table)
     points = as_seen_with_first(sweeps, table["rlp"], number)[usable[which[usable] == 0]]
-    larger = superlattices(np.asarray(np.linalg.inv(basis)), points)
+    alternatives, larger = alternative_cells(basis, points, options.odd_fraction)
     reasons = doubts(sum(indexed) / max(usable.size, 1), best, cycles, larger)
     reasons = (*scale_warning(scale, options.distance_from_cell), *reasons)
     bravais = bravais_lattices(basis, options.lattice_tolerance)
     return Indexed(
         final, table, (*warnings, *more, *reasons), trials, best.shifts, bravais, cycles, indexed, total,
-        max_cell, known.name, further, comparison,
+        max_cell, known.name, further, alternatives, comparison,
     )  # fmt: skip
 
 

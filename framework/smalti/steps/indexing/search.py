@@ -22,7 +22,7 @@ from smalti.steps.indexing.known import KnownLattice
 from smalti.steps.indexing.mapping import MappedSpots, map_spots, rotation_models
 from smalti.steps.indexing.max_cell import estimate_max_cell
 from smalti.steps.indexing.options import IndexOptions
-from smalti.steps.indexing.trials import Trial, ranked, sample, try_candidate, unneeded
+from smalti.steps.indexing.trials import Trial, ranked, sample, try_candidate, untried
 from smalti.tables import Reflections
 
 __all__ = ["find_lattice", "first_max_cell"]
@@ -134,8 +134,13 @@ class Attempt:
     options: IndexOptions
 
     def __call__(self, candidate: Candidate) -> Trial:
-        """Try one candidate."""
-        return try_candidate(candidate, self.experiments, self.spots, self.mapped, self.known, self.options)
+        """Try one candidate; one that allows of no fit is refused."""
+        try:
+            return try_candidate(
+                candidate, self.experiments, self.spots, self.mapped, self.known, self.options
+            )
+        except np.linalg.LinAlgError:
+            return untried(candidate, "the spots that it indexes determine no lattice")
 
 
 def _tried(indexer: Indexer, cloud: PointCloud, max_cell: float, attempt: Attempt) -> list[Trial]:
@@ -148,7 +153,7 @@ def _tried(indexer: Indexer, cloud: PointCloud, max_cell: float, attempt: Attemp
         basis = np.asarray(np.linalg.inv(candidate.A))
         factor = next((f for f in (multiple(basis, other) for other in good) if f > 1), 0)
         if factor:
-            trials.append(unneeded(candidate, factor))
+            trials.append(untried(candidate, f"not needed: x {factor}"))
             continue
         trial = attempt(candidate)
         trials.append(trial)

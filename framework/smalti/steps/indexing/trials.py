@@ -16,10 +16,10 @@ from smalti.steps.indexing.centre import CentreShift, centre_shifts, moved_detec
 from smalti.steps.indexing.known import KnownLattice
 from smalti.steps.indexing.mapping import MappedSpots, map_spots
 from smalti.steps.indexing.options import IndexOptions
-from smalti.steps.indexing.superlattice import Superlattice, enlarged
+from smalti.steps.indexing.superlattice import FACTORS, Superlattice, enlarged
 from smalti.tables import Reflections
 
-__all__ = ["Reduction", "Trial", "primitive_lattice", "ranked", "sample", "try_candidate", "unneeded"]
+__all__ = ["Reduction", "Trial", "primitive_lattice", "ranked", "sample", "try_candidate", "untried"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -148,8 +148,8 @@ def try_candidate(
     return replace(trial, refused=_refusal(trial, int(found.indexed.sum()), known, options))
 
 
-def unneeded(candidate: Candidate, factor: int) -> Trial:
-    """Record a candidate that need not be tried: a multiple of a lattice that explains the spots."""
+def untried(candidate: Candidate, why: str) -> Trial:
+    """Record a candidate that was not tried to the end: needless, or impossible."""
     basis, _ = niggli(np.linalg.inv(candidate.A))
     return Trial(
         np.asarray(np.linalg.inv(basis)),
@@ -162,7 +162,7 @@ def unneeded(candidate: Candidate, factor: int) -> Trial:
         0.0,
         0.0,
         0.0,
-        refused=f"not needed: x {factor}",
+        refused=why,
     )
 
 
@@ -176,8 +176,8 @@ def primitive_lattice(
     A : (3, 3) 1/Angstrom, reduced
     reductions : tuple of Reduction
     odd : (least, most)
-        Of the cells of half and a third of the volume, the smallest and largest fraction of spots left
-        unexplained.
+        The smallest fraction of spots left unexplained by a cell of a half, a third or a fifth of the
+        volume, and the largest by one of a half or a third.
     """
     reductions: list[Reduction] = []
     while True:
@@ -187,11 +187,12 @@ def primitive_lattice(
         good = points[found.indexed]
         if len(good) < 10:
             return A, tuple(reductions), (1.0, 0.0)
-        classes = [(n, h) for n in (2, 3) for h in residue_classes(n)]
+        classes = [(n, h) for n in FACTORS for h in residue_classes(n)]
         odd = [odd_fraction(h, basis, good, n) for n, h in classes]
         k = int(np.argmin(odd))
         if odd[k] >= options.odd_fraction or np.linalg.norm(basis, axis=1).min() < 2.0 * LEAST_AXIS:
-            return A, tuple(reductions), (odd[k], max(odd))
+            most = max(q for q, (n, _) in zip(odd, classes, strict=True) if n < 5)
+            return A, tuple(reductions), (odd[k], most)
         n, h = classes[k]
         reductions.append(Reduction(n, odd[k]))
         A = fit_growing(np.asarray(np.linalg.inv(finer_lattice(h, basis, n))), points)
