@@ -77,7 +77,7 @@ def test_four_sweeps_that_share_a_crystal_give_the_cell_others_found_so(data):
 
 
 def test_four_sweeps_with_own_crystals_agree_with_one_another_and_with_the_header(data):
-    """A shared crystal pulls all detectors 1.5 mm nearer, to hide that the goniometer is 0.6 deg off."""
+    """A shared crystal pulls all detectors 1 mm nearer, to hide that the goniometer is 0.6 deg off."""
     experiments, spots = four_sweeps(data)
     shared = run(experiments, spots, space_group="I4", crystals="shared")
     result = run(experiments, spots, space_group="I4")
@@ -86,7 +86,7 @@ def test_four_sweeps_with_own_crystals_agree_with_one_another_and_with_the_heade
     assert np.ptp(cells, axis=0).max() < 0.015
     header = distances(experiments)
     assert distances(result.experiments) == pytest.approx(header, abs=0.3)
-    assert min(np.abs(np.subtract(distances(shared.experiments), header))) > 1.0
+    assert min(np.abs(np.subtract(distances(shared.experiments), header))) > 0.8
     rows = [np.array([rmsd(each, sweep) for sweep in range(4)]) for each in (shared, result)]
     assert (rows[1] < rows[0]).all()
     assert rows[1][:, 0].max() < 0.42
