@@ -1,18 +1,28 @@
-"""Run many equal pieces of work on a pool, in order and with bounded memory."""
+"""Run many equal pieces of work on a pool, in order and with bounded memory.
+
+Which pools there are, and how to choose one, is in :mod:`smalti.steps.pools`.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["available_cores", "ordered"]
+__all__ = ["LOSSES", "available_cores", "ordered"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+log = logging.getLogger(__name__)
+
+LOSSES = 5
+"""So many times may workers be lost: more often it is the work that kills them."""
 
 _CGROUP = Path("/sys/fs/cgroup/cpu.max")
 
@@ -43,7 +53,11 @@ def _cgroup_cores(path: Path) -> int | None:
 
 
 def ordered(
-    function: Callable[[T], R], items: Iterable[T], jobs: int = 0, executor: Executor | None = None
+    function: Callable[[T], R],
+    items: Iterable[T],
+    jobs: int = 0,
+    executor: Executor | None = None,
+    renew: Callable[[], Executor] | None = None,
 ) -> Iterator[R]:
     """Apply a function to items on a pool and give the results in the order of the items.
 
@@ -57,6 +71,9 @@ def ordered(
     executor : Executor, optional
         The pool; by default threads of our own (kernels and readers release the interpreter lock).
         ``function`` and items must be picklable for pools of processes.
+    renew : Callable, optional
+        Makes another pool when a worker was lost and took the pool with it; what was under way is done
+        again. Without one, and after :data:`LOSSES` such losses, the loss is an error.
     """
     workers = jobs or available_cores()
     if executor is None and workers == 1:
@@ -65,16 +82,40 @@ def ordered(
     own = ThreadPoolExecutor(workers) if executor is None else None
     pool = executor or own
     assert pool is not None
-    waiting: deque[Future[R]] = deque()
+    waiting: deque[tuple[T, Future[R]]] = deque()
+    losses = 0
+    remaining = iter(items)
     try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) >= 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        while True:
+            for item in islice(remaining, 2 * workers - len(waiting)):
+                waiting.append((item, _submitted(pool, function, item)))
+            if not waiting:
+                return
+            item, future = waiting[0]
+            try:
+                result = future.result()
+            except BrokenExecutor:
+                losses += 1
+                if renew is None or losses > LOSSES:
+                    raise
+                log.warning("A worker was lost; what it had in hand is done again.")
+                pool = renew()
+                waiting = deque((item, _submitted(pool, function, item)) for item, _ in waiting)
+                continue
+            waiting.popleft()
+            yield result
     finally:
-        for future in waiting:
+        for _, future in waiting:
             future.cancel()
         if own is not None:
             own.shutdown(wait=True, cancel_futures=True)
+
+
+def _submitted(pool: Executor, function: Callable[[T], R], item: T) -> Future[R]:
+    """Submit one item; a pool that is broken already says so when the result is asked for."""
+    try:
+        return pool.submit(function, item)
+    except BrokenExecutor as error:
+        future: Future[R] = Future()
+        future.set_exception(error)
+        return future

@@ -7,7 +7,7 @@ position in the file and by identity in memory.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from smalti.storage.places import Fields, Place, load_json
 from smalti.storage.records import HISTORY_KEY, read_records
 from smalti.storage.scan_json import read_scan, write_scan
 
-__all__ = ["read_experiments", "write_experiments"]
+__all__ = ["CODECS", "read_experiment", "read_experiments", "write_experiments"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def _read_mapping(place: Place) -> dict[str, Any]:
     return dict(place.fields().place.value)
 
 
-_CODECS: Mapping[str, _Codec] = {
+CODECS: Mapping[str, _Codec] = {
     "imageset": _Codec(read_imageset, write_imageset),
     "beam": _Codec(read_beam, write_beam),
     "detector": _Codec(read_detector, write_detector),
@@ -76,8 +76,8 @@ def read_experiments(path: str | os.PathLike[str]) -> Experiments:
         )
     fields = top.fields()
     fields.text("__id__")
-    models = {kind: _read_models(fields, kind, codec) for kind, codec in _CODECS.items()}
-    items = tuple(_read_experiment(item, models) for item in fields.at("experiment").items())
+    models = {kind: _read_models(fields, kind, codec) for kind, codec in CODECS.items()}
+    items = tuple(read_experiment(item, models) for item in fields.at("experiment").items())
     records = fields.maybe(HISTORY_KEY)
     history = () if records is None else read_records(records.value, path)
     return Experiments(items, history, fields.rest())
@@ -110,7 +110,8 @@ def _read_models(fields: Fields, kind: str, codec: _Codec) -> tuple[Any, ...]:
     return () if place is None else tuple(codec.read(item) for item in place.items())
 
 
-def _read_experiment(place: Place, models: Mapping[str, tuple[Any, ...]]) -> Experiment:
+def read_experiment(place: Place, models: Mapping[str, Sequence[Any]]) -> Experiment:
+    """Read one experiment; its models are found by their numbers among those of their kind."""
     fields = place.fields()
     chosen: dict[str, Any] = {}
     for kind, known in models.items():
@@ -150,7 +151,7 @@ def write_experiments(
     """
     document: dict[str, Any] = {"__id__": "ExperimentList", "experiment": []}
     positions: dict[str, dict[int, int]] = {}
-    for kind, codec in _CODECS.items():
+    for kind, codec in CODECS.items():
         models = experiments.unique(kind)
         document[kind] = [codec.write(model) for model in models]
         positions[kind] = {id(model): k for k, model in enumerate(models)}

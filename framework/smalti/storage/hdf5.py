@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from smalti.errors import DataError, InputError
 from smalti.storage.atomic import write_whole
 from smalti.storage.columns import SHOEBOX
 from smalti.storage.opaque import FixedRows, Shoeboxes
 from smalti.storage.places import open_binary
-from smalti.storage.records import HISTORY_KEY, read_records
+from smalti.storage.records import HISTORY_KEY, Record, read_records
 from smalti.tables import SCHEMA, Opaque, Reflections
 
-__all__ = ["read_hdf5", "write_hdf5"]
+__all__ = ["hdf5_parts", "read_hdf5", "read_hdf5_rows", "write_hdf5"]
 
 _FORMAT, _VERSION = "smalti reflections", 1
 
@@ -45,7 +48,7 @@ def _fill(file: h5py.File, reflections: Reflections) -> None:
     for name, values in reflections.items():
         if values.dtype.kind not in "biuf":
             raise DataError(f"Column '{name}' of {values.dtype} cannot be written.", "", "Leave it out.")
-        dataset = columns.create_dataset(name.replace("/", "%2F"), data=values)
+        dataset = columns.create_dataset(_key(name), data=values)
         dataset.attrs["name"] = name
         if (known := SCHEMA.get(name)) is not None:
             dataset.attrs.update(unit=known.unit, meaning=known.meaning)
@@ -53,7 +56,7 @@ def _fill(file: h5py.File, reflections: Reflections) -> None:
     for name, column in reflections.opaque.items():
         if not isinstance(column, (FixedRows, Shoeboxes)):
             raise DataError(f"Column '{name}' cannot be written.", "", "Leave it out.")
-        blob = opaque.create_dataset(name.replace("/", "%2F"), data=np.frombuffer(column.blob(), np.uint8))
+        blob = opaque.create_dataset(_key(name), data=np.frombuffer(column.blob(), np.uint8))
         blob.attrs.update(name=name, type=column.type_name, rows=len(column))
         if isinstance(column, Shoeboxes):
             blob.attrs["version"] = column.version
@@ -64,10 +67,32 @@ def _fill(file: h5py.File, reflections: Reflections) -> None:
 
 def read_hdf5(path: Path) -> Reflections:
     """Read a reflection table from HDF5."""
+    with _opened(path) as file:
+        return _read(file, path)
+
+
+def hdf5_parts(path: Path) -> tuple[int, dict[int, str], list[str], tuple[Record, ...]]:
+    """Give number of rows, identifiers, names of columns and history of a table, and not its columns."""
+    with _opened(path) as file:
+        _check(file)
+        names = [str(item.attrs["name"]) for item in file["columns"].values()]
+        return int(file.attrs["rows"]), _identifiers(file), names, _history(file, path)
+
+
+def read_hdf5_rows(path: Path, names: Sequence[str], start: int, stop: int) -> dict[str, NDArray[Any]]:
+    """Read a range of rows of some columns."""
+    with _opened(path) as file:
+        columns = file["columns"]
+        return {name: columns[_key(name)][start:stop] for name in names}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a file, and say in words what is wrong with it."""
     open_binary(path).close()
     try:
         with h5py.File(path, "r") as file:
-            return _read(file, path)
+            yield file
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError, DataError) as error:
         raise InputError(
             f"'{path}' is damaged or not a reflection table of smalti.",
@@ -77,13 +102,28 @@ def read_hdf5(path: Path) -> Reflections:
 
 
 def _read(file: Any, path: Path) -> Reflections:
-    if file.attrs.get("format") != _FORMAT:
-        raise ValueError("the file does not say that it is a reflection table")
+    _check(file)
     columns = {str(item.attrs["name"]): item[()] for item in file["columns"].values()}
     opaque = {str(item.attrs["name"]): _opaque(item) for item in file["opaque"].values()}
-    identifiers = {int(k): str(v) for k, v in json.loads(file["identifiers"][()]).items()}
-    history = read_records(json.loads(file[HISTORY_KEY][()]), path)
-    return Reflections(columns, identifiers, opaque, history)
+    return Reflections(columns, _identifiers(file), opaque, _history(file, path))
+
+
+def _check(file: Any) -> None:
+    if file.attrs.get("format") != _FORMAT:
+        raise ValueError("the file does not say that it is a reflection table")
+
+
+def _identifiers(file: Any) -> dict[int, str]:
+    return {int(k): str(v) for k, v in json.loads(file["identifiers"][()]).items()}
+
+
+def _history(file: Any, path: Path) -> tuple[Record, ...]:
+    return read_records(json.loads(file[HISTORY_KEY][()]), path)
+
+
+def _key(name: str) -> str:
+    """Name of the dataset of a column: a slash would be a group."""
+    return name.replace("/", "%2F")
 
 
 def _opaque(item: Any) -> Opaque:

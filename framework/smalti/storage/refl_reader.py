@@ -25,13 +25,13 @@ from smalti.storage.places import open_binary
 from smalti.storage.records import HISTORY_KEY, HISTORY_MARK, Record, read_records
 from smalti.tables import SCHEMA, Reflections
 
-__all__ = ["MAGIC", "VERSIONS", "read_refl"]
+__all__ = ["MAGIC", "PICKLE", "VERSIONS", "TableReader", "read_refl", "refuse_pickle"]
 
 MAGIC = "dials::af::reflection_table"
 VERSIONS = (1, 2)
 """Versions of the format: 2 differs from 1 in the masks of shoeboxes only."""
 
-_PICKLE = b"\x80"
+PICKLE = b"\x80"
 """How pickles of protocol 2 and later begin; a reflection table begins with 0x93."""
 
 _CHUNK = 1 << 20
@@ -52,11 +52,11 @@ def read_refl(path: Path) -> Reflections:
         first = file.read(1)
         if not first:
             raise InputError(f"'{path}' is empty.", "", "Make it again with the step that wrote it.")
-        if first == _PICKLE:
+        if first == PICKLE:
             refuse_pickle(path)
         file.seek(0)
         # From the file and not from its bytes, so that memory holds the columns and little besides.
-        return _Reader(path, file).table()
+        return TableReader(path, file).table()
 
 
 def refuse_pickle(path: Path) -> NoReturn:
@@ -69,23 +69,36 @@ def refuse_pickle(path: Path) -> NoReturn:
     )
 
 
-class _Reader:
-    """One pass through the bytes of one file."""
+class TableReader:
+    """One pass through the bytes of one file, or through a part of them."""
 
     def __init__(self, path: Path, file: BufferedReader) -> None:
         self.path = path
+        self.file = file
         self.size = os.fstat(file.fileno()).st_size
         self.version = VERSIONS[0]
         self.place = "the beginning of the file"
+        self.go_to(0)
+
+    def go_to(self, offset: int, ahead: int = _CHUNK) -> None:
+        """Go on at a byte of the file, reading so many bytes ahead."""
+        self.file.seek(offset)
+        self.begin = offset
         # Without a limit of its own the unpacker refuses columns of more than 100 MB.
         self.unpacker = msgpack.Unpacker(
-            file, read_size=min(self.size, _CHUNK), strict_map_key=False, max_buffer_size=self.size
+            self.file, read_size=min(self.size, ahead), strict_map_key=False, max_buffer_size=self.size
         )
 
+    @property
+    def offset(self) -> int:
+        """The byte of the file that comes next."""
+        return int(self.begin + self.unpacker.tell())
+
     def fail(self, why: str) -> InputError:
+        """Make the error that names the place."""
         return InputError(
             f"'{self.path}' is damaged or not a reflection table.",
-            f"In {self.place}, at byte {self.unpacker.tell()} of {self.size}: {why}.",
+            f"In {self.place}, at byte {self.offset} of {self.size}: {why}.",
             "Make it again with the step that wrote it.",
         )
 
@@ -101,25 +114,31 @@ class _Reader:
             raise self.fail(f"this is not what a reflection table holds ({reason})") from None
 
     def value(self, kind: type[T], what: str) -> T:
+        """Take one value of a type."""
         value = self.next(self.unpacker.unpack)
         if not isinstance(value, kind) or isinstance(value, bool):
             raise self.fail(f"{what} is needed")
         return value
 
     def array(self, length: int) -> None:
+        """Take the head of a list of so many items."""
         if self.next(self.unpacker.read_array_header) != length:
             raise self.fail(f"a list of {length} is needed")
 
-    def table(self) -> Reflections:
-        """Read the whole table."""
+    def parts(self) -> int:
+        """Read what a table begins with; give the number of its parts."""
         self.array(3)
         if self.value(str, "the name of the format") != MAGIC:
             raise self.fail("the file does not say that it is a reflection table")
         self.version = self.value(int, "the version of the format")
         if self.version not in VERSIONS:
             raise self.fail(f"version {self.version} of the format is not known, only {VERSIONS}")
+        return int(self.next(self.unpacker.read_map_header))
+
+    def table(self) -> Reflections:
+        """Read the whole table."""
         found: dict[str, Any] = {}
-        for _ in range(self.next(self.unpacker.read_map_header)):
+        for _ in range(self.parts()):
             key = self.value(str, "the name of a part")
             self.place = f"the part '{key}'"
             if key == "identifiers":
@@ -132,7 +151,7 @@ class _Reader:
                 raise self.fail(f"only {', '.join(sorted(_KEYS))} are known")
         if set(found) != _KEYS:
             raise self.fail(f"the part {', '.join(sorted(_KEYS - set(found)))} is missing")
-        if rest := self.size - self.unpacker.tell():
+        if rest := self.size - self.offset:
             _log.warning("%s: %d bytes after the table are not read.", self.path, rest)
         return self.assemble(found)
 
@@ -151,6 +170,7 @@ class _Reader:
         return ({} if history and names == {0: ""} else names), history
 
     def history(self, text: str) -> tuple[Record, ...]:
+        """Take the history out of the text that holds it."""
         try:
             value = json.loads(text)[HISTORY_KEY]
         except (ValueError, KeyError, RecursionError):
@@ -161,21 +181,27 @@ class _Reader:
         """Read all columns; those that cannot be carried are skipped with a warning."""
         columns: dict[str, NDArray[Any] | OpaqueColumn] = {}
         for _ in range(self.next(self.unpacker.read_map_header)):
-            name = self.value(str, "the name of a column")
-            self.place = f"column '{name}'"
-            self.array(2)
-            kind = self.value(str, "the type of the column")
-            self.array(2)
-            count = self.value(int, "the number of rows of the column")
+            name, kind, count = self.column_head()
             blob = self.value(bytes, "the data of the column")
-            if count < 0:
-                raise self.fail(f"a column cannot have {count} rows")
             column = self.column(name, kind, count, blob)
             if column is not None:
                 columns[name] = column
         return columns
 
+    def column_head(self) -> tuple[str, str, int]:
+        """Read name, type and number of rows of a column; its data follow."""
+        name = self.value(str, "the name of a column")
+        self.place = f"column '{name}'"
+        self.array(2)
+        kind = self.value(str, "the type of the column")
+        self.array(2)
+        count = self.value(int, "the number of rows of the column")
+        if count < 0:
+            raise self.fail(f"a column cannot have {count} rows")
+        return name, kind, count
+
     def column(self, name: str, kind: str, count: int, blob: bytes) -> NDArray[Any] | OpaqueColumn | None:
+        """Make a column of its bytes; None of what cannot be carried."""
         if kind == STRING:
             # Such columns hold addresses in the memory of the program that wrote them, not text.
             _log.warning(
@@ -193,6 +219,7 @@ class _Reader:
         return FixedRows(kind, rows)
 
     def shoeboxes(self, count: int, blob: bytes) -> Shoeboxes:
+        """Make the column of shoeboxes."""
         column = Shoeboxes(blob, count, source=f"'{self.path}'", version=self.version)
         try:
             column.check()
@@ -201,6 +228,7 @@ class _Reader:
         return column
 
     def numbers(self, name: str, kind: str, count: int, blob: bytes) -> NDArray[Any]:
+        """Make a column of numbers."""
         form = TYPES[kind]
         if len(blob) != count * form.row_bytes:
             raise self.fail(
@@ -229,6 +257,7 @@ class _Reader:
         return values
 
     def assemble(self, found: dict[str, Any]) -> Reflections:
+        """Make the table of its parts."""
         n, columns = found["nrows"], found["data"]
         for name, values in columns.items():
             if len(values) != n:
