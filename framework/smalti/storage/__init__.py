@@ -10,12 +10,14 @@ from smalti.storage.covariances import (
 from smalti.storage.experiments import read_experiments, write_experiments
 from smalti.storage.history import describe_history, read_history
 from smalti.storage.json_files import write_json
+from smalti.storage.nxmx import NxmxLayout, write_nxmx
 from smalti.storage.records import hash_file, make_record, merge
 from smalti.storage.reflections import read_reflections, write_reflections
 
 __all__ = [
     "COVARIANCE_SUFFIX",
     "Covariances",
+    "NxmxLayout",
     "atomic_path",
     "describe_history",
     "hash_file",
@@ -29,6 +31,7 @@ __all__ = [
     "write_covariances",
     "write_experiments",
     "write_json",
+    "write_nxmx",
     "write_reflections",
     "write_whole",
 ]

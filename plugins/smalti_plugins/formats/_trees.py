@@ -96,9 +96,8 @@ def _children(
         axis = branch[0][1].axes[deeper - 1]
         own = (axis.rotation, axis.origin)
         fast, slow, origin = _seen_from(parent, axis.rotation[:, 0], axis.rotation[:, 1], axis.origin)
-        out.append(
-            Group(axis.name, vector(fast), vector(slow), vector(origin), _children(branch, deeper, own, panels))
-        )
+        below = _children(branch, deeper, own, panels)
+        out.append(Group(axis.name, vector(fast), vector(slow), vector(origin), below))
     return tuple(out)
 
 

@@ -11,7 +11,7 @@ from math import degrees
 from pathlib import Path
 from typing import Any, TypeVar
 
-from smalti.errors import InputError, PluginError
+from smalti.errors import InputError
 from smalti.models import Detector, Experiment, Experiments, ImageSet
 from smalti.progress import Progress, silent
 from smalti.roles import Reader, Series
@@ -104,17 +104,18 @@ def import_images(
         Two readers claim a file equally, or a reader breaks.
     """
     options = options or ImportOptions()
-    chosen, warnings = _choose(collect(paths), readers, options)
-    total = sum(len(series.paths) for series, _ in chosen)
+    named, warnings = _choose(collect(paths), readers, options)
+    chosen = [item for series, reader in named for item in _opened(series, reader)]
+    total = sum(len(series.paths) for series, _, _ in chosen)
     overrides = Overrides(options)
     sweeps: list[tuple[Sweep, Reader]] = []
     done = 0
-    for series, reader in chosen:
+    for series, reader, images in chosen:
 
         def tell(count: int, before: int = done) -> None:
             progress("reading headers", before + count, total)
 
-        headers = _headers(series, reader, options, overrides, tell)
+        headers = _headers(series, reader, images, options, overrides, tell)
         done += len(headers)
         starts, widths = angles(
             options, tuple(h.start for h in headers), tuple(h.width for h in headers), series.numbers
@@ -124,7 +125,7 @@ def import_images(
         warnings += [f"{series.name}: {note}" for note in dict.fromkeys(headers[0].notes)]
         sweeps += [(sweep, reader) for sweep in found]
     experiments = _experiments(sweeps, options)
-    used = tuple(dict.fromkeys(reader.name for _, reader in chosen))
+    used = tuple(dict.fromkeys(reader.name for _, reader in named))
     return Imported(experiments, total, used, tuple(warnings))
 
 
@@ -163,21 +164,34 @@ def _no_reader(path: Path, readers: Sequence[Reader]) -> InputError:
     )
 
 
+def _opened(series: Numbered, reader: Reader) -> list[tuple[Numbered, Reader, Series]]:
+    """Open the files of a template; each that holds many images is a series of its own."""
+    images = _called(reader, (series.paths[0], partial(reader.open, series.paths)))
+    count = _called(reader, (series.paths[0], partial(len, images)))
+    if count == len(series.paths):
+        return [(series, reader, images)]
+    if len(series.paths) > 1:
+        each = [Numbered(str(path), (path,), (1,)) for path in series.paths]
+        return [item for single in each for item in _opened(single, reader)]
+    if not count:
+        raise InputError(
+            f"{series.paths[0]} holds no images.",
+            "It describes a detector, but there are no frames in it.",
+            "Name a file with images, or wait until it has been written.",
+        )
+    whole = Numbered(str(series.paths[0]), series.paths * count, tuple(range(1, count + 1)))
+    return [(whole, reader, images)]
+
+
 def _headers(
     series: Numbered,
     reader: Reader,
+    images: Series,
     options: ImportOptions,
     overrides: Overrides,
     tell: Callable[[int], None],
 ) -> list[FrameHeader]:
     """Read the headers of a template with several threads; options applied."""
-    images = _called(reader, (series.paths[0], partial(reader.open, series.paths)))
-    if len(images) != len(series.paths):
-        raise PluginError(
-            f"The reader '{reader.name}' found {len(images)} frames in {len(series.paths)} files.",
-            f"{series.name} should hold one image a file.",
-            "Use a reader made for this container.",
-        )
     headers: list[FrameHeader] = []
     calls = [partial(images.header, k) for k in range(len(images))]
     for k, header in enumerate(
@@ -232,7 +246,7 @@ def _experiments(sweeps: Sequence[tuple[Sweep, Reader]], options: ImportOptions)
         if options.panels == "single":
             detector = flat.setdefault(id(detector), to_single(detector).coarse)
         params = {"reader": reader.name, "multi_panel": options.panels == "modules"}
-        imageset = ImageSet(sweep.template, params=params)
+        imageset = ImageSet(sweep.template, indices=sweep.indices, params=params)
         if sweep.scan is None:
             imageset = replace(imageset, template="", images=tuple(str(path) for path in sweep.paths))
         goniometer = None if sweep.scan is None else sweep.header.goniometer
@@ -252,6 +266,7 @@ def _experiments(sweeps: Sequence[tuple[Sweep, Reader]], options: ImportOptions)
 def _identifier(sweep: Sweep) -> str:
     """Give an identifier that depends on the images alone: importing twice gives the same one."""
     names = (sweep.template, *(str(path) for path in (sweep.paths[0], sweep.paths[-1])))
-    told = repr((names, sweep.header.epoch, sweep.scan))
+    # What follows names and scan tells the images of one file apart.
+    told = repr((names, sweep.header.epoch, sweep.scan, *sweep.indices[:1]))
     digest = hashlib.sha256(told.encode()).digest()
     return str(uuid.UUID(bytes=digest[:16], version=4))

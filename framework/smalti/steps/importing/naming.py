@@ -29,12 +29,18 @@ class Numbered:
     paths : tuple of Path
         In the order of their numbers.
     numbers : tuple of int
-        1 for a file that is not numbered.
+        1 for a file that is not numbered. Of a file that holds many images: their numbers in it, from 1;
+        ``paths`` then says the file again for each.
     """
 
     template: str
     paths: tuple[Path, ...]
     numbers: tuple[int, ...]
+
+    @property
+    def in_one_file(self) -> bool:
+        """Whether one file holds all images."""
+        return len(self.paths) > 1 and "#" not in self.name
 
     @property
     def name(self) -> str:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from smalti.errors import InputError, PluginError, UsageError
 from smalti.files import read_head
 from smalti.models import ImageSet, Scan
 from smalti.options import suggest
 from smalti.roles import Reader, Series
-from smalti.solution import Match
+from smalti.solution import FrameHeader, Match
 from smalti.steps.guarding import guarded
 
 __all__ = ["HEAD", "choose_reader", "named_reader", "open_series"]
@@ -106,7 +111,47 @@ def open_series(imageset: ImageSet, readers: Sequence[Reader], scan: Scan | None
             f"{count} missing; the experiment was imported from that place.",
             "Bring the images back there, or import them again where they are now.",
         )
-    return _reader(imageset, paths[0], readers).open(paths)
+    series = _reader(imageset, paths[0], readers).open(paths)
+    inside = _inside(imageset, scan)
+    return _Part(series, inside) if inside else series
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some of the images of a file that holds many."""
+
+    series: Series
+    indices: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def header(self, index: int) -> FrameHeader:
+        """Give the models of one of them."""
+        return self.series.header(self.indices[index])
+
+    def read(self, index: int) -> NDArray[Any]:
+        """Give the counts of one of them."""
+        return self.series.read(self.indices[index])
+
+    def mask(self) -> NDArray[np.bool_] | None:
+        """Give the mask of them all."""
+        return self.series.mask()
+
+
+def _inside(imageset: ImageSet, scan: Scan | None) -> tuple[int, ...]:
+    """Places of the images in the one file that holds them; () where each has a file of its own.
+
+    A scan that was cut out of a longer one counts: other programs leave the list as it was.
+    """
+    if not imageset.indices and (scan is None or "#" in imageset.template or not imageset.template):
+        return ()
+    if scan is None or len(imageset.indices) == scan.n_images:
+        return imageset.indices
+    if scan.n_images == 1 and not imageset.indices:
+        return ()
+    first, last = scan.array_range
+    return tuple(range(first, last))
 
 
 def _reader(imageset: ImageSet, first: Path, readers: Sequence[Reader]) -> Reader:
@@ -131,7 +176,9 @@ def _reader(imageset: ImageSet, first: Path, readers: Sequence[Reader]) -> Reade
 
 def _paths(imageset: ImageSet, scan: Scan | None) -> list[Path]:
     if not imageset.template:
-        return [Path(item) for item in imageset.images]
+        return [Path(item) for item in dict.fromkeys(imageset.images)]
+    if _inside(imageset, scan):
+        return [Path(imageset.template)]
     if scan is not None:
         first, last = scan.image_range
         return [Path(imageset.path(number)) for number in range(first, last + 1)]

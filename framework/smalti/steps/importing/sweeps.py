@@ -37,12 +37,15 @@ class Sweep:
         Of the first image.
     scan : Scan or None
         None for a still.
+    indices : tuple of int
+        Where one file holds many images: the place of each in it, from 0.
     """
 
     template: str
     paths: tuple[Path, ...]
     header: FrameHeader
     scan: Scan | None
+    indices: tuple[int, ...] = ()
 
 
 def divide(
@@ -82,11 +85,12 @@ def divide(
         several = "" if missing.isdecimal() else "s"
         warnings.append(f"{series.name}: image{several} {missing} missing")
     if stills or all(width == 0.0 for width in widths):
-        if not stills:
+        # Without a goniometer nothing can have turned: the images say that they are stills.
+        if not stills and any(header.goniometer is not None for header in headers):
             warnings.append(_stills_told(series, starts))
         return [
-            Sweep(series.template, (path,), header, None)
-            for path, header in zip(series.paths, headers, strict=True)
+            Sweep(series.template, (path,), header, None, _indices(series, k, k + 1))
+            for k, (path, header) in enumerate(zip(series.paths, headers, strict=True))
         ], warnings
     cuts = [0]
     for k in range(1, len(headers)):
@@ -120,15 +124,20 @@ def _sweep(
     end: int,
 ) -> Sweep:
     part = headers[begin:end]
+    indices = _indices(series, begin, end)
     if widths[begin] == 0.0:
-        return Sweep(series.template, series.paths[begin:end], part[0], None)
+        return Sweep(series.template, series.paths[begin:end], part[0], None, indices)
     scan = Scan(
         (series.numbers[begin], series.numbers[end - 1]),
         (starts[begin], widths[begin]),
         tuple(header.exposure for header in part),
         tuple(header.epoch for header in part),
     )
-    return Sweep(series.template, series.paths[begin:end], part[0], scan)
+    return Sweep(series.template, series.paths[begin:end], part[0], scan, indices)
+
+
+def _indices(series: Numbered, begin: int, end: int) -> tuple[int, ...]:
+    return tuple(number - 1 for number in series.numbers[begin:end]) if series.in_one_file else ()
 
 
 def _break(

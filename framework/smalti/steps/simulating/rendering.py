@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.models import Experiment
+from smalti.models import Experiment, ImageSet
 from smalti.progress import Progress
 from smalti.steps.executing import ordered
 from smalti.steps.simulating.backgrounds import Scene
@@ -17,10 +19,11 @@ from smalti.steps.simulating.instrument import COUNT_CUTOFF
 from smalti.steps.simulating.options import SimulateOptions
 from smalti.steps.simulating.spots import Exposures
 from smalti.steps.simulating.spurious import Spurious
+from smalti.storage import write_nxmx
 from smalti.tables import Reflections
 from smalti_ext import render
 
-__all__ = ["SpotList", "draw", "image_path", "spot_list", "template", "write_images"]
+__all__ = ["SpotList", "draw", "image_path", "image_set", "spot_list", "write_images"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +77,15 @@ def draw(scene: Scene, spots: SpotList, image: int, options: SimulateOptions) ->
     return counts
 
 
-def template(directory: Path, options: SimulateOptions) -> str:
-    """Give the absolute path of the images, with # for the digits of their numbers."""
-    return str(directory.resolve() / f"{options.prefix}_#####.cbf")
+def image_set(directory: Path, options: SimulateOptions) -> ImageSet:
+    """Say where the images are: a path with # for the digits of their numbers, or one file of them all."""
+    if options.image_format == "nxmx":
+        return ImageSet(str(_master(directory.resolve(), options)), indices=tuple(range(options.n_images)))
+    return ImageSet(str(directory.resolve() / f"{options.prefix}_#####.cbf"))
 
 
 def image_path(directory: Path, options: SimulateOptions, image: int) -> Path:
-    """Give the path of one image (array index from 0)."""
+    """Give the path of one image (array index from 0) that has a file of its own."""
     return directory / f"{options.prefix}_{image + 1:05d}.cbf"
 
 
@@ -93,7 +98,15 @@ def write_images(
     progress: Progress,
     jobs: int = 0,
 ) -> tuple[Path, ...]:
-    """Draw and write all images of a sweep; ``jobs`` at a time (0: one for each processor)."""
+    """Draw and write all images of a sweep; ``jobs`` at a time (0: one for each processor).
+
+    Returns
+    -------
+    tuple of Path
+        An image each, or the master file of them all.
+    """
+    if options.image_format == "nxmx":
+        return _write_nxmx(nominal, scene, spots, options, directory, progress, jobs)
 
     def make(image: int) -> Path:
         path = image_path(directory, options, image)
@@ -106,3 +119,27 @@ def write_images(
         paths.append(path)
         progress("drawing images", len(paths), options.n_images)
     return tuple(paths)
+
+
+def _write_nxmx(
+    nominal: Experiment,
+    scene: Scene,
+    spots: SpotList,
+    options: SimulateOptions,
+    directory: Path,
+    progress: Progress,
+    jobs: int,
+) -> tuple[Path, ...]:
+    def frames() -> Iterator[NDArray[np.int32]]:
+        make = partial(draw, scene, spots, options=options)
+        for done, frame in enumerate(ordered(make, range(options.n_images), jobs), start=1):
+            yield frame
+            progress("drawing images", done, options.n_images)
+
+    mask = draw(scene, spots, 0, options) >= 0
+    files = write_nxmx(_master(directory, options), nominal, frames(), layout=options.nxmx_layout, mask=mask)
+    return files[-1:]
+
+
+def _master(directory: Path, options: SimulateOptions) -> Path:
+    return directory / f"{options.prefix}_master.h5"

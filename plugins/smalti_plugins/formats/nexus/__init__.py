@@ -1,0 +1,1 @@
+"""NeXus files: NXmx, and the master files of EIGER detectors before it."""
