@@ -47,6 +47,11 @@ class RefineOptions:
         (),
         "Parameters that move by one common amount, as patterns: Detector*Dist, Crystal1Phi1+Crystal2Phi1.",
     )
+    tiles: Literal["auto", "shared", "own"] = option(
+        "auto",
+        "Tiles of several detectors: shared where they are one detector that stands in several places, each "
+        "in a frame of its own; auto tells by names, pixels and arrangement.",
+    )
     crystals: Literal["given", "own", "one_cell"] = option(
         "given",
         "Crystals of several sweeps: shared as in the file, each sweep its own, or each its own orientation "

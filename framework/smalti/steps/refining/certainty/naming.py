@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from smalti.steps.refining.certainty.gauges import Reach, detector_motions
-from smalti.steps.refining.problem.blocks import BeamBlock, DetectorBlock, SettingBlock
+from smalti.steps.refining.problem.blocks import BeamBlock, SettingBlock
+from smalti.steps.refining.problem.detector_block import DetectorBlock
 from smalti.steps.refining.problem.layout import Layout
 
 __all__ = ["Group", "Motions", "Shares", "groups_of", "in_words"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,10 +22,8 @@ from smalti.geometry.crystal_parameters import (
     orientation_derivatives,
 )
 from smalti.geometry.rotation import rotation
-from smalti.models import Beam, Crystal, Detector, Goniometer, matrix, vector
-from smalti.roles import DetectorParameterisation
-from smalti.solution import PanelDerivatives, Parameter, Prior
-from smalti.steps.answers import derivatives_of, displaced_by, parameters_of, prior_of
+from smalti.models import Beam, Crystal, Goniometer, matrix, vector
+from smalti.solution import Parameter, Prior
 from smalti.units import MRAD
 
 __all__ = [
@@ -34,7 +31,6 @@ __all__ = [
     "BeamBlock",
     "Block",
     "CrystalBlock",
-    "DetectorBlock",
     "SettingBlock",
     "still_true",
 ]
@@ -249,40 +245,6 @@ class SettingBlock:
     def _turn(self, p: Array) -> Array:
         first, second = self._axes()
         return np.asarray(rotation(second, p[1] * MRAD) @ rotation(first, p[0] * MRAD))
-
-
-@dataclass(frozen=True)
-class DetectorBlock:
-    """The parameters that a plugin gives one detector."""
-
-    detector: Detector
-    parameterisation: DetectorParameterisation
-    number: int
-
-    @cached_property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """Name them Detector1Group12Tau2, ..."""
-        own = parameters_of(self.parameterisation, self.detector)
-        return tuple(replace(item, name=f"Detector{self.number}{item.name}") for item in own)
-
-    @property
-    def start(self) -> Array:
-        """All are increments."""
-        return np.zeros(len(self.parameters))
-
-    @cached_property
-    def prior(self) -> Prior:
-        """What the plugin says; groups are those of one detector."""
-        own = prior_of(self.parameterisation, self.detector, len(self.parameters))
-        return replace(own, groups=tuple(g and f"detector {self.number}, {g}" for g in own.groups))
-
-    def compose(self, p: Array) -> Detector:
-        """Give the detector at p (n,)."""
-        return displaced_by(self.parameterisation, self.detector, p) if p.any() else self.detector
-
-    def derivatives(self, p: Array) -> PanelDerivatives:
-        """Give the derivatives of its panel frames."""
-        return derivatives_of(self.parameterisation, self.detector, p)
 
 
 def _about_zero(sigma: Array, weak: bool) -> Prior:

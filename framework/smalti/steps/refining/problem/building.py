@@ -13,10 +13,10 @@ from smalti.steps.refining.problem.blocks import (
     BeamBlock,
     Block,
     CrystalBlock,
-    DetectorBlock,
     SettingBlock,
 )
 from smalti.steps.refining.problem.models import across, crystal_of, goniometer_of
+from smalti.steps.refining.problem.tiles import detector_blocks
 from smalti.steps.refining.problem.tying import with_one_cell
 
 __all__ = ["blocks_of", "names_held"]
@@ -36,8 +36,9 @@ def blocks_of(
         owner[id(model)] = len(blocks)
         blocks.append(block)
 
-    for k, detector in enumerate(experiments.unique("detector"), start=1):
-        add(detector, DetectorBlock(detector, parameterisation, k))
+    detectors = experiments.unique("detector")
+    for detector, block in zip(detectors, detector_blocks(detectors, parameterisation, options), strict=True):
+        add(detector, block)
     for k, beam in enumerate(experiments.unique("beam"), start=1):
         user = next((item for item in turning if item.beam is beam), None)
         spindle = across(beam) if user is None else goniometer_of(user).laboratory_axis

@@ -21,7 +21,10 @@ __all__ = ["columns_of", "with_one_cell", "with_own_crystals"]
 
 
 def columns_of(
-    parameters: Sequence[Parameter], options: RefineOptions, held: Collection[str] = ()
+    parameters: Sequence[Parameter],
+    options: RefineOptions,
+    held: Collection[str] = (),
+    ties: Sequence[Sequence[int]] = (),
 ) -> NDArray[np.intp]:
     """Give each of all parameters its place among those of the minimiser, -1 where it is held.
 
@@ -31,6 +34,8 @@ def columns_of(
     ----------
     held : collection of str
         Names of parameters that are held whatever the options free.
+    ties : sequence of sequences of int
+        Places of parameters that are one, whatever the options tie.
 
     Raises
     ------
@@ -40,7 +45,7 @@ def columns_of(
     names = [parameter.name for parameter in parameters]
     free = np.array([name not in held and _is_free(name, options) for name in names], dtype=bool)
     leader = np.arange(len(parameters))
-    for tied in _ties(parameters, options):
+    for tied in (*ties, *_ties(parameters, options)):
         members = [k for k in tied if free[k]]
         for k in members:
             leader[leader == leader[k]] = leader[members[0]]

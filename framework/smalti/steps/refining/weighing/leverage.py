@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.steps.refining.problem.blocks import DetectorBlock
+from smalti.steps.refining.problem.detector_block import DetectorBlock
 from smalti.steps.refining.problem.layout import Layout
 
 __all__ = ["leverages"]
