@@ -28,7 +28,8 @@ def frame_mask(experiment: Experiment, series: Series) -> Mask:
     Raises
     ------
     InputError
-        The frame is smaller than the detector, or the mask does not fit the frame.
+        The frame is smaller than the detector, two panels have the same pixels of it, or the mask does
+        not fit it.
     """
     fast, slow = series.header(0).size
     mask = np.zeros((slow, fast), dtype=bool)
@@ -39,6 +40,13 @@ def frame_mask(experiment: Experiment, series: Series) -> Mask:
                 f"The detector of the experiment does not fit its images of {fast} x {slow} px.",
                 f"The panel {panel.name} reaches to pixel {x + width}, {y + height}.",
                 "Import the images again, or give the .expt that belongs to them.",
+            )
+        if mask[y : y + height, x : x + width].any():
+            raise InputError(
+                f"The panel {panel.name} lies over another one on the images.",
+                f"Both have the pixel {x}, {y}. Models made by DIALS do not say where modules that are "
+                "arrays of their own are on a frame.",
+                "Import the images again: smalti import IMAGES...",
             )
         mask[y : y + height, x : x + width] = True
         own_pixels = mask[y : y + height, x : x + width]

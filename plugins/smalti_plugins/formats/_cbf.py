@@ -1,10 +1,7 @@
-"""CBF as a container: header text, description of the binary section, compressed payload."""
+"""CBF as a container: header text, description of the first binary section, its pixels."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +12,11 @@ from numpy.typing import NDArray
 from smalti.errors import InputError
 from smalti.files import COMPRESSED, read_head, read_whole
 from smalti_ext.byte_offset import ByteOffsetError, decode
+from smalti_plugins.formats._sections import COPY, PAYLOAD, START, check_md5, fields_of, size_of
 
-__all__ = ["CbfHead", "read_cbf_counts", "read_cbf_head"]
+__all__ = ["MAGIC", "CbfHead", "cbf_head", "read_cbf_counts", "read_cbf_head"]
 
 MAGIC = b"###CBF"
-_START = b"--CIF-BINARY-FORMAT-SECTION--"
-_PAYLOAD = b"\x0c\x1a\x04\xd5"  # ends the description of the binary section [CBFlib manual]
-_FIELD = re.compile(r"^([A-Za-z][\w-]*):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
-_COPY = "Copy the file again from where it was measured."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +51,27 @@ def read_cbf_head(path: Path) -> CbfHead:
     """
     for size in (16 * 1024, 1024 * 1024):
         data = read_head(path, size)
-        if _PAYLOAD in data or len(data) < size:
+        if PAYLOAD in data or len(data) < size:
             break
-    head = _head(data, path)
+    head = cbf_head(data, path)
     end = head.payload + int(head.section.get("X-Binary-Size", 0))
     if path.suffix.lower() not in COMPRESSED and (size := path.stat().st_size) < end:
         raise InputError(
             f"{path} is cut short.",
             f"It ends after {size} bytes; its pixels reach to byte {end}.",
-            _COPY,
+            COPY,
         )
     return head
 
 
-def read_cbf_counts(path: Path, check_md5: bool = False) -> NDArray[np.int32]:
+def read_cbf_counts(path: Path, check: bool = False) -> NDArray[np.int32]:
     """Read and decode the pixels of a CBF file: (slow, fast) int32.
+
+    Parameters
+    ----------
+    path : Path
+    check : bool
+        Compare them with their check sum.
 
     Raises
     ------
@@ -79,8 +79,8 @@ def read_cbf_counts(path: Path, check_md5: bool = False) -> NDArray[np.int32]:
         The file is damaged; says at which byte and pixel.
     """
     data = read_whole(path)
-    head = _head(data, path)
-    conversion = head.section.get("Content-Type", "")
+    head = cbf_head(data, path)
+    conversion = head.section["conversions"]
     if "x-CBF_BYTE_OFFSET" not in conversion:
         raise InputError(
             f"The pixels of {path} are compressed in a way that is not understood.",
@@ -89,8 +89,8 @@ def read_cbf_counts(path: Path, check_md5: bool = False) -> NDArray[np.int32]:
         )
     payload = memoryview(data)[head.payload :]
     length = int(head.section.get("X-Binary-Size", len(payload)))
-    if check_md5:
-        _check_md5(payload[:length], head, path)
+    if check:
+        check_md5(payload[:length], head.section, head.payload, path)
     fast, slow = head.size
     try:
         return decode(payload[:length], np.empty((slow, fast), dtype=np.int32))
@@ -98,58 +98,29 @@ def read_cbf_counts(path: Path, check_md5: bool = False) -> NDArray[np.int32]:
         raise InputError(
             f"{path} is damaged: its pixels cannot be decoded.",
             f"At byte {head.payload + error.byte} of the file {error}.",
-            _COPY,
+            COPY,
         ) from None
 
 
-def _head(data: bytes, path: Path) -> CbfHead:
+def cbf_head(data: bytes, path: Path) -> CbfHead:
+    """Take a header from the bytes of a file, at least up to the first pixels.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_cbf_head`.
+    """
     if not data.startswith(MAGIC):
         what = f"{path} is empty." if not data else f"{path} is not a CBF image."
         raise InputError(what, f"It does not begin with {MAGIC.decode()}.", "Name image files only.")
-    start, payload = data.find(_START), data.find(_PAYLOAD)
+    start, payload = data.find(START), data.find(PAYLOAD)
     if start < 0 or payload < 0:
         raise InputError(
             f"{path} is not a complete CBF image.",
             f"It ends after {len(data)} bytes, before the pixels begin.",
-            _COPY,
+            COPY,
         )
-    section = dict(_FIELD.findall(_text(data[start:payload])))
-    # The type of the data stands on a continued line of its own: conversions="x-CBF_BYTE_OFFSET".
-    section["Content-Type"] = " ".join(re.findall(r'conversions="([^"]*)"', _text(data[start:payload])))
-    try:
-        size = (
-            int(section["X-Binary-Size-Fastest-Dimension"]),
-            int(section["X-Binary-Size-Second-Dimension"]),
-        )
-        if "X-Binary-Size" in section and int(section["X-Binary-Size"]) < 0:
-            raise ValueError("negative size")
-    except (KeyError, ValueError) as error:
-        raise InputError(
-            f"{path} does not say how large its image is.",
-            f"The description of the binary section (at byte {start}) is incomplete: {error}.",
-            _COPY,
-        ) from None
-    if not (0 < size[0] <= 65536 and 0 < size[1] <= 65536):
-        raise InputError(
-            f"{path} cannot be a detector image.", f"It claims {size[0]} x {size[1]} pixels.", _COPY
-        )
-    return CbfHead(_text(data[:start]), section, payload + len(_PAYLOAD), size)
-
-
-def _text(data: bytes) -> str:
-    return data.decode("latin-1").replace("\r\n", "\n")
-
-
-def _check_md5(payload: memoryview, head: CbfHead, path: Path) -> None:
-    """Compare the payload with the check sum in the header, where there is one."""
-    told = head.section.get("Content-MD5", "")
-    if not told:
-        return
-    found = base64.b64encode(hashlib.md5(payload, usedforsecurity=False).digest()).decode()
-    if found != told:
-        raise InputError(
-            f"{path} is damaged: its pixels are not those that were written.",
-            f"The check sum of the {len(payload)} bytes from byte {head.payload} on is {found}, "
-            f"the header says {told}.",
-            _COPY,
-        )
+    fields = fields_of(data[start:payload])
+    size = size_of(fields, path, start)
+    text = data[:start].decode("latin-1").replace("\r\n", "\n")
+    return CbfHead(text, fields, payload + len(PAYLOAD), size)

@@ -12,7 +12,7 @@ from smalti.geometry.attenuation import attenuation_coefficient
 from smalti.geometry.rotation import rotation
 from smalti.models import NO_COUNT, Detector, Group, Panel, Vector, layout_of, modular, single, vector
 
-__all__ = ["SensorFacts", "barrel", "flat", "perpendicular", "tilted"]
+__all__ = ["SensorFacts", "barrel", "flat", "modules_of", "perpendicular", "tilted"]
 
 Frame = tuple[Vector, Vector, Vector]
 """Fast axis, slow axis, outer corner of the first pixel (mm), laboratory."""
@@ -87,8 +87,12 @@ def tilted(frame: Frame, axis: Vector, angle: float) -> Frame:
 @lru_cache(maxsize=256)
 def flat(facts: SensorFacts, frame: Frame) -> Detector:
     """Make a flat detector, divided into its modules where their layout is known."""
-    panel = facts.panel(frame)
-    layout = layout_of(facts.size, facts.pixel_size[0])
+    return modules_of(facts.panel(frame))
+
+
+def modules_of(panel: Panel) -> Detector:
+    """Divide a panel, placed in the laboratory, into modules where it is a frame of a known detector."""
+    layout = layout_of(panel.image_size, panel.pixel_size[0])
     if layout is None or layout.grid == (1, 1):
         return single(panel)
     return modular(panel, layout.windows(), layout.module)

@@ -85,7 +85,7 @@ class PilatusSeries:
 
         The first frame is also compared with its check sum, so that a damaged copy is seen early.
         """
-        return np.asarray(read_cbf_counts(self.paths[0], check_md5=True) >= 0)
+        return np.asarray(read_cbf_counts(self.paths[0], check=True) >= 0)
 
 
 def _detector(

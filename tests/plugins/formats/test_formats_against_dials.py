@@ -8,16 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from smalti.files import read_whole
 from smalti.models import Detector, Experiment, Experiments
 from smalti.steps.importing import ImportOptions, import_images
 from smalti.steps.panelling import to_modules, to_single
 from smalti.storage import read_experiments
 from smalti_plugins.formats.generic import FabioGeneric
+from smalti_plugins.formats.imgcif import ImgCifReader
 from smalti_plugins.formats.pilatus import PilatusCbf
 
 pytestmark = [pytest.mark.data, pytest.mark.dials]
 
-READERS = (PilatusCbf(), FabioGeneric())
+READERS = (PilatusCbf(), ImgCifReader(), FabioGeneric())
 FRAMES = (
     "DLS_I03_smargon_0001.cbf.gz",
     "DLS_I23_P12M_thau_00001.cbf.gz",
@@ -185,3 +187,28 @@ def test_a_refined_detector_of_dials_divides(data: Path) -> None:
     assert len(division.fine) == 60
     assert apart(division.fine, whole) < 1e-9
     assert apart(division.fine, to_single(division.fine).coarse) < 1e-9
+
+
+def test_a_tree_of_axes(data: Path, dials: str, tmp_path: Path) -> None:
+    """The CS-PAD: quadrants, sensors and ASICs with the same names, frames and order."""
+    (packed,) = (data / "cspad_lysozyme").glob("*.cbf.gz")
+    path = tmp_path / packed.stem  # DIALS does not read this format compressed
+    path.write_bytes(read_whole(packed))
+    ours = import_images([path], READERS)
+    assert ours.readers == ("imgcif",) and ours.warnings == ()
+    (ours_one,) = ours.experiments
+    (theirs_one,) = imported_by_dials([path], dials, tmp_path)
+    assert ours_one.is_still and theirs_one.is_still
+    assert ours_one.beam.wavelength == pytest.approx(theirs_one.beam.wavelength, abs=1e-9)
+    np.testing.assert_allclose(ours_one.beam.unit_s0, theirs_one.beam.unit_s0, atol=1e-12)
+    mine, other = ours_one.detector, theirs_one.detector
+    np.testing.assert_allclose(mine.stacked(), other.stacked(), atol=1e-9)
+    assert [len(mine.nodes(level)) for level in range(4)] == [1, 4, 32, 64]
+    for a, b in zip(mine.walk(), other.walk(), strict=True):
+        assert (a.path, a.name, a.panels) == (b.path, b.name, b.panels)
+        np.testing.assert_allclose(a.rotation, b.rotation, atol=1e-9)
+        np.testing.assert_allclose(a.origin, b.origin, atol=1e-9)
+    for p, q in zip(mine.panels, other.panels, strict=True):
+        assert (p.image_size, p.pixel_size, p.gain) == (q.image_size, q.pixel_size, q.gain)
+        # DIALS 3.12 leaves its limits out, 0 and 16383; ours are the same counts, the upper one included.
+        assert (p.trusted_range, q.trusted_range) == ((0.5, 16383.0), (0.0, 16383.0))
