@@ -46,6 +46,7 @@ COMMANDS: dict[str, Entry] = {
     "combine": Entry(_STEPS, "Join data sets, and put one metrology under all of them."),
     "split": Entry(_STEPS, "Take a joint data set apart again."),
     "simulate": Entry(_STEPS, "Make a data set with known truth."),
+    "view": Entry(_LOOK, "Look at images, spots and predictions, in the browser."),
     "show": Entry(_LOOK, "Show models and reflection tables in words."),
     "history": Entry(_LOOK, "Show where a file comes from: programs, parameters, inputs."),
     "compare-minimisers": Entry(

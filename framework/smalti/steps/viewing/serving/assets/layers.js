@@ -1,0 +1,91 @@
+// What is drawn over the picture, fetched when it is wanted and the frame is there to stay.
+
+import { ask, bytes } from "./api.js";
+
+export const RINGS = ["resolution", "ice", "cell"];
+export const FROM_TABLES = ["spots", "indexed", "outliers", "arrows"];
+
+export class Layers {
+  constructor(app) {
+    this.app = app;
+    this.data = {}; // name -> { key, value }
+    this.threshold = { finder: null, values: {}, strong: 0, command: "" };
+  }
+
+  get(name) {
+    return this.data[name]?.value ?? null;
+  }
+
+  // Fetch what is shown and not there; what belongs to other frames is not shown meanwhile.
+  async update() {
+    const { state, session, camera } = this.app;
+    const shown = state.layers;
+    const { frame, sum, how, which } = state.values;
+    const shot = { frame: frame - 1, n: sum, how };
+    const wanted = [];
+    if (session.tables.length && FROM_TABLES.some((name) => shown.has(name))) wanted.push(["spots", shot]);
+    if (shown.has("predicted") && camera.roll.lattices) wanted.push(["predicted", { ...shot, which }]);
+    for (const kind of RINGS) {
+      if (shown.has(kind)) wanted.push([kind, { frame: camera.roll.first, kind, which }]);
+    }
+    const work = wanted.map(([name, words]) => this.fetch(name, words));
+    if (shown.has("threshold")) work.push(this.fetchThreshold(shot));
+    await Promise.all(work);
+  }
+
+  async fetch(name, words) {
+    const key = JSON.stringify(words);
+    if (this.data[name]?.key === key) return;
+    const entry = { key, value: null };
+    const old = this.data[name];
+    this.data[name] = entry;
+    if (RINGS.includes(name) && old) entry.value = old.value; // rings hardly move from one set to the next
+    try {
+      entry.value = await ask(RINGS.includes(name) ? "rings" : name, words);
+    } catch (error) {
+      delete this.data[name];
+      throw error;
+    }
+    if (this.data[name] === entry) this.app.redraw();
+  }
+
+  async fetchThreshold(shot) {
+    const { finder, values } = this.threshold;
+    const options = Object.fromEntries(Object.entries(values).map(([name, value]) => ["o." + name, value]));
+    const words = { ...shot, ...(finder ? { finder } : {}), ...options };
+    const key = JSON.stringify(words);
+    if (this.data.threshold?.key === key) return;
+    const entry = { key, value: null };
+    this.data.threshold = entry;
+    try {
+      const { data, headers } = await bytes("threshold", words);
+      if (this.data.threshold !== entry) return;
+      const width = Number(headers.get("X-Shape").split(",")[1]);
+      entry.value = placed(data, width, this.app.camera);
+      this.threshold.strong = Number(headers.get("X-Strong"));
+      this.threshold.command = headers.get("X-Command");
+      this.app.controls.showThreshold();
+    } catch (error) {
+      if (this.data.threshold === entry) delete this.data.threshold;
+      throw error;
+    }
+    this.app.redraw();
+  }
+}
+
+// Strong pixels as [panel, x, y, panel, x, y ...], x and y on the panel.
+function placed(marks, width, camera) {
+  const { panels } = camera.detector;
+  const found = [];
+  panels.forEach(({ window: [x0, y0, w, h] }, panel) => {
+    for (let y = 0; y < h; y += 1) {
+      const row = (y0 + y) * width + x0;
+      let at = marks.indexOf(1, row);
+      while (at !== -1 && at < row + w) {
+        found.push(panel, at - row, y);
+        at = marks.indexOf(1, at + 1);
+      }
+    }
+  });
+  return Float32Array.from(found);
+}

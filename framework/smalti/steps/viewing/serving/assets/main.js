@@ -1,0 +1,297 @@
+// The page: one object that has all parts, and what the keys and buttons do.
+
+import { ask } from "./api.js";
+import { Camera } from "./camera.js";
+import { Charts } from "./charts.js";
+import { Controls } from "./controls.js";
+import { FlatPainter } from "./flat.js";
+import { GlPainter } from "./gl.js";
+import { Keys } from "./keys.js";
+import { Layers } from "./layers.js";
+import { Overlay } from "./overlay.js";
+import { Pointer } from "./pointer.js";
+import { Probe } from "./probe.js";
+import { Pyramid } from "./pyramid.js";
+import { Regions, TOOLS } from "./regions.js";
+import { State } from "./state.js";
+
+const PICTURE = new Set(["frame", "sum", "how", "pool", "zoom", "x", "y", "place", "which", "moved"]);
+const SHOT = new Set(["frame", "sum", "how"]);
+const DATA = new Set(["frame", "sum", "how", "show", "which"]);
+
+class App {
+  constructor(session) {
+    this.session = session;
+    this.state = new State(session.options);
+    this.camera = new Camera(session, this.state);
+    this.pictureCanvas = document.getElementById("picture");
+    this.overCanvas = document.getElementById("over");
+    this.stage = document.getElementById("stage");
+    this.painter = this.makePainter();
+    this.about = null;
+    this.auto = { low: 0, high: 10, key: "" };
+    this.pyramid = new Pyramid(this);
+    this.layers = new Layers(this);
+    this.charts = new Charts(this);
+    this.regions = new Regions(this);
+    this.overlay = new Overlay(this, this.overCanvas);
+    this.probe = new Probe(this, document.getElementById("cursor"));
+    this.controls = new Controls(this);
+    this.keys = new Keys(this, document.getElementById("keys"));
+    new Pointer(this, this.stage);
+    this.state.listen((changed) => this.changed(changed));
+    new ResizeObserver(() => this.resize()).observe(this.stage);
+    this.listen();
+    this.go(this.values.frame, true);
+  }
+
+  get values() { return this.state.values; }
+  get ratio() { return window.devicePixelRatio || 1; }
+
+  makePainter() {
+    const made = this.values?.painter === "2d" ? null : GlPainter.make(this.pictureCanvas);
+    return made ?? new FlatPainter(this.pictureCanvas);
+  }
+
+  // --- what is shown -----------------------------------------------------------------------------------------
+
+  get limits() {
+    const { low, high } = this.values;
+    return { low: low ?? this.auto.low, high: high ?? this.auto.high };
+  }
+
+  set(changes) { this.state.set(changes); }
+
+  changed(changed) {
+    if (changed.has("painter")) location.reload();
+    const has = (names) => [...changed].some((name) => names.has(name));
+    if (has(SHOT)) this.guard(this.tellAbout());
+    if (has(PICTURE)) this.guard(this.bring());
+    if (has(DATA)) this.guard(this.layers.update());
+    if (changed.has("low") || changed.has("high")) this.guard(this.charts.update());
+    this.redraw();
+  }
+
+  // Bring the picture of the present view, with a sign where it takes long.
+  async bring() {
+    const busy = document.getElementById("busy");
+    const timer = setTimeout(() => { busy.hidden = false; }, 250);
+    try {
+      await this.pyramid.update();
+    } finally {
+      clearTimeout(timer);
+      busy.hidden = true;
+    }
+  }
+
+  async tellAbout() {
+    const { frame, sum, how } = this.values;
+    const about = await ask("about", { frame: frame - 1, n: sum, how });
+    if (frame !== this.values.frame || sum !== this.values.sum || how !== this.values.how) return;
+    this.about = about;
+    // The contrast stays from frame to frame, so that they can be compared, unless it would be wrong.
+    const key = `${this.camera.roll.first}:${about.n}:${how}`;
+    if (this.auto.key !== key || about.high > 2 * this.auto.high || about.high < 0.5 * this.auto.high)
+      this.auto = { low: about.low, high: about.high, key };
+    const angles = about.angles ? `  φ ${about.angles[0].toFixed(2)}–${about.angles[1].toFixed(2)}°` : "";
+    const taken = about.n > 1 ? `, ${how} of ${about.n}` : "";
+    const title = document.getElementById("title");
+    title.textContent = `${about.file.split("/").pop()}  image ${about.image}${taken}${angles}`;
+    title.title = about.file;
+    document.title = `${about.image}: ${this.camera.roll.name} – smalti`;
+    this.controls.show();
+    this.probe.again();
+    this.redraw();
+    await this.charts.update();
+  }
+
+  redraw() {
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => {
+      this.waiting = false;
+      this.draw();
+    });
+  }
+
+  draw() {
+    if (this.painter.lost) location.reload();
+    const { table, empty, nothing } = this.colouring();
+    const parts = this.pyramid.drawn();
+    const { low, high } = this.limits;
+    this.painter.draw({
+      centre: this.camera.centre, zoom: this.camera.zoom * this.ratio, low, high, scale: this.values.scale,
+      empty, nothing, parts: this.about ? parts : [], patches: this.camera.patches,
+    });
+    this.overlay.draw();
+    document.body.dataset.ready = parts.length && this.about ? this.pyramid.shown.key : "";
+    if (parts.length && this.about && !this.firstPaint) this.firstPaint = performance.now();
+    return table;
+  }
+
+  // The table of colours and what goes with it; made again only when the choice changes.
+  colouring() {
+    const { colours, invert } = this.values;
+    const key = `${colours}:${invert}`;
+    if (this.colours?.key === key) return this.colours;
+    const steps = invert ? [...this.session.colours[colours]].reverse() : this.session.colours[colours];
+    const table = new Uint8Array(1024);
+    for (let k = 0; k < 256; k += 1) {
+      const at = (k / 255) * (steps.length - 1), i = Math.min(steps.length - 2, Math.floor(at));
+      for (let c = 0; c < 3; c += 1) table[4 * k + c] = Math.round(steps[i][c] + (at - i) * (steps[i + 1][c] - steps[i][c]));
+      table[4 * k + 3] = 255;
+    }
+    this.light = table[0] + table[1] + table[2] > 3 * 128;
+    const none = this.session.no_count[this.light ? "light" : "dark"];
+    const order = Object.entries(this.session.codes).sort((a, b) => a[1] - b[1]);
+    this.colours = { key, table, empty: order.map(([name]) => none[name]), nothing: none.nothing };
+    this.painter.setTable(table);
+    return this.colours;
+  }
+
+  // Black or white, whichever can be read on the colour of a count.
+  inkOn(value) {
+    const { low, high } = this.limits;
+    const t = Math.round(255 * Math.min(1, Math.max(0, (value - low) / Math.max(high - low, 1e-9))));
+    const [r, g, b] = this.colouring().table.slice(4 * t, 4 * t + 3);
+    return r * 0.3 + g * 0.59 + b * 0.11 > 140 ? "#000" : "#fff";
+  }
+
+  resize() {
+    const { clientWidth: width, clientHeight: height } = this.stage;
+    Object.assign(this.camera, { width, height });
+    for (const canvas of [this.pictureCanvas, this.overCanvas]) {
+      canvas.width = Math.max(1, Math.round(width * this.ratio));
+      canvas.height = Math.max(1, Math.round(height * this.ratio));
+    }
+    this.draw();
+    this.guard(this.bring());
+  }
+
+  // --- what keys and buttons do ------------------------------------------------------------------------------
+
+  go(frame, again = false) {
+    const last = this.session.frames;
+    const to = Math.min(last, Math.max(1, Math.round(frame) || 1));
+    this.set({ frame: to });
+    this.controls.show();
+    if (again) for (const work of [this.tellAbout(), this.layers.update()]) this.guard(work);
+  }
+
+  step(n) { this.go(this.values.frame + n); }
+
+  stepRoll(n) {
+    const k = this.session.rolls.indexOf(this.camera.roll) + n;
+    if (this.session.rolls[k]) this.go(this.session.rolls[k].first + 1);
+  }
+
+  // One frame after the other, each as soon as the one before is there, and not more than ten a second.
+  async play() {
+    const button = document.getElementById("play");
+    this.playing = !this.playing;
+    button.setAttribute("aria-pressed", String(this.playing));
+    while (this.playing) {
+      const { frame } = this.values;
+      const pause = new Promise((done) => setTimeout(done, 100));
+      this.set({ frame: frame >= this.session.frames ? 1 : frame + 1 });
+      await Promise.allSettled([this.bring(), pause]);
+    }
+  }
+
+  focusFrame() { const field = document.getElementById("frame"); field.focus(); field.select(); }
+  zoom(factor) { this.camera.zoomAt(this.camera.width / 2, this.camera.height / 2, factor); }
+  zoomTo(zoom) { this.zoom(zoom / this.camera.zoom); }
+  cycle(name, known) { this.set({ [name]: known[(known.indexOf(this.values[name]) + 1) % known.length] }); }
+
+  // The two views have other coordinates: what is in the middle stays there.
+  turnPlace() {
+    const [x, y] = this.camera.centre;
+    const raw = this.values.x === null ? null : this.camera.toRaw(x, y);
+    this.set({ place: this.values.place === "lab" ? "image" : "lab" });
+    const panel = raw ? this.camera.panelAt(...raw) : -1;
+    if (panel < 0) { this.set({ x: null, y: null }); return; }
+    const [x0, y0] = this.camera.detector.panels[panel].window;
+    const [vx, vy] = this.camera.panelToLayout(panel, raw[0] - x0, raw[1] - y0);
+    this.set({ x: vx, y: vy });
+  }
+
+  blink() {
+    if (!this.session.two) { this.say("There is no other geometry: give one with --before EXPT."); return; }
+    this.set({ which: this.values.which === "before" ? "after" : "before" });
+    this.probe.again();
+  }
+
+  autoBlink() {
+    if (this.blinking) clearInterval(this.blinking);
+    this.blinking = this.blinking || !this.session.two ? 0 : setInterval(() => this.blink(), 600);
+  }
+
+  turnSide() {
+    const wide = document.body.classList.toggle("wide");
+    document.getElementById("panel").setAttribute("aria-expanded", String(!wide));
+  }
+
+  contrast(factor) { const { low, high } = this.limits; this.set({ high: low + Math.max((high - low) * factor, 1e-3) }); }
+  autoContrast() { if (this.about) this.auto = { ...this.auto, low: this.about.low, high: this.about.high }; this.set({ low: null, high: null }); this.controls.show(); this.redraw(); }
+  toSlider(high) { return Math.min(1, Math.log1p(Math.max(high, 0)) / Math.log1p(this.top)); }
+  fromSlider(part) { return Number(Math.expm1(part * Math.log1p(this.top)).toPrecision(3)); }
+  get top() { return Math.max(20, Math.min(this.about?.largest ?? 100, 1e6)); }
+
+  layer(name) {
+    const shown = this.state.layers;
+    if (!shown.delete(name)) shown.add(name);
+    this.set({ show: this.session.layers.filter((item) => shown.has(item)).join(",") || "none" });
+    if (name === "threshold" && shown.has(name)) this.controls.unfold("threshold");
+  }
+
+  tool(name) {
+    this.regions.choose(name);
+    if (name !== "pan") this.controls.unfold(name === "line" ? "line" : "mask");
+  }
+
+  nextMask() {
+    const order = TOOLS.filter((name) => name !== "line");
+    this.tool(order[(order.indexOf(this.regions.tool) + 1) % order.length]);
+  }
+
+  async copy(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+      this.say(`Copied: ${text}`);
+    } catch {
+      this.say(text);
+    }
+  }
+
+  copyAddress() { this.state.write(); this.copy(location.href); }
+
+  // --- telling -----------------------------------------------------------------------------------------------
+
+  say(text, bad = false) {
+    const box = document.getElementById("message");
+    box.textContent = text;
+    box.className = bad ? "bad" : "";
+    box.hidden = false;
+    clearTimeout(this.silence);
+    this.silence = setTimeout(() => { box.hidden = true; }, bad ? 12000 : 7000);
+  }
+
+  guard(work) {
+    return Promise.resolve(work).catch((error) => this.say(error.message || "The server does not answer.", true));
+  }
+
+  // Other programs may ask for a frame.
+  listen() {
+    this.events = new EventSource("api/events");
+    this.events.onmessage = (event) => this.go(JSON.parse(event.data).frame);
+  }
+}
+
+ask("session").then((session) => {
+  window.viewer = new App(session);
+  return window.viewer.regions.load();
+}).catch((error) => {
+  const box = document.getElementById("message");
+  box.textContent = error.message;
+  box.hidden = false;
+});
