@@ -132,6 +132,9 @@ class RefineOptions:
     minimum_reflections: int = option(10, "Refuse to refine against fewer reflections than this.", ge=3)
     phi_block: float = option(18.0, "Judge outliers in blocks of rotation of this width.", unit="deg", gt=0)
     minimum_stratum: int = option(40, "Join neighbouring blocks until each has this many reflections.", ge=5)
+    minimum_still: int = option(
+        20, "Judge the spots of a still by themselves if it has so many; join it with the next otherwise.", ge=5
+    )
     rounds: int = option(4, "Most rounds of judging outliers and minimising.", ge=1)
     seed: int = option(42, "Seed of every random choice.", ge=0)
     n_threads: int = option(0, "Threads of the kernels; 0 is one for every core.", ge=0)

@@ -86,7 +86,7 @@ def test_halves_have_twice_the_variance_each_and_priors_no_part_in_it(priors):
     _, fit, settings = fitted(*problem(3), Hierarchical(level=1, priors=priors), weak_priors=priors)
     known = certainty_of(fit)
     halves = refine_halves(fit, known, settings)
-    ratio = np.diag(halves.covariance) / np.diag(known.uncertainty.covariance)
+    ratio = np.diag(halves.covariance) / np.diag(known.uncertainty.covariance.shared)
     if priors:  # what the prior knows is the same in both
         share = known.uncertainty.prior_share
         assert (ratio < 4.2).all() and (share > 0.3).sum() > 5

@@ -10,6 +10,7 @@ from smalti.solution import PanelDerivatives, Parameter, Prior
 from smalti.steps.refining import RefineOptions
 from smalti.steps.refining.certainty.modes import determination
 from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.problem.partition import Partition
 from smalti.steps.refining.problem.selection import select
 from smalti.steps.refining.problem.source import RotationSource
 from smalti.testing import synthetic
@@ -32,7 +33,7 @@ def linearised(experiments, table, component, **options):
     held = np.diag(layout.prior.precision)
     with_data = np.bincount(data.spots.panel, minlength=layout.n_panels) > 0
     N = source.normal_equations(p).matrix - held
-    return source, layout, determination(layout, p, N, held, with_data)
+    return source, layout, determination(layout, Partition.joint(layout.n), p, N, held, with_data)
 
 
 @pytest.fixture(scope="module")

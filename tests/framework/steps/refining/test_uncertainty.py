@@ -15,7 +15,7 @@ def test_covariance_is_the_inverse_whatever_the_units(rng):
     found = assess(*known(J))
     expected = np.linalg.inv(J.T @ J)
     size = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
-    assert (np.abs(found.covariance - expected) < 1e-9 * size).all()
+    assert (np.abs(found.covariance.shared - expected) < 1e-9 * size).all()
     np.testing.assert_allclose(found.esd, np.sqrt(np.diag(expected)))
     assert found.effective == pytest.approx(4.0)
 
@@ -53,15 +53,15 @@ def test_scatter_and_priors_add_up_as_the_errors_of_many_fits_do(rng):
     truth = rng.normal(size=(20_000, 3)) / np.sqrt(np.diag(K))
     data = truth @ J.T + np.sqrt(2.0) * rng.normal(size=(20_000, 12))
     errors = np.linalg.solve(A + K, J.T @ data.T).T - truth
-    size = np.sqrt(np.outer(np.diag(found.covariance), np.diag(found.covariance)))
-    assert (np.abs(np.cov(errors.T) - found.covariance) < 0.04 * size).all()
+    size = np.sqrt(np.outer(np.diag(found.covariance.shared), np.diag(found.covariance.shared)))
+    assert (np.abs(np.cov(errors.T) - found.covariance.shared) < 0.04 * size).all()
     naive = np.linalg.inv(A + K)
     assert np.abs(np.cov(errors.T) - naive)[0, 0] > 0.5 * naive[0, 0]
 
 
 def test_no_parameter_has_no_uncertainty():
     found = assess(*np.zeros((3, 0, 0)))
-    assert found.covariance.shape == (0, 0) and found.effective == 0.0
+    assert found.covariance.shared.shape == (0, 0) and found.effective == 0.0
 
 
 def test_chi_squared_of_few_is_drawn_to_one():

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.steps.refining.certainty.following import assess_with_crystals, information_of_shared
 from smalti.steps.refining.certainty.modes import Determination, determination
 from smalti.steps.refining.certainty.sandwich import Information, information
 from smalti.steps.refining.problem.layout import Layout
-from smalti.steps.refining.problem.uncertainty import Uncertainty, assess, effective_parameters
+from smalti.steps.refining.problem.partition import Partition
+from smalti.steps.refining.problem.uncertainty import Uncertainty, assess
 from smalti.steps.refining.problem.varying import steadied
 from smalti.steps.refining.solving.rounds import Fit
 
@@ -38,29 +40,44 @@ class Certainty:
 
 def certainty_of(fit: Fit) -> Certainty:
     """Assess the parameters at the end of a fit."""
-    layout, last = fit.source.layout, fit.rounds[-1]
-    known = information(fit, effective_parameters(last.equations, fit.source.prior))
+    layout, partition = fit.source.layout, fit.partition
+    effective = fit.rounds[-1].effective
+    known = information_of_shared(fit, effective) if partition.eliminates else information(fit, effective)
     panel = fit.source.observations.spots.panel[fit.working]
     with_data = np.bincount(panel, minlength=layout.n_panels) > 0
     return Certainty(
-        assess(known.curvature, known.scatter, known.held),
-        _determination(layout, fit.p, known, with_data),
+        assess_with_crystals(fit, known)
+        if partition.eliminates
+        else assess(known.curvature, known.scatter, known.held),
+        _determination(layout, partition, fit.p, known, with_data),
         known.factors,
     )
 
 
 def _determination(
-    layout: Layout, p: NDArray[np.float64], known: Information, with_data: NDArray[np.bool_]
+    layout: Layout,
+    partition: Partition,
+    p: NDArray[np.float64],
+    known: Information,
+    with_data: NDArray[np.bool_],
 ) -> Determination:
     """Analyse what holds the parameters; of crystals that vary what all their samples do together.
 
     That is what motions of everything are made of. How well each sample is known its own ESD tells.
     """
     if not layout.sample_offset:
-        return determination(layout, p, known.curvature, known.held, with_data)
+        found = determination(layout, partition, p, known.curvature, known.held, with_data)
+        nowhere = np.zeros(layout.n)
+        return replace(
+            found,
+            modes=tuple(
+                replace(mode, direction=partition.with_shared(nowhere, mode.direction))
+                for mode in found.modes
+            ),
+        )
     steady, at, together = steadied(layout, p)
     data, held = (together.T @ matrix @ together for matrix in (known.curvature, known.held))
-    found = determination(steady, at, data, held, with_data)
+    found = determination(steady, Partition.joint(steady.n), at, data, held, with_data)
     # Motions of everything take each sample by its own amount, nearly the common one: no data see them.
     modes = tuple(
         replace(

@@ -30,33 +30,34 @@ def covariances_of(
     ----------
     moved : sequence of Displacements
         Of each detector, in the order of the layout.
-    cells : sequence of (cell, slopes)
-        Of each crystal: six constants, and their derivatives by the parameters (6, n).
+    cells : sequence of (values, covariance)
+        Of each crystal: six constants and the volume (7,), and their covariance (7, 7).
     """
+    shared = uncertainty.covariance.partition.shared
+    parameters = [layout.parameters[k] for k in shared]
     panels = tuple(
         (block.number, k, panel.name)
         for block in map(layout.detector_block, layout.panel_offset)
         for k, panel in enumerate(block.detector.panels)
     )
-    known = [cell_with_volume(cell, slopes) for cell, slopes in cells]
     return Covariances(
-        tuple(parameter.name for parameter in layout.parameters),
-        tuple(parameter.unit for parameter in layout.parameters),
-        layout.start + p,
-        np.array(p),
-        uncertainty.prior_share,
-        uncertainty.covariance,
+        tuple(parameter.name for parameter in parameters),
+        tuple(parameter.unit for parameter in parameters),
+        (layout.start + p)[shared],
+        p[shared],
+        uncertainty.prior_share[shared],
+        uncertainty.covariance.shared,
         panels,
         _joint([item.own for item in moved], [item.own_slopes for item in moved], uncertainty),
         _joint([item.laboratory for item in moved], [item.laboratory_slopes for item in moved], uncertainty),
-        np.array([values for values, _ in known]).reshape(-1, 7),
-        np.array([by_p @ uncertainty.covariance @ by_p.T for _, by_p in known]).reshape(-1, 7, 7),
+        np.array([values for values, _ in cells]).reshape(-1, 7),
+        np.array([square for _, square in cells]).reshape(-1, 7, 7),
     )
 
 
 def _joint(motions: Sequence[Array], slopes: Sequence[Array], uncertainty: Uncertainty) -> Motions:
     by_p = np.vstack(slopes)
-    return Motions(np.concatenate(motions), by_p @ uncertainty.covariance @ by_p.T)
+    return Motions(np.concatenate(motions), by_p @ uncertainty.covariance.shared @ by_p.T)
 
 
 def cell_with_volume(cell: Array, slopes: Array) -> tuple[Array, Array]:

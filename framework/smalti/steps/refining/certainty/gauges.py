@@ -12,19 +12,15 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from smalti.geometry.derivatives import BEAM, CRYSTAL, PANEL, SETTING, RotationState
 from smalti.geometry.panels import panel_centres
 from smalti.geometry.rotation import skew
 from smalti.steps.refining.problem.layout import N_SHARED, Layout
 
-__all__ = ["Motion", "Reach", "detector_motions", "gauge_motions"]
+__all__ = ["Motion", "about_spindles", "detector_motions", "gauge_motions"]
 
 Array = NDArray[np.float64]
-
-_EXACT = 1e-6
-"""A direction that parameters reproduce to this part of its length is one of theirs."""
 
 
 @dataclass(frozen=True)
@@ -43,34 +39,23 @@ class Motion:
     local: Array
 
 
-def gauge_motions(layout: Layout, p: Array) -> tuple[list[Motion], Array]:
-    """Give the motions of everything that leave all predictions of rotation experiments as they are.
+def gauge_motions(layout: Layout, state: RotationState) -> list[Motion]:
+    """Give the motions of everything that leave all predictions as they are.
 
-    Turning the laboratory: panels, beams and spindles with it, which carry the crystals. Scaling all wave
-    vectors and reciprocal cells by one factor. About the spindle the crystal may turn as well as the setting
-    rotation: these redundancies of local coordinates are given apart.
+    Turning the laboratory: panels and beams with it, the spindles of sweeps, which carry their crystals, and
+    the crystals of stills. Scaling all wave vectors and reciprocal cells by one factor.
 
     Returns
     -------
-    motions : list of Motion
+    list of Motion
         Three rotations for each set of experiments that shares detectors, one scale.
-    redundant : (E, L)
-        Setting rotation about the spindle against the crystal.
     """
-    state = layout.state(p)
     sets = sorted({use["detector"] for use in layout.uses})
     found = []
     for number in sets:
         of = "" if len(sets) == 1 else f" of detector {layout.detector_block(number).number}"
         members = [e for e, use in enumerate(layout.uses) if use["detector"] == number]
-        spindle = state.S[members[0]] @ state.axis[members[0]]
-        beam = state.s0[members[0]] / np.linalg.norm(state.s0[members[0]])
-        across = np.cross(spindle, beam)
-        for name, axis in (
-            (f"rotation of everything{of} about the spindle", spindle),
-            (f"rotation of everything{of} about the beam, spindle and all", beam),
-            (f"tilt of everything{of}, spindle and all", across / np.linalg.norm(across)),
-        ):
+        for name, axis in _axes(state, members, of):
             found.append(Motion(name, _turned(layout, state, number, members, axis)))
     scale = _empty(layout)
     for e in range(len(layout.uses)):
@@ -78,7 +63,29 @@ def gauge_motions(layout: Layout, p: Array) -> tuple[list[Motion], Array]:
         scale[first + BEAM.start : first + BEAM.stop] = state.s0[e]
         scale[first + CRYSTAL.start : first + CRYSTAL.stop] = state.FA[e].ravel()
     found.append(Motion("scale of all lengths: wavelength with cell", scale))
-    return found, _about_spindles(layout, state)
+    return found
+
+
+def _axes(state: RotationState, members: list[int], of: str) -> list[tuple[str, Array]]:
+    """Names and axes of three rotations of everything that shares a detector."""
+    turning = [e for e in members if not state.stills[e]]
+    first = (turning or members)[0]
+    beam = state.s0[first] / np.linalg.norm(state.s0[first])
+    if not turning:
+        across = np.cross(beam, np.eye(3)[np.argmin(np.abs(beam))])
+        across /= np.linalg.norm(across)
+        return [
+            (f"rotation of everything{of} about the beam", beam),
+            (f"tilt of everything{of} with the beam", across),
+            (f"tilt of everything{of} with the beam, the other way", np.cross(beam, across)),
+        ]
+    spindle = state.S[first] @ state.axis[first]
+    across = np.cross(spindle, beam)
+    return [
+        (f"rotation of everything{of} about the spindle", spindle),
+        (f"rotation of everything{of} about the beam, spindle and all", beam),
+        (f"tilt of everything{of}, spindle and all", across / np.linalg.norm(across)),
+    ]
 
 
 def _empty(layout: Layout) -> Array:
@@ -98,76 +105,30 @@ def _turned(layout: Layout, state: RotationState, number: int, members: list[int
     for e in members:
         at = _shared(layout, e)
         out[at + BEAM.start : at + BEAM.stop] = np.cross(axis, state.s0[e])
-        out[at + SETTING.start : at + SETTING.stop] = axis
+        if state.stills[e]:
+            out[at + CRYSTAL.start : at + CRYSTAL.stop] = np.cross(axis, state.FA[e].T).T.ravel()
+        else:
+            out[at + SETTING.start : at + SETTING.stop] = axis
     return out
 
 
-def _about_spindles(layout: Layout, state: RotationState) -> Array:
-    rows = np.zeros((len(layout.uses), len(_empty(layout))))
-    for e, row in enumerate(rows):
-        first = _shared(layout, e)
-        row[first + SETTING.start : first + SETTING.stop] = state.S[e] @ state.axis[e]
-        turned = np.cross(state.axis[e], state.FA[e].T).T
-        row[first + CRYSTAL.start : first + CRYSTAL.stop] = -turned.ravel()
-    return rows
+def about_spindles(state: RotationState) -> Array:
+    """Give what is redundant among the local coordinates of each experiment, (E, 15).
 
-
-@dataclass(frozen=True)
-class Reach:
-    """What local motions the free parameters can make: one factorisation for many questions.
-
-    Attributes
-    ----------
-    system : (L, n + k), sparse
-        Derivatives of local coordinates by the parameters and k redundant directions, of unit length.
-    scale : (n,)
-        What the lengths of the derivatives were.
-    values : (n + k,)
-    vectors : (n + k, n + k)
-        Eigenvectors of the squared system.
-    felt : (L,) bool
-        Local coordinates that any reflection depends on; the others may do what they like.
+    About its spindle a crystal may turn as well as the setting rotation: one against the other does
+    nothing. Zeros for stills.
     """
-
-    system: sparse.csr_array
-    scale: Array
-    values: Array
-    vectors: Array
-    felt: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, tangent: Array, redundancies: Array, felt: NDArray[np.bool_]) -> Reach:
-        """Factorise (L, n) derivatives, with directions (k, L) that may be added at will."""
-        tangent = tangent * felt[:, None]
-        length = np.linalg.norm(tangent, axis=0)
-        scale = np.where(length > 0.0, length, 1.0)
-        spare = redundancies.T / np.maximum(np.linalg.norm(redundancies, axis=1), 1e-300)
-        system = sparse.csr_array(np.hstack([tangent / scale, spare]))
-        values, vectors = np.linalg.eigh((system.T @ system).toarray())
-        return cls(system, scale, values, vectors, felt)
-
-    def parameters(self, motions: Array) -> Array:
-        """Find the smallest parameters that make motions (k, L), (k, n); zeros for those that they cannot."""
-        felt = motions * self.felt
-        length = np.linalg.norm(felt, axis=1)
-        unit = felt / np.where(length > 0.0, length, 1.0)[:, None]
-        known = self.values > _EXACT**2
-        basis = self.vectors[:, known]
-        pulls = (self.system.T @ sparse.csr_array(unit.T)).toarray().T  # most motions are of one panel
-        found = (pulls @ basis / self.values[known]) @ basis.T
-        made = np.linalg.norm((self.system @ found.T).T - unit, axis=1) <= _EXACT
-        return np.asarray(found[:, : len(self.scale)] / self.scale * (made & (length > 0.0))[:, None])
-
-    @property
-    def idle(self) -> Array:
-        """Directions of the parameters that move nothing: parents against their children, (z, n)."""
-        null = self.vectors[: len(self.scale), self.values <= _EXACT**2].T
-        moving = np.linalg.norm(self.system[:, : len(self.scale)] @ null.T, axis=0)
-        return np.asarray(null[moving <= 10.0 * _EXACT] / self.scale)
+    out = np.zeros((len(state.FA), N_SHARED))
+    spindle = np.einsum("eij,ej->ei", state.S, state.axis)
+    turned = np.cross(state.axis[:, None], state.FA.transpose(0, 2, 1)).transpose(0, 2, 1)
+    out[:, SETTING.start - PANEL.stop : SETTING.stop - PANEL.stop] = spindle
+    out[:, CRYSTAL.start - PANEL.stop : CRYSTAL.stop - PANEL.stop] = -turned.reshape(-1, 9)
+    out[state.stills] = 0.0
+    return out
 
 
-def detector_motions(layout: Layout, number: int, state: RotationState) -> list[tuple[str, Array]]:
-    """Give motions of one detector by name, as (k, L) each.
+def detector_motions(layout: Layout, number: int, state: RotationState, size: int) -> list[tuple[str, Array]]:
+    """Give motions of one detector by name, as (k, size) each: panels come first among the local coordinates.
 
     First those of the whole and the spread of its panels, then those of single panels.
     """
@@ -179,7 +140,7 @@ def detector_motions(layout: Layout, number: int, state: RotationState) -> list[
     normal = np.cross(d[:, :, 0], d[:, :, 1]).mean(axis=0)
     normal /= np.linalg.norm(normal)
     whole = range(len(detector))
-    place = partial(_moved, len(_empty(layout)), first, d)
+    place = partial(_moved, size, first, d)
     fast = d[0, :, 0] - (d[0, :, 0] @ normal) * normal
     found = _six("the detector", normal, fast / np.linalg.norm(fast), partial(place, whole, middle))
     found[0] = ("distance of the detector", found[0][1])

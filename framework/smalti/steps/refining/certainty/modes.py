@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from smalti.geometry.derivatives import PANEL
-from smalti.steps.refining.certainty.gauges import Reach, gauge_motions
 from smalti.steps.refining.certainty.naming import Motions, Shares, groups_of, in_words
+from smalti.steps.refining.certainty.reaching import Reach, reach_of
 from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.problem.partition import Partition
 from smalti.steps.refining.problem.uncertainty import unit_scale
 
 __all__ = ["NULL", "WEAK", "Determination", "Mode", "determination"]
@@ -150,28 +150,27 @@ class _Space:
         )
 
 
-def determination(layout: Layout, p: Array, data: Array, held: Array, with_data: Mask) -> Determination:
-    """Analyse what holds the parameters at p (n,).
+def determination(
+    layout: Layout, partition: Partition, p: Array, data: Array, held: Array, with_data: Mask
+) -> Determination:
+    """Analyse what holds the shared parameters at p (n,); crystals that were eliminated follow them.
 
     The motions of everything (:mod:`smalti.steps.refining.certainty.gauges`) are taken out by their names
     before the rest is divided into eigenvectors: these mix several null directions at will.
 
     Parameters
     ----------
-    data, held : (n, n)
+    data, held : (g, g)
         Normal matrix of the data, and what priors and restraints add to it.
     with_data : (P,) bool
         Panels, counted over all detectors, that have reflections.
     """
     seen = np.diag(data) > 0.0
-    unseen = _unseen(layout, seen, held)
+    unseen = _unseen(layout, partition, seen, held)
     if not seen.any():
-        return Determination(1.0, 0.0 if layout.n else 1.0, tuple(unseen))
-    motions, spare = gauge_motions(layout, p)
-    felt = np.ones(spare.shape[1], dtype=bool)
-    felt[: PANEL.stop * layout.n_panels] = np.repeat(with_data, PANEL.stop)
-    reach = Reach.of(layout.tangent(p)[: len(felt)].toarray(), spare, felt)
-    space = _space(layout, p, data, held, reach, seen)
+        return Determination(1.0, 0.0 if len(seen) else 1.0, tuple(unseen))
+    reach, motions = reach_of(layout, partition, p, with_data)
+    space = _space(layout, partition, p, data, held, reach, seen)
     modes, taken = [], np.zeros((0, len(space.data)))
     found = space.of_parameters(reach.parameters(np.array([motion.local for motion in motions])))
     for motion, c in zip(motions, found, strict=True):
@@ -204,7 +203,9 @@ def _weakest(space: _Space, rest: Array) -> Array:
     return np.asarray(found[sorted(kept)])
 
 
-def _space(layout: Layout, p: Array, data: Array, held: Array, reach: Reach, seen: Mask) -> _Space:
+def _space(
+    layout: Layout, partition: Partition, p: Array, data: Array, held: Array, reach: Reach, seen: Mask
+) -> _Space:
     scale = unit_scale(np.diag(data))[seen]
     idle = (reach.idle[:, seen] / scale).T
     basis = _complement(idle)
@@ -213,7 +214,7 @@ def _space(layout: Layout, p: Array, data: Array, held: Array, reach: Reach, see
     if idle.size:  # priors act along what costs them least: parents and children share a motion out
         Z = np.linalg.qr(idle)[0]
         K = K - K @ Z @ linalg.pinvh(Z.T @ K @ Z) @ Z.T @ K
-    motions = Motions.of(groups_of(layout, p, reach), lambda rows: (rows[:, seen] / scale) @ basis)
+    motions = Motions.of(groups_of(layout, partition, p, reach), lambda rows: (rows[:, seen] / scale) @ basis)
     return _Space(scale, basis, seen, basis.T @ unit @ basis, basis.T @ K @ basis, motions)
 
 
@@ -224,16 +225,17 @@ def _complement(columns: Array) -> Array:
     return np.asarray(linalg.null_space(columns.T, rcond=1e-10))
 
 
-def _unseen(layout: Layout, seen: Mask, held: Array) -> list[Mode]:
+def _unseen(layout: Layout, partition: Partition, seen: Mask, held: Array) -> list[Mode]:
     """One mode for each set of panels whose own parameters no reflection depends on."""
     found: dict[tuple[int, ...], list[int]] = {}
+    parameters = [layout.parameters[k] for k in partition.shared]
     for k in np.flatnonzero(~seen):
-        found.setdefault(layout.parameters[k].panels, []).append(int(k))
+        found.setdefault(parameters[k].panels, []).append(int(k))
     modes = []
     for panels, places in found.items():
-        direction = np.zeros(layout.n)
+        direction = np.zeros(len(seen))
         direction[places] = 1.0
-        words = ", ".join(layout.parameters[k].label for k in places)
+        words = ", ".join(parameters[k].label for k in places)
         name = (
             f"panel {panels[0]}: no reflection"
             if len(panels) == 1

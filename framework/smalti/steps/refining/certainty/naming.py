@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from smalti.steps.refining.certainty.gauges import Reach, detector_motions
-from smalti.steps.refining.problem.blocks import BeamBlock, SettingBlock
+from smalti.steps.refining.certainty.gauges import detector_motions
+from smalti.steps.refining.certainty.reaching import Reach
+from smalti.steps.refining.problem.blocks import BeamBlock, Block, SettingBlock
 from smalti.steps.refining.problem.detector_block import DetectorBlock
 from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.problem.partition import Partition
 
 __all__ = ["Group", "Motions", "Shares", "groups_of", "in_words"]
 
 Array = NDArray[np.float64]
+Index = NDArray[np.intp]
 Shares = tuple[tuple[str, float], ...]
 
 _TAKES_PART = 0.08
@@ -53,8 +57,8 @@ class Group:
     of_panels: bool = False
 
 
-def groups_of(layout: Layout, p: Array, reach: Reach) -> list[Group]:
-    """Divide the free parameters into named motions; later ones are what earlier ones leave.
+def groups_of(layout: Layout, partition: Partition, p: Array, reach: Reach) -> list[Group]:
+    """Divide the shared parameters into named motions; later ones are what earlier ones leave.
 
     Parameters
     ----------
@@ -63,47 +67,52 @@ def groups_of(layout: Layout, p: Array, reach: Reach) -> list[Group]:
     """
     found: list[Group] = []
     counts = {kind: sum(type(b) is kind for b in layout.blocks) for kind in map(type, layout.blocks)}
+    places = np.append(np.where(partition.owner < 0, partition.place, -1), -1)
     for number, block in enumerate(layout.blocks):
-        size = len(block.parameters)
-        columns = layout.column[layout.offsets[number] : layout.offsets[number] + size]
+        first, size = layout.offsets[number], len(layout.part(number, p))
+        columns = places[layout.column[first : first + size]]
+        if not (columns >= 0).any():
+            continue
         which = f" {getattr(block, 'number', '')}" if counts[type(block)] > 1 else ""
         if isinstance(block, DetectorBlock):
             found += _of_detector(layout, p, reach, number, f" (detector{which})" if which else "")
-        elif isinstance(block, BeamBlock):
-            found += _by_columns(layout, columns, [(f"direction of the beam{which}", slice(0, 2))])
-            found += _by_columns(layout, columns, [(f"wavelength{which}", slice(2, 3))])
-        elif isinstance(block, SettingBlock):
-            found += _by_columns(layout, columns, [(f"direction of the spindle{which}", slice(0, 2))])
         else:
-            names = [parameter.name for parameter in block.parameters]
-            turns = np.array(["Phi" in name for name in names])
-            found += _by_columns(layout, columns, [(f"orientation of the crystal{which}", turns)])
-            found.append(_size_of_cell(layout, columns, block.start, ~turns, which))
-            found += _by_columns(layout, columns, [(f"shape of the cell{which}", ~turns)])
+            found += [group(reach.n) for group in _of_block(block, columns, which)]
     named = [group for group in found if group.directions.any()]
-    return named or [Group(_OTHER, np.eye(layout.n))]
+    return named or [Group(_OTHER, np.eye(reach.n))]
 
 
-def _by_columns(
-    layout: Layout, columns: NDArray[np.intp], parts: Sequence[tuple[str, slice | NDArray[np.bool_]]]
-) -> list[Group]:
-    return [Group(name, np.eye(layout.n)[np.unique(c[c >= 0])]) for name, at in parts for c in (columns[at],)]
+def _of_block(block: Block, columns: Index, which: str) -> Iterator[Callable[[int], Group]]:
+    """The motions of a beam, a goniometer or a crystal, to be made in the space of n parameters."""
+    if isinstance(block, BeamBlock):
+        yield partial(_by_columns, f"direction of the beam{which}", columns[:2])
+        yield partial(_by_columns, f"wavelength{which}", columns[2:])
+    elif isinstance(block, SettingBlock):
+        yield partial(_by_columns, f"direction of the spindle{which}", columns)
+    else:
+        turns = np.array(["Phi" in parameter.name for parameter in block.parameters])
+        yield partial(_by_columns, f"orientation of the crystal{which}", columns[turns])
+        yield partial(_size_of_cell, f"size of the cell{which}", columns[~turns], block.start[~turns])
+        yield partial(_by_columns, f"shape of the cell{which}", columns[~turns])
 
 
-def _size_of_cell(
-    layout: Layout, columns: NDArray[np.intp], start: Array, metric: NDArray[np.bool_], which: str
-) -> Group:
+def _by_columns(name: str, columns: Index, n: int) -> Group:
+    places = np.unique(columns[columns >= 0])
+    directions = np.zeros((len(places), n))
+    directions[np.arange(len(places)), places] = 1.0
+    return Group(name, directions)
+
+
+def _size_of_cell(name: str, columns: Index, start: Array, n: int) -> Group:
     """All lengths of the cell by one factor: every element of the reciprocal metric in proportion."""
-    direction = np.zeros(layout.n)
-    for place, value in zip(columns[metric], start[metric], strict=True):
-        if place >= 0:
-            direction[place] = value
-    return Group(f"size of the cell{which}", direction[None])
+    direction = np.zeros((1, n))
+    direction[0, columns[columns >= 0]] = start[columns >= 0]
+    return Group(name, direction)
 
 
 def _of_detector(layout: Layout, p: Array, reach: Reach, number: int, which: str) -> list[Group]:
     """The motions of a whole detector, and those of its panels."""
-    motions = detector_motions(layout, number, layout.state(p))
+    motions = detector_motions(layout, number, layout.state(p), len(reach.felt))
     directions = reach.parameters(np.vstack([local for _, local in motions]))
     found, at = [], 0
     for name, local in motions:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from smalti.solution import Prior
 from smalti.steps.refining.solving.rounds import Fit
 
-__all__ = ["Information", "curvature_factor", "factors_of", "information", "scatter_factor"]
+__all__ = ["Information", "curvature_factor", "factors_at_end", "factors_of", "information", "scatter_factor"]
 
 Array = NDArray[np.float64]
 
@@ -78,19 +78,24 @@ def information(fit: Fit, effective: float) -> Information:
         How many parameters the data determine: residuals are smaller than errors for it.
     """
     source, last, n = fit.source, fit.rounds[-1], fit.source.n_parameters
+    factors = factors_at_end(fit, effective)
     held = replace(source, weights=np.zeros_like(source.weights)).normal_equations(fit.p).matrix
     nothing = Prior(np.zeros(n), np.zeros(n))
     angles = replace(source, weights=source.weights * (0.0, 0.0, 1.0), prior=nothing, restraints=())
     by_angle = angles.normal_equations(fit.p).matrix
     by_place = last.equations.matrix - held - by_angle
-    known = ~fit.held_out & np.isfinite(fit.residuals).all(axis=1)
-    factors = factors_of(fit.residuals[known], last.weights[known], last.noise.variance[known], effective)
     return Information(
         factors["curvature_xy"] * by_place + factors["curvature_phi"] * by_angle,
         factors["scatter_xy"] * by_place + factors["scatter_phi"] * by_angle,
         held,
         factors,
     )
+
+
+def factors_at_end(fit: Fit, effective: float) -> dict[str, float]:
+    """Estimate the factors from all reflections that were judged, as :func:`factors_of`."""
+    last, known = fit.rounds[-1], ~fit.held_out & np.isfinite(fit.residuals).all(axis=1)
+    return factors_of(fit.residuals[known], last.weights[known], last.noise.variance[known], effective)
 
 
 def factors_of(residuals: Array, weights: Array, variance: Array, effective: float) -> dict[str, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,7 @@ from smalti.steps.refining.problem.blocks import CrystalBlock
 from smalti.steps.refining.problem.layout import Layout
 from smalti.steps.refining.problem.varying_crystal import VaryingCrystalBlock
 
-__all__ = ["cell_at", "crystal_numbers", "static_block"]
+__all__ = ["CellOf", "cell_at", "crystal_numbers", "static_block"]
 
 Array = NDArray[np.float64]
 
@@ -31,16 +33,27 @@ def static_block(layout: Layout, number: int) -> CrystalBlock:
     return block
 
 
-def cell_at(layout: Layout, number: int, p: Array, angle: float | None = None) -> tuple[Crystal, Array]:
-    """Give a crystal at p (n,), its mean over the scan or what it is at an angle (rad).
+@dataclass(frozen=True)
+class CellOf:
+    """A crystal and what its cell depends on.
 
-    Returns
-    -------
+    Attributes
+    ----------
     crystal : Crystal
-    slopes : (6, n)
-        Derivatives of its cell (Angstrom, degrees) by the free parameters.
+    slopes : (6, c)
+        Derivatives of its cell (Angstrom, degrees) by free parameters.
+    columns : (c,) intp
+        Which free parameters these are, ascending.
     """
-    block, own = layout.blocks[number], layout.split(p)[number]
+
+    crystal: Crystal
+    slopes: Array
+    columns: NDArray[np.intp]
+
+
+def cell_at(layout: Layout, number: int, p: Array, angle: float | None = None) -> CellOf:
+    """Give a crystal at p (n,), its mean over the scan or what it is at an angle (rad)."""
+    block, own = layout.blocks[number], layout.part(number, p)
     static = static_block(layout, number)
     blend = np.eye(len(own))
     if isinstance(block, VaryingCrystalBlock):
@@ -48,8 +61,9 @@ def cell_at(layout: Layout, number: int, p: Array, angle: float | None = None) -
     crystal = static.compose(blend @ own)
     by_static = cell_derivatives(crystal.B.T @ crystal.B, static.basis.E / METRIC_SCALE)
     by_own = by_static @ blend[3:]
-    slopes = np.zeros((6, layout.n))
     columns = layout.column[layout.offsets[number] : layout.offsets[number] + len(own)]
-    for k in np.flatnonzero(columns >= 0):
-        slopes[:, columns[k]] += by_own[:, k]
-    return crystal, slopes
+    free = (columns >= 0) & by_own.any(axis=0)
+    places, where = np.unique(columns[free], return_inverse=True)
+    slopes = np.zeros((6, len(places)))
+    np.add.at(slopes.T, where, by_own[:, free].T)
+    return CellOf(crystal, slopes, places)

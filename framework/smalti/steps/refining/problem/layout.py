@@ -11,25 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from smalti.geometry.derivatives import BEAM, CRYSTAL, N_LOCAL, PANEL, SETTING, RotationState
+from smalti.geometry.derivatives import PANEL, RotationState
 from smalti.models import Experiments
 from smalti.roles import DetectorParameterisation
 from smalti.solution import Parameter, Prior
 from smalti.steps.refining.options import RefineOptions
-from smalti.steps.refining.problem.blocks import Block, CrystalBlock, DetectorBlock
+from smalti.steps.refining.problem.blocks import Block, CrystalBlock
 from smalti.steps.refining.problem.building import blocks_of, names_held
-from smalti.steps.refining.problem.models import crystal_of, fixed_rotation, goniometer_of
+from smalti.steps.refining.problem.composing import Composer
+from smalti.steps.refining.problem.detector_block import DetectorBlock
+from smalti.steps.refining.problem.tangents import N_SHARED, experiment_entries, panel_entries
+from smalti.steps.refining.problem.tiles import tied_tiles
 from smalti.steps.refining.problem.tying import columns_of, with_own_crystals
 from smalti.steps.refining.problem.varying_crystal import Sampled, SteadyCrystal, VaryingCrystalBlock
 
 __all__ = ["N_SHARED", "Layout"]
 
 Array = NDArray[np.float64]
-
-Entries = tuple[Array, NDArray[Any], NDArray[Any]]
-
-N_SHARED = N_LOCAL - PANEL.stop
-"""Local coordinates of an experiment: beam, crystal, setting."""
 
 _KINDS = ("detector", "beam", "crystal", "goniometer")
 
@@ -79,7 +77,8 @@ class Layout:
         sizes = [len(block.parameters) for block in blocks]
         offsets = tuple(int(x) for x in np.concatenate([[0], np.cumsum(sizes)[:-1]]))
         parameters = [parameter for block in blocks for parameter in block.parameters]
-        column = columns_of(parameters, options, names_held(experiments, blocks, owner, options))
+        held = names_held(experiments, blocks, owner, options)
+        column = columns_of(parameters, options, held, tied_tiles(blocks, offsets))
         uses = tuple(
             {kind: owner[id(getattr(e, kind))] for kind in _KINDS[: 3 if e.is_still else 4]}
             for e in experiments
@@ -105,7 +104,8 @@ class Layout:
     @cached_property
     def free(self) -> NDArray[np.intp]:
         """Place in the full vector of each free parameter, (n,); the first of those tied to one another."""
-        return np.array([np.flatnonzero(self.column == k)[0] for k in range(self.n)], dtype=np.intp)
+        columns, first = np.unique(self.column, return_index=True)
+        return np.asarray(first[columns >= 0], dtype=np.intp)
 
     @property
     def n_panels(self) -> int:
@@ -180,8 +180,7 @@ class Layout:
 
     def split(self, p: Array) -> tuple[Array, ...]:
         """Give the full parameters of each block at p (n,)."""
-        full = np.where(self.column >= 0, np.append(p, 0.0)[self.column], 0.0)
-        return tuple(np.split(full, self.offsets[1:]))
+        return tuple(np.split(self._full(p), self.offsets[1:]))
 
     def part(self, number: int, p: Array) -> Array:
         """Give the full parameters of one block at p (n,)."""
@@ -192,13 +191,7 @@ class Layout:
 
     def compose(self, p: Array) -> Experiments:
         """Give the experiments at p (n,); models that were shared stay shared."""
-        return self._experiments(p, mean=False)
-
-    def _experiments(self, p: Array, *, mean: bool) -> Experiments:
-        models: list[Any] = [
-            block.mean(q) if mean and isinstance(block, VaryingCrystalBlock) else block.compose(q)
-            for block, q in zip(self.blocks, self.split(p), strict=True)
-        ]
+        models: list[Any] = [block.compose(q) for block, q in zip(self.blocks, self.split(p), strict=True)]
         items = tuple(
             replace(experiment, **{kind: models[number] for kind, number in use.items()})
             for experiment, use in zip(self.experiments, self.uses, strict=True)
@@ -208,60 +201,34 @@ class Layout:
     def state(self, p: Array) -> RotationState:
         """Give the models at p (n,) as arrays, panels of all detectors one after the other.
 
-        Of crystals that vary over their scan it is the mean.
+        Of crystals that vary over their scan it is the mean; one whose parameters make no cell is nan.
         """
-        experiments = self._experiments(p, mean=True)
-        d = np.empty((self.n_panels, 3, 3))
-        detectors = {use["detector"]: item.detector for item, use in zip(experiments, self.uses, strict=True)}
-        for number, first in self.panel_offset.items():
-            d[first : first + len(detectors[number])] = detectors[number].stacked()
-        return RotationState(
-            np.array([fixed_rotation(item) @ crystal_of(item).A for item in experiments]),
-            np.array([goniometer_of(item).S for item in experiments]),
-            np.array([goniometer_of(item).axis for item in experiments]),
-            np.array([item.beam.s0 for item in experiments]),
-            d,
-            self.stills,
-        )
+        return self._composer.state(self._full(p))
 
-    def tangent(self, p: Array) -> sparse.csr_array:
-        """Give d(local coordinates)/dp at p (n,), (L, n): all panels, all experiments, then all samples."""
-        parts = self.split(p)
-        column = self.column
-        entries: list[Entries] = []  # value, row, full parameter
-        for number, first in self.panel_offset.items():
-            slopes = self.detector_block(number).derivatives(parts[number])
-            panel, place = np.nonzero(slopes.columns >= 0)
-            values = slopes.values[panel, place].transpose(0, 2, 1).reshape(-1, PANEL.stop)
-            rows = (first + panel)[:, None] * PANEL.stop + np.arange(PANEL.stop)
-            full = np.repeat(self.offsets[number] + slopes.columns[panel, place], PANEL.stop)
-            entries.append((values.ravel(), rows.ravel(), full))
-        for experiment in range(len(self.uses)):
-            entries += self._experiment_tangent(experiment, parts)
+    def tangent(self, p: Array, *, panels: bool = True) -> sparse.csr_array:
+        """Give d(local coordinates)/dp at p (n,), (L, n): all panels, all experiments, then all samples.
+
+        Parameters
+        ----------
+        panels : bool
+            Whether panels are wanted; where they are not their rows are empty.
+        """
+        full, column, after_panels = self._full(p), self.column, PANEL.stop * self.n_panels
+        entries = list(panel_entries(self._composer, full)) if panels else []
+        for values, local, places in experiment_entries(self._composer, full, column >= 0):
+            entries.append((values, after_panels + local, places))
         for number, first in self.sample_offset.items():
             places = self.sampled(number).places.ravel()
             rows = first + np.arange(len(places))
             entries.append((np.ones(len(places)), rows, self.offsets[number] + places))
-        value, row, full = (np.concatenate(items) for items in zip(*entries, strict=True))
-        used = (column[full] >= 0) & (value != 0.0)
+        value, row, where = (np.concatenate(items) for items in zip(*entries, strict=True))
+        used = (column[where] >= 0) & (value != 0.0)
         shape = (self.n_local, self.n)
-        return sparse.csr_array((value[used], (row[used], column[full[used]])), shape=shape)
+        return sparse.csr_array((value[used], (row[used], column[where[used]])), shape=shape)
 
-    def _experiment_tangent(self, number: int, parts: tuple[Array, ...]) -> list[Entries]:
-        first = PANEL.stop * self.n_panels + N_SHARED * number - PANEL.stop
-        found = []
-        places = {"beam": BEAM, "crystal": CRYSTAL, "goniometer": SETTING}
-        for kind, index in self.uses[number].items():
-            if kind == "detector":
-                continue
-            place = places[kind]
-            block = self.blocks[index]
-            assert not isinstance(block, DetectorBlock)
-            slopes = block.derivatives(parts[index])
-            if kind == "crystal":
-                slopes = fixed_rotation(self.experiments[number]) @ slopes
-            flat = slopes.reshape(len(slopes), -1)
-            rows = np.tile(np.arange(first + place.start, first + place.stop), len(flat))
-            full = np.repeat(self.offsets[index] + np.arange(len(flat)), flat.shape[1])
-            found.append((flat.ravel(), rows, full))
-        return found
+    @cached_property
+    def _composer(self) -> Composer:
+        return Composer.of(self.experiments, self.blocks, self.offsets, self.uses)
+
+    def _full(self, p: Array) -> Array:
+        return np.where(self.column >= 0, np.append(p, 0.0)[self.column], 0.0)

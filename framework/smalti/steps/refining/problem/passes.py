@@ -14,7 +14,7 @@ from smalti.steps.refining.problem.layout import N_SHARED, Layout
 from smalti.steps.refining.problem.observations import Observations
 from smalti_ext import normal
 
-__all__ = ["Pass", "StaticPass", "inverse_frames"]
+__all__ = ["Pass", "StaticPass", "inverse_frames", "models_of"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -54,7 +54,7 @@ class StaticPass:
             data.chunks,
             data.chunk_experiment,
             data.chunk_panel,
-            _models(self.layout.state(p)),
+            models_of(self.layout.state(p)),
             self.n_threads,
         )
 
@@ -69,7 +69,7 @@ class StaticPass:
             data.chunks,
             data.chunk_experiment,
             data.chunk_panel,
-            _models(self.layout.state(p)),
+            models_of(self.layout.state(p)),
             self.n_threads,
             setting=self._setting,
         )
@@ -101,5 +101,6 @@ def inverse_frames(state: RotationState) -> Array:
     return np.asarray(np.linalg.inv(state.d), dtype=float)
 
 
-def _models(state: RotationState) -> normal.Models:
+def models_of(state: RotationState) -> normal.Models:
+    """Give the models as kernels take them."""
     return normal.Models(state.FA, state.S, state.axis, state.s0, inverse_frames(state), state.stills)

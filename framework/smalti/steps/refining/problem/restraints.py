@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from smalti.errors import UsageError
 from smalti.geometry.derivatives import PANEL
@@ -17,17 +18,17 @@ from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.problem.crystals import cell_at, crystal_numbers, static_block
 from smalti.steps.refining.problem.layout import Layout
 
-__all__ = ["CellTarget", "CommonCell", "Distance", "Restraint", "distance_of", "restraints_of"]
+__all__ = ["CellTarget", "CommonCell", "Distance", "Restraint", "distance_of", "in_place", "restraints_of"]
 
 Array = NDArray[np.float64]
-Rows = tuple[Array, Array]
+Rows = tuple[Array, sparse.csr_array]
 
 
 class Restraint(Protocol):
     """Something known of the models."""
 
     def rows(self, layout: Layout, p: Array) -> Rows:
-        """Give residuals over sigma (m,) at p (n,) and their derivatives (m, n)."""
+        """Give residuals over sigma (m,) at p (n,) and their derivatives (m, n), sparse."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,11 @@ class CellTarget:
 
     def rows(self, layout: Layout, p: Array) -> Rows:
         """Compare the cell at p with the target."""
-        cell, slopes = _cell(layout, self.block, p)
-        keep = _independent(slopes, self.sigma)
-        return (cell - self.target)[keep] / self.sigma[keep], slopes[keep] / self.sigma[keep, None]
+        found = cell_at(layout, self.block, p)
+        keep = _independent(found.slopes, self.sigma)
+        away = np.array(found.crystal.cell) - self.target
+        slopes = in_place(found.slopes[keep] / self.sigma[keep, None], found.columns, layout.n)
+        return away[keep] / self.sigma[keep], slopes
 
 
 @dataclass(frozen=True)
@@ -70,14 +73,16 @@ class CommonCell:
 
     def rows(self, layout: Layout, p: Array) -> Rows:
         """Compare the cells at p with their mean, which moves with them."""
-        found = [_cell(layout, block, p) for block in self.blocks]
-        cells, slopes = np.array([cell for cell, _ in found]), np.array([slope for _, slope in found])
+        found = [cell_at(layout, block, p) for block in self.blocks]
+        cells = np.array([item.crystal.cell for item in found])
         # Sigmas of the start: they must not change with the cells that they judge.
-        start, _ = _cell(layout, self.blocks[0], np.zeros(layout.n))
+        start = static_block(layout, self.blocks[0]).crystal.cell
         sigma = self.tolerance * np.concatenate([start[:3], np.full(3, np.degrees(1.0))])
-        keep = _independent(slopes[0], sigma)
-        away, by_p = (cells - cells.mean(axis=0))[:, keep], (slopes - slopes.mean(axis=0))[:, keep]
-        return (away / sigma[keep]).ravel(), (by_p / sigma[keep, None]).reshape(-1, layout.n)
+        keep = _independent(found[0].slopes, sigma)
+        away = (cells - cells.mean(axis=0))[:, keep] / sigma[keep]
+        each = [in_place(item.slopes[keep] / sigma[keep, None], item.columns, layout.n) for item in found]
+        mean = sum(each[1:], start=each[0]) / len(each)
+        return away.ravel(), sparse.csr_array(sparse.vstack([by_p - mean for by_p in each]))
 
 
 @dataclass(frozen=True)
@@ -102,8 +107,8 @@ class Distance:
         detector = layout.detector_block(self.block).compose(layout.split(p)[self.block])
         distance, by_frame = distance_of(detector)
         frames = slice(PANEL.stop * first, PANEL.stop * (first + len(detector)))
-        by_p = by_frame.ravel() @ layout.tangent(p)[frames]
-        return np.array([(distance - self.target) / self.sigma]), (by_p / self.sigma)[None]
+        by_p = sparse.csr_array(by_frame.reshape(1, -1)) @ layout.tangent(p)[frames]
+        return np.array([(distance - self.target) / self.sigma]), sparse.csr_array(by_p / self.sigma)
 
 
 def distance_of(detector: Detector) -> tuple[float, Array]:
@@ -170,10 +175,10 @@ def _alike(layout: Layout, crystals: Sequence[int]) -> list[tuple[int, ...]]:
     return [tuple(members) for members in groups.values() if len(members) > 1]
 
 
-def _cell(layout: Layout, number: int, p: Array) -> Rows:
-    """Cell (6,) of a crystal at p, its mean where it varies, and its derivatives (6, n)."""
-    crystal, slopes = cell_at(layout, number, p)
-    return np.array(crystal.cell), slopes
+def in_place(slopes: Array, columns: NDArray[np.intp], n: int) -> sparse.csr_array:
+    """Derivatives (m, c) by some of n parameters as those by all of them, (m, n)."""
+    row, place = np.divmod(np.arange(slopes.size), max(len(columns), 1))
+    return sparse.csr_array((slopes.ravel(), (row, columns[place])), shape=(len(slopes), n))
 
 
 def _independent(slopes: Array, sigma: Array) -> NDArray[np.intp]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
+from scipy import linalg, sparse
 
 from smalti.geometry.derivatives import BEAM, PANEL
 from smalti.geometry.rotation import rotation
@@ -47,9 +47,9 @@ class Linear:
 
     matrix: Array
 
-    def rows(self, _layout: Layout, p: Array) -> tuple[Array, Array]:
+    def rows(self, _layout: Layout, p: Array) -> tuple[Array, sparse.csr_array]:
         """Give the sums and their derivatives."""
-        return self.matrix @ p, self.matrix
+        return self.matrix @ p, sparse.csr_array(self.matrix)
 
 
 def held_paths(layout: Layout, options: RefineOptions) -> tuple[Restraint, ...]:

@@ -9,8 +9,17 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from smalti.solution import NormalEquations, Prior
+from smalti.steps.refining.problem.covariance import Covariance
 
-__all__ = ["Uncertainty", "assess", "determined", "effective_parameters", "reduced_chi_squared", "unit_scale"]
+__all__ = [
+    "Uncertainty",
+    "assess",
+    "determined",
+    "effective_parameters",
+    "inverse_of",
+    "reduced_chi_squared",
+    "unit_scale",
+]
 
 Array = NDArray[np.float64]
 
@@ -21,7 +30,7 @@ class Uncertainty:
 
     Attributes
     ----------
-    covariance : (n, n)
+    covariance : Covariance
         (A + K)^-1 (M + K) (A + K)^-1 with the matrices of
         :mod:`smalti.steps.refining.certainty.sandwich`, in the units of the parameters.
     prior_share : (n,)
@@ -30,14 +39,14 @@ class Uncertainty:
         How many parameters the data determine: the trace of (A + K)^-1 A.
     """
 
-    covariance: Array
+    covariance: Covariance
     prior_share: Array
     effective: float
 
     @property
     def esd(self) -> Array:
         """Standard deviations of the parameters, (n,)."""
-        return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
+        return np.sqrt(np.maximum(self.covariance.variances, 0.0))
 
 
 def assess(curvature: Array, scatter: Array, held: Array) -> Uncertainty:
@@ -46,7 +55,8 @@ def assess(curvature: Array, scatter: Array, held: Array) -> Uncertainty:
     # As the inverse and what the scatter adds to it: rounding errors of null directions stay where they are.
     covariance = inverse + seen @ (scatter - curvature) @ seen
     share = np.clip(np.einsum("ij,ji->i", inverse, held), 0.0, 1.0)
-    return Uncertainty(0.5 * (covariance + covariance.T), share, float(len(share) - share.sum()))
+    joint = Covariance.joint(0.5 * (covariance + covariance.T))
+    return Uncertainty(joint, share, float(len(share) - share.sum()))
 
 
 def effective_parameters(equations: NormalEquations, prior: Prior) -> float:
@@ -57,6 +67,11 @@ def effective_parameters(equations: NormalEquations, prior: Prior) -> float:
 def determined(equations: NormalEquations, prior: Prior) -> Array:
     """How far the data determine each parameter, (n,): 1 less the share of its prior."""
     return np.asarray(1.0 - np.clip(np.diag(_inverses(equations.matrix)[0]) * prior.precision, 0.0, 1.0))
+
+
+def inverse_of(matrix: Array) -> Array:
+    """Give the inverse of a symmetric matrix (n, n); what nothing determines has an enormous variance."""
+    return _inverses(matrix)[0]
 
 
 def unit_scale(diagonal: Array) -> Array:

@@ -15,7 +15,6 @@ from smalti.errors import UsageError
 from smalti.models import Experiments
 from smalti.roles import Choosable, DetectorParameterisation
 from smalti.steps.refining.problem.layout import Layout
-from smalti.steps.refining.problem.uncertainty import effective_parameters
 from smalti.steps.refining.solving.rounds import Fit
 
 __all__ = ["Candidate", "alternatives_of", "choose", "try_all"]
@@ -69,7 +68,7 @@ def try_all(layouts: Mapping[str, Layout], fit_of: Callable[[Layout], Fit]) -> t
     for name, layout in layouts.items():
         began = time.perf_counter()
         fit = fit_of(layout)
-        effective = effective_parameters(fit.rounds[-1].equations, fit.source.prior)
+        effective = fit.rounds[-1].effective
         found.append(Candidate(name, layout, fit, effective, time.perf_counter() - began))
     return tuple(found)
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.roles import Minimiser
-from smalti.steps.answers import solution_of
+from smalti.steps.refining.problem.partition import Partition
 from smalti.steps.refining.problem.source import RotationSource
+from smalti.steps.refining.solving.projecting import minimise
 
 __all__ = ["FEW", "concentrate"]
 
@@ -22,7 +23,9 @@ _MOST_STEPS = 20
 _MUCH_BETTER = 0.5
 
 
-def concentrate(source: RotationSource, minimiser: Minimiser, p: Array, variance: Array, least: int) -> Array:
+def concentrate(
+    source: RotationSource, partition: Partition, minimiser: Minimiser, p: Array, variance: Array, least: int
+) -> Array:
     """Refine against the half that fits best, until it is the same half.
 
     The concentration steps of least trimmed squares (Rousseeuw & Van Driessen 2006, Data Min. Knowl.
@@ -34,6 +37,7 @@ def concentrate(source: RotationSource, minimiser: Minimiser, p: Array, variance
     ----------
     source : RotationSource
         Its weights are not used.
+    partition : Partition
     p : (n,)
         Where to begin.
     variance : (N, 3) mm^2, mm^2, rad^2
@@ -47,7 +51,7 @@ def concentrate(source: RotationSource, minimiser: Minimiser, p: Array, variance
         on good data half of them tells less than all.
     """
     everything = replace(source, weights=np.isfinite(_misfits(source, p, variance))[:, None] / variance)
-    plain = solution_of(minimiser, everything, p).parameters
+    plain = minimise(everything, partition, minimiser, p).p
     q, half = p, np.zeros(len(variance), dtype=bool)
     for _ in range(_MOST_STEPS):
         misfit = _misfits(source, q, variance)
@@ -57,7 +61,7 @@ def concentrate(source: RotationSource, minimiser: Minimiser, p: Array, variance
         half[np.argsort(misfit, kind="stable")[:count]] = True  # what is not predicted is nan: last
         if (half == before).all():
             break
-        q = solution_of(minimiser, replace(source, weights=half[:, None] / variance), q).parameters
+        q = minimise(replace(source, weights=half[:, None] / variance), partition, minimiser, q).p
     typical, concentrated = (np.nanmedian(_misfits(source, trial, variance)) for trial in (plain, q))
     return q if concentrated < _MUCH_BETTER * typical else p
 

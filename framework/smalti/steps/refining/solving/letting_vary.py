@@ -13,7 +13,6 @@ from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.problem.blocks import CrystalBlock
 from smalti.steps.refining.problem.layout import Layout
 from smalti.steps.refining.problem.selection import Selection
-from smalti.steps.refining.problem.uncertainty import effective_parameters
 from smalti.steps.refining.problem.varying import PER_SAMPLE, Paths, paths_of, vary
 from smalti.steps.refining.solving.choosing import Candidate, choose
 from smalti.steps.refining.solving.rounds import Fit
@@ -94,7 +93,7 @@ def _candidate(
     began = time.perf_counter()
     layout, begin = vary(steady.layout, steady.fit.p, paths, options)
     fit = fit_of(layout, begin=begin) if layout.sample_offset else steady.fit
-    effective = effective_parameters(fit.rounds[-1].equations, fit.source.prior)
+    effective = fit.rounds[-1].effective
     return Candidate(name, layout, fit, effective, time.perf_counter() - began)
 
 

@@ -12,20 +12,19 @@ from numpy.typing import NDArray
 from smalti.errors import DataError
 from smalti.progress import Progress
 from smalti.roles import Minimiser, OutlierRejector
-from smalti.solution import NormalEquations, Solution
-from smalti.steps.answers import solution_of
+from smalti.solution import NormalEquations, Prior, Solution
 from smalti.steps.executing import available_cores
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.problem.layout import Layout
 from smalti.steps.refining.problem.observations import Observations
-from smalti.steps.refining.problem.remembering import Remembering
+from smalti.steps.refining.problem.partition import MANY, Partition, partition_of
 from smalti.steps.refining.problem.restraints import restraints_of
 from smalti.steps.refining.problem.selection import Selection
 from smalti.steps.refining.problem.smoothness import held_paths
 from smalti.steps.refining.problem.source import RotationSource
-from smalti.steps.refining.problem.uncertainty import determined
 from smalti.steps.refining.solving.concentrating import FEW, concentrate
 from smalti.steps.refining.solving.learning import learn, settled
+from smalti.steps.refining.solving.projecting import Minimum, determined_by, minimise
 from smalti.steps.refining.solving.supporting import followers
 from smalti.steps.refining.weighing.judging import judge, strata
 from smalti.steps.refining.weighing.leverage import leverages
@@ -52,16 +51,28 @@ class Round:
         Variances of the centroids.
     residuals : (N, 3)
         Before this round's minimisation.
+    p : (n,)
+        All parameters, after it.
     solution : Solution
+        Of the shared parameters, which are all where no crystal is eliminated.
     equations : NormalEquations
-        At the solution.
+        At the solution, of the same.
+    determined : (n,)
+        How far the data determine each parameter, from 0 to 1.
     """
 
     weights: Array
     noise: Noise
     residuals: Array
+    p: Array
     solution: Solution
     equations: NormalEquations
+    determined: Array
+
+    @property
+    def effective(self) -> float:
+        """How many parameters the data determine."""
+        return float(self.determined.sum())
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,8 @@ class Fit:
     ----------
     source : RotationSource
         The last problem.
+    partition : Partition
+        Which parameters were eliminated.
     rounds : tuple of Round
     residuals : (N, 3) mm, mm, rad
         calc - obs at the end.
@@ -88,6 +101,7 @@ class Fit:
     """
 
     source: RotationSource
+    partition: Partition
     rounds: tuple[Round, ...]
     residuals: Array
     judged: Array
@@ -99,7 +113,7 @@ class Fit:
     @property
     def p(self) -> Array:
         """The parameters found, (n,)."""
-        return self.rounds[-1].solution.parameters
+        return self.rounds[-1].p
 
     @cached_property
     def misfit(self) -> Array:
@@ -147,9 +161,9 @@ def fit_in_rounds(
     model = NoiseModel(data, groups, options.noise == "estimated", options.seed)
     p = np.zeros(layout.n) if begin is None else begin
     source = _observed_at(_source(layout, selection, options), selection, p)
-    threads = source.n_threads
+    partition, threads = _partition(source, options), source.n_threads
     before = source.calc_minus_obs(p)
-    p, residuals, noise = _start(source, p, before, held_out, model, minimiser, options)
+    p, residuals, noise = _start(source, partition, p, before, held_out, model, minimiser, options)
     rounds: list[Round] = []
     prior = source.prior
     for number in range(options.rounds):
@@ -161,23 +175,22 @@ def fit_in_rounds(
         if 2 * int((weights > 0.0).sum()) < options.minimum_reflections:
             raise _all_rejected(weights, rejector)
         source = replace(source, weights=weights[:, None] / noise.variance, prior=prior)
-        remembering = Remembering(source)
-        solution = solution_of(minimiser, remembering, p)
-        p = solution.parameters
-        equations = remembering.normal_equations(p)
-        prior = learn(equations, source.prior, layout.prior).prior
-        rounds.append(Round(weights, noise, before, solution, equations))
-        log.info("round %d: %d used, %s", number + 1, equations.n_reflections, solution.ended.value)
+        found = minimise(source, partition, minimiser, p)
+        p, equations = found.p, found.equations
+        known = determined_by(source, partition, found)
+        prior = _learnt(source, partition, found)
+        rounds.append(Round(weights, noise, before, p, found.solution, equations, known))
+        log.info("round %d: %d used, %s", number + 1, equations.n_reflections, found.solution.ended.value)
         source = _observed_at(source, selection, p)
         before = residuals = source.calc_minus_obs(p)
-        leverage = leverages(layout, determined(equations, source.prior), weights, data.spots.panel)
+        leverage = leverages(layout, known, weights, data.spots.panel)
         with allow(threads):
             noise = model.later(_hidden(residuals, held_out), weights, leverage, rejector)
     progress("refining", options.rounds, options.rounds)
     with allow(threads):
         judged = _judged(data, residuals, rounds[-1], held_out, groups, rejector)
     wrong = find_mislabelled(*source.states(p), noise.judging, judged < DOUBTED)
-    return Fit(source, tuple(rounds), residuals, judged, held_out, noise, groups, wrong)
+    return Fit(source, partition, tuple(rounds), residuals, judged, held_out, noise, groups, wrong)
 
 
 def _source(layout: Layout, selection: Selection, options: RefineOptions) -> RotationSource:
@@ -189,6 +202,26 @@ def _source(layout: Layout, selection: Selection, options: RefineOptions) -> Rot
     )
     data, threads = selection.observations, options.n_threads or available_cores()
     return RotationSource(layout, data, 1.0 / data.variance, layout.prior, threads, restraints)
+
+
+def _partition(source: RotationSource, options: RefineOptions) -> Partition:
+    """Which crystals are eliminated, as the options say."""
+    layout = source.layout
+    crystals = len({use["crystal"] for use in layout.uses})
+    wanted = options.eliminate_crystals == "always" or (
+        options.eliminate_crystals == "auto" and crystals >= MANY
+    )
+    if not wanted:
+        return Partition.joint(layout.n, len(layout.uses))
+    coupling = [restraint.rows(layout, np.zeros(layout.n))[1] for restraint in source.restraints]
+    return partition_of(layout, coupling, eliminate=True)
+
+
+def _learnt(source: RotationSource, partition: Partition, found: Minimum) -> Prior:
+    """The prior with the widths that the data make most likely; crystals have none to be learnt."""
+    of_shared = partition.prior_of_shared
+    learnt = learn(found.equations, of_shared(source.prior), of_shared(source.layout.prior)).prior
+    return partition.with_prior_of_shared(source.layout.prior, learnt)
 
 
 def _judged(
@@ -216,6 +249,7 @@ def _observed_at(source: RotationSource, selection: Selection, p: Array) -> Rota
 
 def _start(
     source: RotationSource,
+    partition: Partition,
     p: Array,
     residuals: Array,
     held_out: Mask,
@@ -228,7 +262,7 @@ def _start(
     noise = model.first(_hidden(residuals, held_out))
     if data.n >= FEW or held_out.any() or p.any():
         return p, residuals, noise
-    p = concentrate(source, minimiser, p, noise.variance, max(options.minimum_reflections, n))
+    p = concentrate(source, partition, minimiser, p, noise.variance, max(options.minimum_reflections, n))
     residuals = source.calc_minus_obs(p)
     return p, residuals, model.first(residuals, n)
 

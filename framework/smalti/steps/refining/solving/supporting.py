@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from smalti.geometry.derivatives import PANEL
 from smalti.models import tolerances
-from smalti.steps.refining.problem.blocks import DetectorBlock
+from smalti.steps.refining.problem.detector_block import DetectorBlock
 from smalti.steps.refining.problem.displacement import displacements
 from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.problem.restraints import in_place
 from smalti.steps.refining.problem.selection import Selection
 from smalti.text import ranges
 
@@ -49,16 +51,19 @@ class Following:
     panels: Panels
     leading: NDArray[np.bool_]
 
-    def rows(self, layout: Layout, p: Array) -> tuple[Array, Array]:
+    def rows(self, layout: Layout, p: Array) -> tuple[Array, sparse.csr_array]:
         """Give motions over tolerances (6 k,) at p (n,) and their derivatives (6 k, n)."""
         block, first = layout.detector_block(self.block), layout.panel_offset[self.block]
         count = len(block.detector)
-        tangent = layout.tangent(p)[PANEL.stop * first : PANEL.stop * (first + count)].toarray()
-        after = block.compose(layout.split(p)[self.block])
-        moved = displacements(block.detector, after, tangent, np.zeros((layout.n, layout.n)), self.leading)
+        tangent = layout.tangent(p)[PANEL.stop * first : PANEL.stop * (first + count)]
+        columns = np.unique(tangent.indices).astype(np.intp)  # of the detector only: there may be very many of crystals
+        after, nothing = block.compose(layout.part(self.block, p)), np.zeros((len(columns), len(columns)))
+        moved = displacements(block.detector, after, tangent[:, columns].toarray(), nothing, self.leading)
         sigma = np.array([_sigmas(block, k) for k in self.panels])
         slopes = moved.own_slopes.reshape(count, 6, -1)[list(self.panels)] / sigma[:, :, None]
-        return (moved.own[list(self.panels)] / sigma).ravel(), slopes.reshape(6 * len(sigma), -1)
+        return (moved.own[list(self.panels)] / sigma).ravel(), in_place(
+            slopes.reshape(6 * len(sigma), -1), columns, layout.n
+        )
 
 
 def _sigmas(block: DetectorBlock, panel: int) -> Array:

@@ -26,7 +26,8 @@ def prior_rows(fit: Fit, uncertainty: Uncertainty) -> list[Row]:
     """
     layout, used = fit.source.layout, fit.source.prior
     stated, parameters = layout.prior, layout.parameters
-    learnt = learn(fit.rounds[-1].equations, used, stated)
+    of_shared = fit.partition.prior_of_shared
+    learnt = learn(fit.rounds[-1].equations, of_shared(used), of_shared(stated))
     rows = []
     for name, esd in zip(learnt.names, learnt.esd, strict=True):
         places = [k for k, group in enumerate(stated.groups) if group == name]

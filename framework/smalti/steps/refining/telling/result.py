@@ -62,7 +62,8 @@ class Refined:
         All rows of the input, predicted again and flagged.
     warnings : tuple of str
     covariance : (n, n)
-        Of the free parameters, in the order and units of ``results["parameters"]``.
+        Of the free parameters, in the order and units of ``results["parameters"]``; where crystals were
+        eliminated, of the shared ones: ``covariances.names``.
     panel_covariance : tuple of (P, 6, 6)
         For each detector and panel: covariance of the displacement of its centre (fast, slow, normal,
         mm) and of its rotation vector (rad), after the motion of the detector as a whole.
@@ -153,9 +154,9 @@ def gather(
         refined,
         table,
         (*judgement["reasons"], *judgement["notes"], *found.varied.notes),
-        uncertainty.covariance,
+        uncertainty.covariance.shared,
         tuple(moved.own_covariance for moved in motions),
-        covariances_of(layout, fit.p, uncertainty, motions, cells_of(layout, fit.p)),
+        covariances_of(layout, fit.p, uncertainty, motions, cells_of(layout, fit.p, uncertainty)),
         {**results, "verdict": judgement},
     )
 

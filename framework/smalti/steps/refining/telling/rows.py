@@ -38,23 +38,18 @@ def panel_rows(
     count = len(block.detector)
     frames = slice(PANEL.stop * first, PANEL.stop * (first + count))
     counts = np.bincount(data.spots.panel[fit.working], minlength=layout.n_panels)[first : first + count]
-    after = block.compose(layout.split(fit.p)[number])
-    tangent = layout.tangent(fit.p)[frames].toarray()
-    moved = displacements(block.detector, after, tangent, uncertainty.covariance, counts > 0)
+    after = block.compose(layout.part(number, fit.p))
+    shared = uncertainty.covariance.partition.shared  # what detectors depend on
+    tangent = layout.tangent(fit.p)[frames][:, shared].toarray()
+    moved = displacements(block.detector, after, tangent, uncertainty.covariance.shared, counts > 0)
     shares, corners = _panel_shares(layout, number, uncertainty), corner_rows(moved, after)
-    widths = np.array([abs(e.scan.oscillation[1]) if e.scan else np.nan for e in layout.experiments])
     order = np.argsort(data.spots.panel, kind="stable")
     bounds = np.searchsorted(data.spots.panel[order], first + np.arange(count + 1))
     rows = []
     for k, panel in enumerate(block.detector.panels):
-        mine = order[bounds[k] : bounds[k + 1]]
-        # Sweeps of different image width may share a panel: angles are turned into images one by one.
-        scaled = fit.residuals[mine] / np.column_stack(
-            [np.full((len(mine), 2), panel.pixel_size), widths[data.spots.experiment[mine]]]
-        )
         rows.append(
             {"detector": block.number, "panel": k, "name": panel.name}
-            | rmsds(fit, mine, scaled, data.traits.unseen[mine] == 0.0)
+            | rmsds(fit, order[bounds[k] : bounds[k + 1]])
             | {"prior_share": shares[k]}
             | _motion_row(moved.own[k], moved.own_covariance[k])
             | corners[k]
@@ -115,20 +110,25 @@ def detector_rows(layout: Layout, number: int, moved: Displacements) -> Row:
     }
 
 
-def cells_of(layout: Layout, p: Array) -> list[tuple[Array, Array]]:
-    """Give the cells of all crystals, (6,) each, and their derivatives by the parameters, (6, n)."""
-    found = [cell_at(layout, number, p) for number in crystal_numbers(layout)]
-    return [(np.array(crystal.cell), slopes) for crystal, slopes in found]
+def cells_of(layout: Layout, p: Array, uncertainty: Uncertainty) -> list[tuple[Array, Array]]:
+    """Give cell and volume of all crystals, (7,) each, and their covariances, (7, 7)."""
+    found = []
+    for number in crystal_numbers(layout):
+        cell = cell_at(layout, number, p)
+        values, slopes = cell_with_volume(np.array(cell.crystal.cell), cell.slopes)
+        found.append((values, uncertainty.covariance.of(slopes, cell.columns)))
+    return found
 
 
 def crystal_rows(layout: Layout, p: Array, uncertainty: Uncertainty) -> list[Row]:
     """Cell with ESDs, orientation and A matrix of each crystal: its mean over the scan where it varies."""
     rows = []
-    for number in crystal_numbers(layout):
+    for number, (values, square) in zip(
+        crystal_numbers(layout), cells_of(layout, p, uncertainty), strict=True
+    ):
         block = static_block(layout, number)
-        crystal, slopes = cell_at(layout, number, p)
-        values, by_p = cell_with_volume(np.array(crystal.cell), slopes)
-        esd = np.sqrt(np.maximum(np.diag(by_p @ uncertainty.covariance @ by_p.T), 0.0))
+        crystal = cell_at(layout, number, p).crystal
+        esd = np.sqrt(np.maximum(np.diag(square), 0.0))
         rows.append(
             {
                 "crystal": block.number,

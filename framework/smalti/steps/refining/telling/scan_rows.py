@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.geometry.rotation import rotation_vector
+from smalti.steps.refining.problem.covariance import Covariance
 from smalti.steps.refining.problem.crystals import cell_at
 from smalti.steps.refining.problem.layout import Layout
 from smalti.steps.refining.problem.varying_crystal import VaryingCrystalBlock
@@ -16,7 +17,7 @@ __all__ = ["scan_row"]
 Array = NDArray[np.float64]
 
 
-def scan_row(layout: Layout, number: int, p: Array, covariance: Array) -> Row | None:
+def scan_row(layout: Layout, number: int, p: Array, covariance: Covariance) -> Row | None:
     """Describe the path of a crystal; None of one that does not vary.
 
     Cell and orientation are given at the samples that are inside the scan and at its ends. The orientation
@@ -29,12 +30,13 @@ def scan_row(layout: Layout, number: int, p: Array, covariance: Array) -> Row | 
     low, high = sorted((begin, end))
     samples = [x for x in block.smoother.positions if low < x < high]
     angles = np.array([begin, *samples, end])
-    mean, _ = cell_at(layout, number, p)
+    mean = cell_at(layout, number, p).crystal
     cells, esds, turns = [], [], []
     for angle in angles:
-        crystal, slopes = cell_at(layout, number, p, float(angle))
+        here = cell_at(layout, number, p, float(angle))
+        crystal = here.crystal
         cells.append(list(crystal.cell))
-        esd = np.sqrt(np.maximum(np.diag(slopes @ covariance @ slopes.T), 0.0))
+        esd = np.sqrt(np.maximum(np.diag(covariance.of(here.slopes, here.columns)), 0.0))
         esds.append([float(x) if x > 1e-9 else 0.0 for x in esd])
         turns.append((1e3 * rotation_vector(crystal.U @ mean.U.T)).tolist())
     return {

@@ -119,12 +119,11 @@ def _sigma_of_all(panels: list[Row]) -> float | None:
 def _apart(layout: Layout, fit: Fit, halves: Halves, number: int) -> Displacements:
     """Motions that lead from the detector of one half to that of the other."""
     block, first = layout.detector_block(number), layout.panel_offset[number]
-    count = len(block.detector)
-    ends = [
-        block.compose(layout.split(fit.p + sign * 0.5 * halves.difference)[number]) for sign in (-1.0, 1.0)
-    ]
+    count, shared = len(block.detector), fit.partition.shared
+    difference = fit.partition.with_shared(np.zeros(layout.n), halves.difference)
+    ends = [block.compose(layout.part(number, fit.p + sign * 0.5 * difference)) for sign in (-1.0, 1.0)]
     frames = slice(PANEL.stop * first, PANEL.stop * (first + count))
-    tangent = layout.tangent(fit.p)[frames].toarray()
+    tangent = layout.tangent(fit.p)[frames][:, shared].toarray()
     panel = fit.source.observations.spots.panel
     counts = np.bincount(panel[fit.working], minlength=layout.n_panels)
     return displacements(ends[0], ends[1], tangent, halves.covariance, counts[first : first + count] > 0)
