@@ -13,7 +13,7 @@ from smalti.errors import InputError
 from smalti.models import Experiment
 from smalti.roles import Series
 
-__all__ = ["frame_mask", "valid"]
+__all__ = ["fitting_mask", "frame_mask", "masked_by", "valid"]
 
 Mask = NDArray[np.bool_]
 
@@ -56,9 +56,31 @@ def frame_mask(experiment: Experiment, series: Series) -> Mask:
     if own is not None:
         mask &= _fitting(own, mask, "The reader's mask")
     if experiment.imageset is not None and experiment.imageset.mask:
-        path = Path(experiment.imageset.mask)
-        mask &= _fitting(_load(path), mask, f"The mask {path}")
+        mask = masked_by(mask, Path(experiment.imageset.mask))
     return mask
+
+
+def masked_by(mask: Mask, path: Path) -> Mask:
+    """Leave out the pixels that a mask file calls bad, too.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it does not fit the frame.
+    """
+    return mask & _fitting(_load(path), mask, f"The mask {path}")
+
+
+def fitting_mask(path: Path, size: tuple[int, int]) -> Path:
+    """Give the full path of a mask file, once it is known to fit frames of this size (fast, slow).
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it does not fit.
+    """
+    masked_by(np.ones((size[1], size[0]), dtype=bool), path)
+    return path.absolute()
 
 
 def valid(counts: NDArray[Any], mask: Mask, experiment: Experiment) -> Mask:
@@ -102,11 +124,11 @@ def _fitting(mask: Mask, frame: Mask, name: str) -> Mask:
 
 
 def _load(path: Path) -> Mask:
-    """Load a mask file: a NumPy array, nonzero where a pixel is good."""
+    """Load a mask file: a NumPy array (slow, fast), nonzero where a pixel is good; smalti view saves such."""
     try:
         values = np.load(path, allow_pickle=False)
     except FileNotFoundError:
-        raise InputError(f"There is no mask file {path}.", fix="Check the name in the .expt file.") from None
+        raise InputError(f"There is no mask file {path}.", fix="Check its name, or that in the .expt file.") from None
     except (ValueError, EOFError, OSError) as error:
         raise InputError(
             f"The mask {path} cannot be read.",

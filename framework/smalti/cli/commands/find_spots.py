@@ -48,6 +48,7 @@ COMMAND = Command(
         Daily("--min-spot-size", "find-spots.min_spot_size"),
         Daily("--d-min", "find-spots.d_min"),
         Daily("--d-max", "find-spots.d_max"),
+        Daily("--mask", "find-spots.mask"),
         Daily("--jobs", "find-spots.jobs", "-j"),
     ),
     output="strong.refl",

@@ -68,6 +68,7 @@ COMMAND = Command(
         Daily("--distance", "import.distance"),
         Daily("--beam-centre", "import.beam_centre"),
         Daily("--width", "import.width"),
+        Daily("--mask", "import.mask"),
         Daily("--stills", "import.stills", boolean=True),
     ),
     output="imported.expt",

@@ -28,6 +28,7 @@ class FindOptions:
     d_max: float | None = option(None, "Drop spots of lower resolution than this.", unit="Angstrom", gt=0)
     ice_rings: bool = option(False, "Drop spots on the powder rings of hexagonal ice.")
     ice_width: float = option(0.002, "Half-width of an ice ring in 1/d^2.", unit="1/Angstrom^2", gt=0)
+    mask: str = option("", "File of a mask to use besides that of the images, as smalti view saves it.")
     max_strong_fraction: float = option(
         0.25, "Refuse an image in which a larger part of the usable pixels is strong.", gt=0, le=1
     )

@@ -12,7 +12,7 @@ from smalti.roles import Reader, SpotFinder
 from smalti.steps.finding.frames import FrameTask, panel_map
 from smalti.steps.finding.options import FindOptions
 from smalti.steps.importing import open_series
-from smalti.steps.masking import frame_mask
+from smalti.steps.masking import frame_mask, masked_by
 
 __all__ = ["Run", "n_frames", "runs_of", "tasks_of"]
 
@@ -74,6 +74,8 @@ def tasks_of(
     for number, experiment, images in run.members:
         series = open_series(images, readers, experiment.scan)
         static = frame_mask(experiment, series)
+        if options.mask:
+            static = masked_by(static, Path(options.mask))
         if panels is None or panels.shape != static.shape:
             panels = panel_map(run.detector, static.shape)
         start = experiment.scan.array_range[0] if experiment.scan else 0

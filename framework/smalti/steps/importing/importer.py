@@ -24,6 +24,7 @@ from smalti.steps.importing.opening import choose_reader, named_reader
 from smalti.steps.importing.options import ImportOptions
 from smalti.steps.importing.overriding import Overrides, angles
 from smalti.steps.importing.sweeps import Sweep, divide
+from smalti.steps.masking import fitting_mask
 from smalti.steps.panelling import to_single
 from smalti.text import plural, table
 
@@ -247,6 +248,8 @@ def _experiments(sweeps: Sequence[tuple[Sweep, Reader]], options: ImportOptions)
             detector = flat.setdefault(id(detector), to_single(detector).coarse)
         params = {"reader": reader.name, "multi_panel": options.panels == "modules"}
         imageset = ImageSet(sweep.template, indices=sweep.indices, params=params)
+        if options.mask:
+            imageset = replace(imageset, mask=str(fitting_mask(Path(options.mask), sweep.header.size)))
         if sweep.scan is None:
             imageset = replace(imageset, template="", images=tuple(str(path) for path in sweep.paths))
         goniometer = None if sweep.scan is None else sweep.header.goniometer
