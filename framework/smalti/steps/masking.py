@@ -128,7 +128,9 @@ def _load(path: Path) -> Mask:
     try:
         values = np.load(path, allow_pickle=False)
     except FileNotFoundError:
-        raise InputError(f"There is no mask file {path}.", fix="Check its name, or that in the .expt file.") from None
+        raise InputError(
+            f"There is no mask file {path}.", fix="Check its name, or that in the .expt file."
+        ) from None
     except (ValueError, EOFError, OSError) as error:
         raise InputError(
             f"The mask {path} cannot be read.",
