@@ -52,6 +52,26 @@ class RefineOptions:
         "Tiles of several detectors: shared where they are one detector that stands in several places, each "
         "in a frame of its own; auto tells by names, pixels and arrangement.",
     )
+    drift_by: Literal["off", "experiment", "epoch"] = option(
+        "off",
+        "Let the detector drift: from experiment to experiment in their order, or by the epochs of their "
+        "scans.",
+    )
+    drift_interval: float = option(
+        1.0, "Length of a step in which the detector stands still: experiments, or hours.", gt=0
+    )
+    drift: tuple[str, ...] = option(
+        ("Dist", "Shift1", "Shift2"),
+        "Parameters of the detector that drift: Dist, Shift1, Tau2 of the whole, Group3*, ...",
+        min_length=1,
+    )
+    drift_place: float = option(
+        5.0,
+        "How far a place walks in an hour, or from one experiment to the next (standard deviation).",
+        unit="um",
+        gt=0,
+    )
+    drift_angle: float = option(0.02, "The same of an angle.", unit="mrad", gt=0)
     crystals: Literal["given", "own", "one_cell"] = option(
         "given",
         "Crystals of several sweeps: shared as in the file, each sweep its own, or each its own orientation "
@@ -133,7 +153,9 @@ class RefineOptions:
     phi_block: float = option(18.0, "Judge outliers in blocks of rotation of this width.", unit="deg", gt=0)
     minimum_stratum: int = option(40, "Join neighbouring blocks until each has this many reflections.", ge=5)
     minimum_still: int = option(
-        20, "Judge the spots of a still by themselves if it has so many; join it with the next otherwise.", ge=5
+        20,
+        "Judge the spots of a still by themselves if it has so many; join it with the next otherwise.",
+        ge=5,
     )
     rounds: int = option(4, "Most rounds of judging outliers and minimising.", ge=1)
     seed: int = option(42, "Seed of every random choice.", ge=0)

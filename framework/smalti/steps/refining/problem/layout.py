@@ -20,6 +20,7 @@ from smalti.steps.refining.problem.blocks import Block, CrystalBlock
 from smalti.steps.refining.problem.building import blocks_of, names_held
 from smalti.steps.refining.problem.composing import Composer
 from smalti.steps.refining.problem.detector_block import DetectorBlock
+from smalti.steps.refining.problem.drifting import Drift, drift_of, with_steps
 from smalti.steps.refining.problem.tangents import N_SHARED, experiment_entries, panel_entries
 from smalti.steps.refining.problem.tiles import tied_tiles
 from smalti.steps.refining.problem.tying import columns_of, with_own_crystals
@@ -56,6 +57,8 @@ class Layout:
         For each experiment: kind of model to number of its block. Stills use no goniometer.
     panel_offset : dict
         Number of a detector's block to the number of its first panel among all panels.
+    drift : Drift or None
+        Detectors that walk from step to step of time.
     """
 
     experiments: Experiments
@@ -65,6 +68,7 @@ class Layout:
     column: NDArray[np.intp]
     uses: tuple[dict[str, int], ...]
     panel_offset: dict[int, int]
+    drift: Drift | None = None
 
     @classmethod
     def of(
@@ -73,12 +77,15 @@ class Layout:
         """Lay out the parameters of sweeps and stills."""
         if options.crystals != "given":
             experiments = with_own_crystals(experiments)
+        experiments, chains = with_steps(experiments, options)
         blocks, owner = blocks_of(experiments, parameterisation, options)
         sizes = [len(block.parameters) for block in blocks]
         offsets = tuple(int(x) for x in np.concatenate([[0], np.cumsum(sizes)[:-1]]))
         parameters = [parameter for block in blocks for parameter in block.parameters]
         held = names_held(experiments, blocks, owner, options)
-        column = columns_of(parameters, options, held, tied_tiles(blocks, offsets))
+        drift = drift_of(experiments, chains, blocks, owner, options)
+        ties = tied_tiles(blocks, offsets, drift)
+        column = columns_of(parameters, options, held, ties)
         uses = tuple(
             {kind: owner[id(getattr(e, kind))] for kind in _KINDS[: 3 if e.is_still else 4]}
             for e in experiments
@@ -88,7 +95,7 @@ class Layout:
             if isinstance(block, DetectorBlock):
                 panel_offset[number] = total
                 total += len(block.detector)
-        return cls(experiments, blocks, offsets, len(column), column, uses, panel_offset)
+        return cls(experiments, blocks, offsets, len(column), column, uses, panel_offset, drift)
 
     def holding(self, names: Collection[str]) -> Layout:
         """Give the layout with more parameters held, by the full names of those of the minimiser."""
@@ -134,10 +141,12 @@ class Layout:
         """What holds the free parameters; a common amount is held as the first of its parameters is."""
         priors = [block.prior for block in self.blocks]
         mean = np.concatenate([prior.mean for prior in priors])[self.free]
-        precision = np.concatenate([prior.precision for prior in priors])[self.free]
+        precision = np.concatenate([prior.precision for prior in priors])
+        if self.drift is not None:
+            precision = precision * self.drift.shares(self.offsets, self.n_full)
         groups = [name for prior in priors for name in prior.groups or ("",) * len(prior.mean)]
         learn = any(prior.learn for prior in priors)
-        return Prior(mean, precision, tuple(groups[k] for k in self.free), learn)
+        return Prior(mean, precision[self.free], tuple(groups[k] for k in self.free), learn)
 
     @cached_property
     def stills(self) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from smalti.geometry.derivatives import PANEL
 from smalti.models import Detector
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.problem.crystals import cell_at, crystal_numbers, static_block
+from smalti.steps.refining.problem.drifting import walk_of
 from smalti.steps.refining.problem.layout import Layout
 
 __all__ = ["CellTarget", "CommonCell", "Distance", "Restraint", "distance_of", "in_place", "restraints_of"]
@@ -153,6 +154,8 @@ def restraints_of(layout: Layout, options: RefineOptions) -> tuple[Restraint, ..
             "A distance is a restraint: how strongly it holds is told by its standard deviation in mm.",
             "Give refine.distance_sigma=0.1, say, or set the distance on import: smalti import distance=...",
         )
+    if layout.drift is not None:
+        found.append(walk_of(layout.drift, layout.blocks, layout.offsets, layout.column, options))
     return tuple(found)
 
 

@@ -16,6 +16,7 @@ from smalti.steps.answers import displaced_by, parameters_of
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.problem.blocks import Block
 from smalti.steps.refining.problem.detector_block import DetectorBlock
+from smalti.steps.refining.problem.drifting import Drift
 from smalti.units import UM
 
 __all__ = ["ALIKE", "detector_blocks", "tied_tiles", "why_apart"]
@@ -32,6 +33,7 @@ _FAR = 2.0
 _SIX = 6
 _STEP = 1e-2
 _SAME_MOTION = 1e-6
+_ROUNDING = 1e-9
 
 
 def detector_blocks(
@@ -117,7 +119,8 @@ def _below(own: DetectorBlock, leader: DetectorBlock) -> Mask | None:
         return below
     frame = displaced_by(component, detector, _STEP * ~below)
     tiles = displaced_by(component, detector, _STEP * below)
-    if with_arrangement(frame, detector) != frame or not _same_root(tiles, detector):
+    stays = with_arrangement(frame, detector).stacked() - frame.stacked()
+    if np.abs(stays).max() > _ROUNDING or not _same_root(tiles, detector):
         return None
     mine, theirs = _in_root(own), _in_root(leader)
     size = float(np.abs(theirs[below]).max())
@@ -128,7 +131,7 @@ def _below(own: DetectorBlock, leader: DetectorBlock) -> Mask | None:
 
 def _same_root(detector: Detector, other: Detector) -> bool:
     a, b = detector.root, other.root
-    return (a.fast, a.slow, a.origin) == (b.fast, b.slow, b.origin)
+    return np.allclose((a.fast, a.slow, a.origin), (b.fast, b.slow, b.origin), rtol=0.0, atol=_ROUNDING)
 
 
 def _in_root(block: DetectorBlock) -> Array:
@@ -142,16 +145,22 @@ def _in_root(block: DetectorBlock) -> Array:
     return out
 
 
-def tied_tiles(blocks: Sequence[Block], offsets: Sequence[int]) -> list[list[int]]:
-    """Give the places in the full vector of parameters that are one: those of tiles that detectors share."""
+def tied_tiles(
+    blocks: Sequence[Block], offsets: Sequence[int], drift: Drift | None = None
+) -> list[list[int]]:
+    """Give the places in the full vector of parameters that are one.
+
+    Those of tiles that detectors share, and in all steps of a drift those that do not drift.
+    """
+    detectors = [(block, offsets[k]) for k, block in enumerate(blocks) if isinstance(block, DetectorBlock)]
     groups: dict[int, list[int]] = {}
-    for block, first in zip(blocks, offsets, strict=True):
-        if isinstance(block, DetectorBlock) and block.leader:
+    for block, first in detectors:
+        if block.leader:
             groups.setdefault(block.leader, []).append(first)
-    shared = {block.number: block.below for block in blocks if isinstance(block, DetectorBlock)}
-    return [
-        [first + k for first in firsts]
-        for leader, firsts in groups.items()
-        for k, moves in enumerate(shared[leader])
-        if moves
-    ]
+    below = {block.number: block.below for block, _ in detectors}
+    walking = set() if drift is None else drift.moving(offsets)
+    ties = [] if drift is None else drift.ties(offsets, [len(block.parameters) for block in blocks])
+    for leader, firsts in groups.items():
+        shared = np.flatnonzero(below[leader])
+        ties += [tie for k in shared if len(tie := [f + int(k) for f in firsts if f + k not in walking]) > 1]
+    return ties

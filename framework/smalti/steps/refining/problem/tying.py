@@ -8,6 +8,8 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from smalti.errors import DataError, UsageError
 from smalti.geometry.crystal_parameters import B_from_metric, symbol
@@ -44,17 +46,16 @@ def columns_of(
     """
     names = [parameter.name for parameter in parameters]
     free = np.array([name not in held and _is_free(name, options) for name in names], dtype=bool)
-    leader = np.arange(len(parameters))
-    for tied in (*ties, *_ties(parameters, options)):
-        members = [k for k in tied if free[k]]
-        for k in members:
-            leader[leader == leader[k]] = leader[members[0]]
+    groups = [[k for k in tied if free[k]] for tied in (*ties, *_ties(parameters, options))]
+    pairs = np.array([(members[0], k) for members in groups for k in members], dtype=np.intp).reshape(-1, 2)
+    shape = (len(parameters), len(parameters))
+    graph = sparse.coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=shape)
+    leader = connected_components(graph, directed=False)[1][free]
     # Counted in the order of the first member of each: a tie does not reorder the others.
+    _, first, places = np.unique(leader, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.intp)
+    rank[np.argsort(first)] = np.arange(len(first))
     columns = np.full(len(parameters), -1, dtype=np.intp)
-    firsts, places = np.unique(leader[free], return_inverse=True)
-    order = np.argsort([int(np.flatnonzero(free & (leader == first))[0]) for first in firsts])
-    rank = np.empty(len(firsts), dtype=np.intp)
-    rank[order] = np.arange(len(firsts))
     columns[free] = rank[places]
     return columns
 
