@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from smalti.solution import NormalEquations, Prior
+from smalti.solution import Prior
 from smalti.steps.refining.certainty.certainty import Certainty
 from smalti.steps.refining.options import RefineOptions
+from smalti.steps.refining.problem.arrows import held_arrow, pieces_of
+from smalti.steps.refining.problem.eliminating import eliminate
 from smalti.steps.refining.problem.observations import Observations
+from smalti.steps.refining.problem.substituting import scatter_of_shared
 from smalti.steps.refining.solving.rounds import Fit
 
 __all__ = ["Halves", "first_half", "refine_halves"]
@@ -40,9 +43,9 @@ class Halves:
     ----------
     n : tuple of int
         Number of reflections of each half.
-    difference : (n,)
-        Parameters of the first half less those of the second.
-    covariance : (n, n)
+    difference : (g,)
+        Shared parameters of the first half less those of the second.
+    covariance : (g, g)
         Of the difference: C_first + C_second, from the errors of the centroids. What the priors know is
         the same in both and cancels.
     chi_squared, freedom : float
@@ -87,21 +90,60 @@ def refine_halves(fit: Fit, certainty: Certainty, options: RefineOptions) -> Hal
     counts = int(first.sum()), n_used - int(first.sum())
     if min(counts) < 0.25 * n_used:
         return None
-    whole = fit.rounds[-1].equations
-    halves = [_data_only(fit, first), _data_only(fit, fit.working & ~first)]
-    held = whole.matrix - halves[0].matrix - halves[1].matrix
-    pull = whole.gradient - halves[0].gradient - halves[1].gradient
-    curvature, scatter = (_of_all(certainty.factors, name) for name in ("curvature", "scatter"))
-    W = _whitening(whole.matrix)
+    factors = _of_all(certainty.factors, "curvature"), _of_all(certainty.factors, "scatter")
+    system_of = _eliminated if fit.partition.eliminates else _joint
+    W = _whitening(fit.rounds[-1].equations.matrix)
     difference, covariance = np.zeros(len(W)), np.zeros_like(W)
-    for half, sign in zip(halves, (1.0, -1.0), strict=True):
-        N = W.T @ half.matrix @ W
-        H = curvature * N + 0.5 * W.T @ held @ W
-        answer = linalg.inv(H + _RIDGE * np.eye(len(H)))
-        difference -= sign * answer @ (W.T @ (half.gradient + 0.5 * pull))
-        covariance += scatter * answer @ N @ answer.T
+    for mask, sign in ((first, 1.0), (fit.working & ~first, -1.0)):
+        half = system_of(fit, mask, *factors)
+        answer = linalg.inv(W.T @ half.matrix @ W + _RIDGE * np.eye(len(W)))
+        difference -= sign * answer @ (W.T @ half.slope)
+        covariance += answer @ (W.T @ half.scatter @ W) @ answer.T
     chi_squared, freedom = _chi_squared(difference, covariance)
     return Halves(counts, W @ difference, W @ covariance @ W.T, chi_squared, freedom)
+
+
+@dataclass(frozen=True)
+class _Half:
+    """What one half of the reflections and half of the priors say of the shared parameters.
+
+    Attributes
+    ----------
+    matrix : (g, g)
+        a N + K/2.
+    scatter : (g, g)
+        m N: the covariance of the gradient.
+    slope : (g,)
+        The gradient at the common minimum.
+    """
+
+    matrix: Array
+    scatter: Array
+    slope: Array
+
+
+def _joint(fit: Fit, mask: Mask, curvature: float, scatter: float) -> _Half:
+    found, held = (
+        replace(fit.source, weights=fit.source.weights * mask[:, None], prior=_none(fit), restraints=()),
+        replace(fit.source, weights=np.zeros_like(fit.source.weights)),
+    )
+    data, priors = found.normal_equations(fit.p), held.normal_equations(fit.p)
+    matrix = curvature * data.matrix + 0.5 * priors.matrix
+    return _Half(matrix, scatter * data.matrix, data.gradient + 0.5 * priors.gradient)
+
+
+def _eliminated(fit: Fit, mask: Mask, curvature: float, scatter: float) -> _Half:
+    """The same with crystals that follow, some of them at a time."""
+    source, partition = fit.source, fit.partition
+    held, _, _ = held_arrow(source, partition, fit.p)
+    out = _Half(0.5 * held.shared, np.zeros_like(held.shared), 0.5 * held.slope)
+    for piece in pieces_of(source, partition, fit.p, weights=source.weights * mask[:, None]):
+        data, K = piece.arrow, held.of(piece.crystals).times(0.5)
+        # The factor is that of the curvature; the gradient is what it is.
+        steep = replace(data.times(curvature), slope=data.slope, own_slope=data.own_slope).plus(K)
+        left, (_, Q) = eliminate(steep), scatter_of_shared(steep, data.times(scatter))
+        out = _Half(out.matrix + left.matrix, out.scatter + Q, out.slope + left.slope)
+    return out
 
 
 def first_half(data: Observations, working: Mask, options: RefineOptions) -> Mask:
@@ -125,16 +167,9 @@ def first_half(data: Observations, working: Mask, options: RefineOptions) -> Mas
     return first
 
 
-def _data_only(fit: Fit, mask: Mask) -> NormalEquations:
-    """Normal equations of some reflections at the minimum, without priors and restraints."""
+def _none(fit: Fit) -> Prior:
     n = fit.source.n_parameters
-    source = replace(
-        fit.source,
-        weights=fit.source.weights * mask[:, None],
-        prior=Prior(np.zeros(n), np.zeros(n)),
-        restraints=(),
-    )
-    return source.normal_equations(fit.p)
+    return Prior(np.zeros(n), np.zeros(n))
 
 
 def _of_all(factors: Mapping[str, float], name: str) -> float:

@@ -14,7 +14,7 @@ from the sums by chunk that the kernels make, so that memory does not grow with 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,10 @@ class Arrow:
         """Give a multiple."""
         parts = (self.shared, self.slope, self.own, self.own_slope, self.cross)
         return Arrow(*(factor * part for part in parts))
+
+    def with_own(self, own: Array) -> Arrow:
+        """Give the same with other blocks (K, m, m) of crystals."""
+        return replace(self, own=own)
 
     def of(self, crystals: Index) -> Arrow:
         """Give the blocks of some crystals; what is shared is left out."""

@@ -15,6 +15,7 @@ from smalti.errors import UsageError
 from smalti.models import Experiments
 from smalti.roles import Choosable, DetectorParameterisation
 from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.solving.evidence import twice_log_evidence
 from smalti.steps.refining.solving.rounds import Fit
 
 __all__ = ["Candidate", "alternatives_of", "choose", "try_all"]
@@ -79,7 +80,8 @@ def choose(candidates: Sequence[Candidate]) -> tuple[Candidate, Row | None]:
     Deviances are sums of squares over variances: those of the last candidate, the richest, for all, of
     reflections that no candidate rejects. A richer candidate is preferred if it predicts the free
     reflections better by more than :data:`DECISIVE` standard errors (of the sum of the paired differences);
-    if they cannot tell, the evidence of the fitted ones decides (:func:`_twice_log_evidence`).
+    if they cannot tell, the evidence of the fitted ones decides
+    (:func:`smalti.steps.refining.solving.evidence.twice_log_evidence`).
     """
     if len(candidates) == 1:
         return candidates[0], None
@@ -121,29 +123,9 @@ def _row(item: Candidate, squares: Array, free: Mask, working: Mask) -> Row:
     return row | {
         "deviance": float(squares[working].sum()),
         "free_deviance": float(squares[free].sum()),
-        "evidence": _twice_log_evidence(item.fit, float(squares[working].sum()), int(working.sum())),
+        "evidence": twice_log_evidence(item.fit, float(squares[working].sum()), int(working.sum())),
         "seconds": item.seconds,
     }
-
-
-def _twice_log_evidence(fit: Fit, chi_squared: float, n: int) -> float:
-    """Twice the logarithm of the marginal likelihood by Laplace's method, but for what all have in common.
-
-    What a parameter may do without being asked to is charged by how much narrower the data make it than its
-    prior: freedoms that their tolerances hold cost nothing, and to forbid them would only hide what
-    is not known. A parameter without a prior gets one that is worth a single reflection, which makes this
-    the criterion of Schwarz [Kass & Raftery 1995, J. Am. Stat. Assoc. 90, 773].
-    """
-    equations, prior = fit.rounds[-1].equations, fit.source.prior
-    data = equations.matrix - np.diag(prior.precision)
-    precision = np.maximum(prior.precision, np.diag(data) / max(n, 1))
-    seen = precision > 0.0
-    scale = precision[seen] ** -0.5
-    _, log_ratio = np.linalg.slogdet(
-        np.eye(int(seen.sum())) + data[np.ix_(seen, seen)] * np.outer(scale, scale)
-    )
-    away = float(np.sum(prior.precision * (equations.parameters - prior.mean) ** 2))
-    return -chi_squared - away - float(log_ratio)
 
 
 _UNITS = np.array([1.0, 1.0, np.degrees(1.0)])

@@ -27,7 +27,7 @@ from smalti.steps.refining.solving.learning import learn, settled
 from smalti.steps.refining.solving.projecting import Minimum, determined_by, minimise
 from smalti.steps.refining.solving.supporting import followers
 from smalti.steps.refining.weighing.judging import judge, strata
-from smalti.steps.refining.weighing.leverage import leverages
+from smalti.steps.refining.weighing.leverage import crystal_leverages, leverages
 from smalti.steps.refining.weighing.mislabelled import DOUBTED, Mislabelled, find_mislabelled
 from smalti.steps.refining.weighing.noise import Noise, NoiseModel
 from smalti_ext.threads import allow
@@ -183,7 +183,8 @@ def fit_in_rounds(
         log.info("round %d: %d used, %s", number + 1, equations.n_reflections, found.solution.ended.value)
         source = _observed_at(source, selection, p)
         before = residuals = source.calc_minus_obs(p)
-        leverage = leverages(layout, known, weights, data.spots.panel)
+        own = crystal_leverages(layout, data, source.weights, p)
+        leverage = leverages(layout, known, weights, data.spots.panel, own)
         with allow(threads):
             noise = model.later(_hidden(residuals, held_out), weights, leverage, rejector)
     progress("refining", options.rounds, options.rounds)

@@ -56,7 +56,9 @@ class Following:
         block, first = layout.detector_block(self.block), layout.panel_offset[self.block]
         count = len(block.detector)
         tangent = layout.tangent(p)[PANEL.stop * first : PANEL.stop * (first + count)]
-        columns = np.unique(tangent.indices).astype(np.intp)  # of the detector only: there may be very many of crystals
+        columns = np.unique(tangent.indices).astype(
+            np.intp
+        )  # of the detector only: there may be very many of crystals
         after, nothing = block.compose(layout.part(self.block, p)), np.zeros((len(columns), len(columns)))
         moved = displacements(block.detector, after, tangent[:, columns].toarray(), nothing, self.leading)
         sigma = np.array([_sigmas(block, k) for k in self.panels])
