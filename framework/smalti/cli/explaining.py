@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import tomlkit
@@ -121,4 +122,6 @@ def _item(value: Any) -> str:
     # TOML has no null; where an option may be None the text "none" means it.
     if value is None:
         return '"none"'
-    return str(tomlkit.item(list(value) if isinstance(value, tuple) else value).as_string())
+    if isinstance(value, tuple):
+        value = list(value)
+    return str(tomlkit.item(str(value) if isinstance(value, Path) else value).as_string())

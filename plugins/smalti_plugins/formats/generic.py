@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,33 +63,39 @@ class GenericSeries:
     def header(self, index: int) -> FrameHeader:
         """Give the models of one frame; wavelength and distance are 0 where the header lacks them."""
         path = self.paths[index]
-        head, words, counts = _image(path)
+        head, words, counts = image_of(path)
         size = (counts.shape[1], counts.shape[0])
         facts = _facts(words, head, size, path)
         return _header(facts, size, self.reader, path)
 
     def read(self, index: int) -> NDArray[np.int32]:
         """Give the counts of one frame, (slow, fast) int32."""
-        _, _, counts = _image(self.paths[index])
-        # Counts beyond 32 bits are saturated anyway; they must not wrap to small ones.
-        limit = np.iinfo(np.int32).max
-        narrow = counts.dtype.kind in "iu" and counts.dtype.itemsize < 4
-        return np.ascontiguousarray(counts if narrow else np.minimum(counts, limit), dtype=np.int32)
+        return counts_of(self.paths[index])
 
     def mask(self) -> None:
         """Give no mask: these formats do not tell their bad pixels."""
         return None
 
 
-def _image(path: Path) -> tuple[bytes, dict[str, str], NDArray[Any]]:
-    """First bytes, header words and pixels of a file."""
+def counts_of(path: Path) -> NDArray[np.int32]:
+    """Give the counts of a file, (slow, fast) int32."""
+    _, _, counts = image_of(path)
+    # Counts beyond 32 bits are saturated anyway; they must not wrap to small ones.
+    limit = np.iinfo(np.int32).max
+    narrow = counts.dtype.kind in "iu" and counts.dtype.itemsize < 4
+    return np.ascontiguousarray(counts if narrow else np.minimum(counts, limit), dtype=np.int32)
+
+
+def image_of(path: Path) -> tuple[bytes, dict[str, str], NDArray[Any]]:
+    """Give the first bytes, header words and pixels of a file."""
     # fabio is imported here because discovery imports every plugin, also for commands without images.
     import fabio
+    from fabio.fabioutils import BytesIO  # some formats, EDF among them, ask more than Python's
 
     data = read_whole(path)
     try:
         # The bytes are handed over undone from compression, for fabio's own undoing prints to the screen.
-        image = fabio.open(path if dialect_of(data) == "HDF5" else io.BytesIO(data))
+        image = fabio.open(path if dialect_of(data) == "HDF5" else BytesIO(data))
         counts = np.asarray(image.data)
         words = {str(key): str(value) for key, value in image.header.items()}
         frames = int(image.nframes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import radians
 from pathlib import Path
 
+import fabio
 import numpy as np
 import pytest
 
@@ -115,7 +116,7 @@ def test_words_that_are_no_numbers_are_refused_in_words(
 ) -> None:
     words = {"DETTYPE": "CCD-PXL", "CENTER": "north south"}
     image = b"FORMAT :", words, np.zeros((8, 8), dtype=np.uint16)
-    monkeypatch.setattr("smalti_plugins.formats.generic._image", lambda path: image)
+    monkeypatch.setattr("smalti_plugins.formats.generic.image_of", lambda path: image)
     with pytest.raises(InputError, match=r"a\.sfrm cannot be understood[\s\S]*Bruker[\s\S]*north"):
         FabioGeneric().open([tmp_path / "a.sfrm"]).header(0)
 
@@ -147,3 +148,16 @@ def test_marccd_leaves_open_what_its_header_leaves_open(data: Path) -> None:
     assert header.beam.wavelength == pytest.approx(1.03318)
     assert panel.pixel_size == pytest.approx((0.079092, 0.079092))
     assert panel.origin == pytest.approx((-1043.089 * 0.079092, 1043.089 * 0.079092, 0.0))
+
+
+@pytest.mark.parametrize("kind", ["edf", "tif"])
+def test_images_that_fabio_writes_are_read(tmp_path: Path, kind: str) -> None:
+    counts = np.arange(35, dtype=np.int32).reshape(5, 7)
+    image = {"edf": fabio.edfimage.EdfImage, "tif": fabio.tifimage.TifImage}[kind](data=counts)
+    image.write(str(tmp_path / f"a_1.{kind}"))
+    reader = FabioGeneric(pixel_size=0.1)
+    path = tmp_path / f"a_1.{kind}"
+    assert reader.match(path, path.read_bytes()[:4096]) is Match.CONTAINER
+    series = reader.open([path])
+    np.testing.assert_array_equal(series.read(0), counts)
+    assert series.header(0).size == (7, 5)

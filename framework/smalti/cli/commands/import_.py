@@ -64,6 +64,7 @@ COMMAND = Command(
     daily=(
         Daily("--panels", "import.panels"),
         Daily("--reader", "import.reader"),
+        Daily("--detector", "described.detector"),
         Daily("--wavelength", "import.wavelength"),
         Daily("--distance", "import.distance"),
         Daily("--beam-centre", "import.beam_centre"),

@@ -23,6 +23,7 @@ from smalti.steps.importing.naming import Numbered, group_by_template
 from smalti.steps.importing.opening import choose_reader, named_reader
 from smalti.steps.importing.options import ImportOptions
 from smalti.steps.importing.overriding import Overrides, angles
+from smalti.steps.importing.remembering import told
 from smalti.steps.importing.sweeps import Sweep, divide
 from smalti.steps.masking import fitting_mask
 from smalti.steps.panelling import to_single
@@ -246,7 +247,7 @@ def _experiments(sweeps: Sequence[tuple[Sweep, Reader]], options: ImportOptions)
         detector = shared(sweep.header.detector)
         if options.panels == "single":
             detector = flat.setdefault(id(detector), to_single(detector).coarse)
-        params = {"reader": reader.name, "multi_panel": options.panels == "modules"}
+        params = {"reader": reader.name, "multi_panel": options.panels == "modules", **told(reader)}
         imageset = ImageSet(sweep.template, indices=sweep.indices, params=params)
         if options.mask:
             imageset = replace(imageset, mask=str(fitting_mask(Path(options.mask), sweep.header.size)))

@@ -20,6 +20,7 @@ from smalti.options import suggest
 from smalti.roles import Reader, Series
 from smalti.solution import FrameHeader, Match
 from smalti.steps.guarding import guarded
+from smalti.steps.importing.remembering import as_it_was
 
 __all__ = ["HEAD", "choose_reader", "named_reader", "open_series"]
 
@@ -171,7 +172,7 @@ def _reader(imageset: ImageSet, first: Path, readers: Sequence[Reader]) -> Reade
             installed,
             "Install a plugin for this format, or convert the images to CBF.",
         )
-    return reader
+    return as_it_was(reader, imageset.params)
 
 
 def _paths(imageset: ImageSet, scan: Scan | None) -> list[Path]:

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.geometry.attenuation import HC
 from smalti.models import NO_COUNT, Beam, Detector
 from smalti.solution import FrameHeader
 from smalti_plugins.formats.nexus._eiger import eiger_detector, eiger_shape, eiger_turning
@@ -32,9 +33,6 @@ from smalti_plugins.formats.nexus._turning import Turning, turning_of
 __all__ = ["Master", "is_master", "read_master"]
 
 Array = NDArray[np.float64]
-
-_HC = 12398.419843320026
-"""eV Angstrom; h c of CODATA 2018."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +210,7 @@ def _wavelengths(instrument: h5py.Group, detector: h5py.Group, entry: h5py.Group
     detailed = detector.get("detectorSpecific")
     energy = detailed.get("photon_energy") if isinstance(detailed, h5py.Group) else None
     if isinstance(energy, h5py.Dataset):
-        return _HC / numbers(energy, "eV", path)
+        return 1e3 * HC / numbers(energy, "eV", path)
     return np.zeros(1)  # the user has to tell it
 
 

@@ -1,0 +1,1 @@
+"""Detectors described by a TOML file alone."""
