@@ -21,7 +21,7 @@ from smalti.steps.refining.telling.residual_rows import Row, rmsds
 from smalti.steps.refining.telling.scan_rows import scan_row
 from smalti.units import MRAD, UM
 
-__all__ = ["cells_of", "crystal_rows", "detector_rows", "panel_rows", "parameter_rows"]
+__all__ = ["cells_of", "motion_row", "crystal_rows", "detector_rows", "panel_rows", "parameter_rows"]
 
 Array = NDArray[np.float64]
 
@@ -51,13 +51,13 @@ def panel_rows(
             {"detector": block.number, "panel": k, "name": panel.name}
             | rmsds(fit, order[bounds[k] : bounds[k + 1]])
             | {"prior_share": shares[k]}
-            | _motion_row(moved.own[k], moved.own_covariance[k])
+            | motion_row(moved.own[k], moved.own_covariance[k])
             | corners[k]
         )
     return rows, moved
 
 
-def _motion_row(motion: Array, covariance: Array) -> Row:
+def motion_row(motion: Array, covariance: Array) -> Row:
     """One panel's displacement beyond that of the whole detector, with ESDs."""
     esd = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     size = float(np.hypot(motion[0], motion[1]))
@@ -83,18 +83,20 @@ def _motion_row(motion: Array, covariance: Array) -> Row:
 
 def _panel_shares(layout: Layout, number: int, uncertainty: Uncertainty) -> list[float | None]:
     """Share of the prior in each panel's own parameters, their mean; None where it has none of its own."""
-    names = f"Detector{layout.detector_block(number).number}"
-    everyone = len(layout.detector_block(number).detector)
+    block, first = layout.detector_block(number), layout.offsets[number]
+    everyone = len(block.detector)
     shares: list[list[float]] = [[] for _ in range(everyone)]
     smallest = [everyone + 1] * everyone
-    for parameter, share in zip(layout.parameters, uncertainty.prior_share, strict=True):
-        if not parameter.name.startswith(names) or len(parameter.panels) == everyone:
+    # By its own parameters: those of shared tiles stand in the table under another detector's name.
+    columns = layout.column[first : first + len(block.parameters)]
+    for parameter, column in zip(block.parameters, columns, strict=True):
+        if column < 0 or len(parameter.panels) == everyone:
             continue
         for panel in parameter.panels:
             if len(parameter.panels) < smallest[panel]:
                 smallest[panel], shares[panel] = len(parameter.panels), []
             if len(parameter.panels) == smallest[panel]:
-                shares[panel].append(float(share))
+                shares[panel].append(float(uncertainty.prior_share[column]))
     return [float(np.mean(items)) if items else None for items in shares]
 
 
