@@ -40,6 +40,7 @@ __all__ = [
     "SETTING",
     "RotationState",
     "Spots",
+    "crossings",
     "differentiate",
     "predict",
 ]
@@ -121,7 +122,7 @@ def predict(state: RotationState, spots: Spots) -> tuple[Array, Array]:
     third, s1 = np.empty(len(spots.h)), np.empty((len(spots.h), 3))
     turning, still = _by_kind(state, spots)
     if turning.size:
-        third[turning], s1[turning] = _crossings(state, spots.take(turning))
+        third[turning], s1[turning] = crossings(state, spots.take(turning))
     if still.size:
         plane = _still_planes(state, spots.take(still))
         third[still], s1[still] = plane.delta_psi, plane.s1
@@ -174,8 +175,8 @@ def _still_planes(state: RotationState, spots: Spots) -> StillPlane:
     return StillPlane.of(q, state.s0[spots.experiment])
 
 
-def _crossings(state: RotationState, spots: Spots) -> tuple[Array, Array]:
-    """Angles phi (N,) of rotating crystals, nan where a point does not cross, and s1 (N, 3)."""
+def crossings(state: RotationState, spots: Spots) -> tuple[Array, Array]:
+    """Give the angles phi (N,) of rotating crystals, nan where a point does not cross, and s1 (N, 3)."""
     e = spots.experiment
     axis, s0 = state.axis[e], state.s0[e]
     q = np.einsum("nij,nj->ni", state.FA[e], spots.h)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -62,6 +63,12 @@ class PanelArrays:
             np.array([p.thickness if p.parallax else 0.0 for p in panels], dtype=float),
             np.array([p.mu for p in panels], dtype=float),
         )
+
+    @classmethod
+    def joined(cls, detectors: Sequence[Detector]) -> PanelArrays:
+        """Gather the arrays of several detectors, one after the other."""
+        found = [cls.of(detector) for detector in detectors]
+        return cls(*(np.concatenate([getattr(item, field.name) for item in found]) for field in fields(cls)))
 
 
 def panel_bases(d: ArrayLike) -> Array:

@@ -119,7 +119,7 @@ class StillPlane:
 
 
 def still_beams(q: Array, s0: Array) -> tuple[Array, Array]:
-    """Give diffracted beams s1 (N, 3) 1/Angstrom and DeltaPsi (N,) rad of points q (N, 3) for one s0 (3,).
+    """Give s1 (N, 3) 1/Angstrom and DeltaPsi (N,) rad of points q (N, 3), for s0 (3,) or (N, 3).
 
     nan where a point cannot diffract.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,7 @@ from smalti.geometry.prediction import (
     nearest_turn,
 )
 from smalti.geometry.scan_points import between_points, of_images
+from smalti.geometry.stills import still_beams
 from smalti.models import Crystal, Experiment, Experiments, Goniometer, Scan
 from smalti.tables import Flag, Reflections
 
@@ -143,55 +146,109 @@ def predict_indexed(experiments: Experiments, table: Reflections) -> Reflections
 
     A crystal that varies over its scan is taken as it is on the image where each was seen.
     Each reflection takes the crossing of the Ewald sphere that its ``entering`` says, or without that
-    column the one nearer to its observed angle, and the turn nearest to it.
+    column the one nearer to its observed angle, and the turn nearest to it. Those of stills are put on the
+    sphere by the shortest turn, DeltaPsi; what they have of angles and images is 0, as in DIALS.
 
     Returns
     -------
     Reflections
         With ``s1``, ``xyzcal.mm``, ``xyzcal.px``, ``entering`` set and the PREDICTED bit in ``flags``
-        where a prediction exists (zeros and a cleared bit elsewhere). Stills are left unpredicted.
+        where a prediction exists (zeros and a cleared bit elsewhere); where there are stills, with
+        ``delpsical.rad``.
     """
     table.require("miller_index", "id", "panel", "xyzobs.mm.value")
-    n = table.n_rows
-    s1 = np.array(table["s1"]) if "s1" in table else np.zeros((n, 3))
-    mm, px = np.zeros((n, 3)), np.zeros((n, 3))
-    entering = np.array(table["entering"]) if "entering" in table else np.zeros(n, dtype=bool)
-    good = np.zeros(n, dtype=bool)
-    known = "entering" in table
-    for number, experiment in enumerate(experiments):
-        rows = np.flatnonzero((table["id"] == number) & np.any(table["miller_index"] != 0, axis=1))
-        if rows.size == 0 or experiment.is_still or experiment.crystal is None:
-            continue
-        crystal, goniometer, scan = _rotation_models(experiment)
-        h, seen = table["miller_index"][rows], scan.array_index(table["xyzobs.mm.value"][rows, 2])
-        if crystal.scan_points:
-            A = of_images(_points(crystal), seen - scan.array_range[0])
-            q = np.einsum("nij,nj->ni", goniometer.F @ A, h)
-        else:
-            q = h @ (goniometer.F @ crystal.A).T
-        angles, crosses = diffraction_angles(q, goniometer.axis, goniometer.S.T @ experiment.beam.s0)
-        observed = table["xyzobs.mm.value"][rows, 2]
-        both = nearest_turn(angles, observed[:, None])
-        nearer = np.argmin(np.where(np.isnan(both), np.inf, np.abs(both - observed[:, None])), axis=1)
-        column = np.where(entering[rows], 0, 1) if known else nearer
-        phi = both[np.arange(rows.size), column]
-        rays = diffracted_beams(
-            q, np.where(crosses, phi, 0.0), goniometer.axis, goniometer.S, experiment.beam.s0
-        )
-        arrays = PanelArrays.of(experiment.detector)
-        panel = table["panel"][rows].astype(np.intp)
-        xy, hit = intersect(rays, panel, arrays)
-        ok = crosses & hit
-        rows, panel = rows[ok], panel[ok]
-        mm[rows] = np.column_stack([xy[ok], phi[ok]])
-        px[rows] = np.column_stack([to_px(xy[ok], panel, arrays), scan.array_index(phi[ok])])
-        s1[rows], entering[rows], good[rows] = rays[ok], column[ok] == 0, True
-    flags = np.array(table["flags"]) if "flags" in table else np.zeros(n, dtype=np.uint64)
-    bit = np.uint64(int(Flag.PREDICTED))
-    flags = np.where(good, flags | bit, flags & ~bit)
-    return table.with_columns(
-        {"s1": s1, "xyzcal.mm": mm, "xyzcal.px": px, "entering": entering, "flags": flags}
-    )
+    found, bit = _Predictions.none_of(table), np.uint64(int(Flag.PREDICTED))
+    number = table["id"].astype(np.intp)
+    indexed = (number >= 0) & (number < len(experiments)) & np.any(table["miller_index"] != 0, axis=1)
+    can = np.array([item.crystal is not None for item in experiments], dtype=bool)
+    still = np.array([item.is_still for item in experiments], dtype=bool)
+    rows = np.flatnonzero(indexed)
+    rows = rows[can[number[rows]]]
+    turning = rows[~still[number[rows]]]
+    turning = turning[np.argsort(number[turning], kind="stable")]
+    if turning.size:
+        for mine in np.split(turning, np.flatnonzero(np.diff(number[turning])) + 1):
+            _predict_sweep_rows(found, experiments[int(number[mine[0]])], table, mine)
+    if still.any():
+        _predict_still_rows(found, experiments, table, rows[still[number[rows]]])
+    flags = np.array(table["flags"]) if "flags" in table else np.zeros(table.n_rows, dtype=np.uint64)
+    flags = np.where(found.good, flags | bit, flags & ~bit)
+    columns = {
+        "s1": found.s1,
+        "xyzcal.mm": found.mm,
+        "xyzcal.px": found.px,
+        "entering": found.entering,
+        "flags": flags,
+    }
+    return table.with_columns(columns | ({"delpsical.rad": found.delta_psi} if still.any() else {}))
+
+
+@dataclass(frozen=True)
+class _Predictions:
+    """Columns to be filled: s1, xyzcal.mm, xyzcal.px (N, 3), entering, delpsical.rad (N,), and which are."""
+
+    s1: Array
+    mm: Array
+    px: Array
+    entering: NDArray[np.bool_]
+    delta_psi: Array
+    good: NDArray[np.bool_]
+
+    @classmethod
+    def none_of(cls, table: Reflections) -> _Predictions:
+        n = table.n_rows
+        s1 = np.array(table["s1"]) if "s1" in table else np.zeros((n, 3))
+        entering = np.array(table["entering"]) if "entering" in table else np.zeros(n, dtype=bool)
+        return cls(s1, np.zeros((n, 3)), np.zeros((n, 3)), entering, np.zeros(n), np.zeros(n, dtype=bool))
+
+
+def _predict_sweep_rows(
+    found: _Predictions, experiment: Experiment, table: Reflections, rows: NDArray[np.intp]
+) -> None:
+    crystal, goniometer, scan = _rotation_models(experiment)
+    h, seen = table["miller_index"][rows], scan.array_index(table["xyzobs.mm.value"][rows, 2])
+    if crystal.scan_points:
+        A = of_images(_points(crystal), seen - scan.array_range[0])
+        q = np.einsum("nij,nj->ni", goniometer.F @ A, h)
+    else:
+        q = h @ (goniometer.F @ crystal.A).T
+    angles, crosses = diffraction_angles(q, goniometer.axis, goniometer.S.T @ experiment.beam.s0)
+    observed = table["xyzobs.mm.value"][rows, 2]
+    both = nearest_turn(angles, observed[:, None])
+    nearer = np.argmin(np.where(np.isnan(both), np.inf, np.abs(both - observed[:, None])), axis=1)
+    column = np.where(found.entering[rows], 0, 1) if "entering" in table else nearer
+    phi = both[np.arange(rows.size), column]
+    rays = diffracted_beams(q, np.where(crosses, phi, 0.0), goniometer.axis, goniometer.S, experiment.beam.s0)
+    arrays = PanelArrays.of(experiment.detector)
+    panel = table["panel"][rows].astype(np.intp)
+    xy, hit = intersect(rays, panel, arrays)
+    ok = crosses & hit
+    rows, panel = rows[ok], panel[ok]
+    found.mm[rows] = np.column_stack([xy[ok], phi[ok]])
+    found.px[rows] = np.column_stack([to_px(xy[ok], panel, arrays), scan.array_index(phi[ok])])
+    found.s1[rows], found.entering[rows], found.good[rows] = rays[ok], column[ok] == 0, True
+
+
+def _predict_still_rows(
+    found: _Predictions, experiments: Experiments, table: Reflections, rows: NDArray[np.intp]
+) -> None:
+    """Predict all rows of stills at once: there may be very many experiments of few rows each."""
+    number, detectors = table["id"][rows].astype(np.intp), experiments.unique("detector")
+    arrays = PanelArrays.joined(detectors)
+    first = dict(zip(map(id, detectors), np.cumsum([0, *map(len, detectors)]).tolist(), strict=False))
+    A = np.array([np.eye(3) if item.crystal is None else item.crystal.A for item in experiments])
+    s0 = np.array([item.beam.s0 for item in experiments])
+    offset = np.array([first[id(item.detector)] for item in experiments], dtype=np.intp)
+    panel = offset[number] + table["panel"][rows].astype(np.intp)
+    q = np.einsum("nij,nj->ni", A[number], table["miller_index"][rows].astype(float))
+    rays, delta_psi = still_beams(q, s0[number])
+    possible = np.isfinite(delta_psi)
+    xy, hit = intersect(np.where(possible[:, None], rays, s0[number]), panel, arrays)
+    ok = possible & hit
+    rows, panel = rows[ok], panel[ok]
+    found.mm[rows, :2], found.px[rows, :2] = xy[ok], to_px(xy[ok], panel, arrays)
+    found.s1[rows], found.delta_psi[rows], found.entering[rows] = rays[ok], delta_psi[ok], False
+    found.good[rows] = True
 
 
 def _rotation_models(experiment: Experiment) -> tuple[Crystal, Goniometer, Scan]:
@@ -199,6 +256,6 @@ def _rotation_models(experiment: Experiment) -> tuple[Crystal, Goniometer, Scan]
         raise DataError(
             "The experiment cannot be predicted.",
             "It needs a crystal, a goniometer and a scan.",
-            "Index it first; stills are not predicted here.",
+            "Index it first; of stills only what was seen is predicted.",
         )
     return experiment.crystal, experiment.goniometer, experiment.scan

@@ -18,7 +18,8 @@ def observations(counts, rng, turns=1.0):
         np.zeros(n, dtype=np.intp),
         panel,
     )
-    traits = Traits(np.ones((n, 3)), np.full(n, np.nan), np.ones(n), np.zeros(n), np.zeros(n, dtype=bool))
+    no = np.zeros(n, dtype=bool)
+    traits = Traits(np.ones((n, 3)), np.full(n, np.nan), np.ones(n), np.zeros(n), no, no, np.full(n, 0.2))
     return Observations.of(np.arange(n), spots, np.zeros((n, 3)), np.ones((n, 3)), traits)
 
 

@@ -26,6 +26,8 @@ def traits(n, rng, unseen=0.0):
         rng.uniform(0.1, 1.0, n),
         np.full(n, unseen),
         np.zeros(n, dtype=bool),
+        np.zeros(n, dtype=bool),
+        np.full(n, 0.2),
     )
 
 

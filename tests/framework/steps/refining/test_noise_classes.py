@@ -6,7 +6,7 @@ import pytest
 from smalti.steps.refining import RefineOptions, refine
 from smalti.steps.refining.problem.layout import Layout
 from smalti.steps.refining.weighing.leverage import leverages
-from smalti.steps.refining.weighing.panel_scatter import panel_factors
+from smalti.steps.refining.weighing.panel_scatter import scatter_factors
 from smalti.steps.refining.weighing.twin import expected
 from smalti_plugins.detectors.hierarchical import Hierarchical
 from smalti_plugins.minimisers.gauss_newton import GaussNewton
@@ -96,15 +96,15 @@ def test_factors_are_one_where_panels_are_alike_or_have_nothing(rng):
     squares = rng.normal(size=(len(panel), 3)) ** 2
     weights = np.ones(len(panel))
     for given in (weights, None):
-        assert np.abs(panel_factors(squares, given, panel, 6) - 1.0).max() < 0.1
+        assert np.abs(scatter_factors(squares, given, panel, 6) - 1.0).max() < 0.1
     # Twelve spots that scatter twice as much hardly tell; 4,000 do.
     squares[panel == 4] *= 4.0
     squares[panel == 2] *= 4.0
     for given in (weights, None):
-        found = panel_factors(squares, given, panel, 6)
+        found = scatter_factors(squares, given, panel, 6)
         assert found[2] / found[0] == pytest.approx(4.0, rel=0.15)
         assert (found[5] > 0.3).all() and (found[4] / found[0] < 5.0).all()
-    assert (panel_factors(squares, weights, np.zeros(len(panel), dtype=np.intp), 1) == 1.0).all()
+    assert (scatter_factors(squares, weights, np.zeros(len(panel), dtype=np.intp), 1) == 1.0).all()
 
 
 @pytest.mark.parametrize("rejector", [NoOutliers(), Tukey(), MinimumCovarianceDeterminant(), TukeyBisquare()])

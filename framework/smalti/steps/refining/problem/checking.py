@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from smalti.errors import DataError
 from smalti.models import Experiments
+from smalti.steps.refining.problem.models import Exposures, PanelSizes
 from smalti.tables import Reflections
 from smalti.text import plural
 
@@ -40,7 +41,8 @@ def check(experiments: Experiments, table: Reflections, indexed: Mask) -> None:
         Says which, where the first of them is, and what to do.
     """
     _check_experiments(experiments, table, indexed)
-    _check_panels(experiments, table, indexed)
+    sizes = PanelSizes.of(experiments)
+    _check_panels(sizes, table, indexed)
     value, variance = table["xyzobs.mm.value"], table["xyzobs.mm.variance"]
     positions = {"xyzobs.mm.value": value}
     if "xyzobs.px.value" in table:  # millimetres are worked out from them as the geometry moves
@@ -49,7 +51,10 @@ def check(experiments: Experiments, table: Reflections, indexed: Mask) -> None:
         _refuse(indexed, ~np.isfinite(numbers), "no number as observed position", column)
     away = f"an observed position more than {_WIDEST / 1e3:g} m away"
     _refuse(indexed, np.abs(value[:, :2]) > _WIDEST, away, "xyzobs.mm.value")
-    _check_places(experiments, table, indexed)
+    _check_places(sizes, table, indexed)
+    told = np.ones((table.n_rows, 3), dtype=bool)
+    told[:, 2] = ~Exposures.of(experiments).still[np.maximum(table["id"], 0)]  # nothing turns in a still
+    variance = np.where(told, variance, 1.0)
     bad = ~(np.isfinite(variance) & (variance > 0.0))
     _refuse(indexed, bad, "a variance that is not positive", "xyzobs.mm.variance")
     absurd = (variance < _VARIANCES[0]) | (variance > _VARIANCES[1])
@@ -96,10 +101,11 @@ def _check_experiments(experiments: Experiments, table: Reflections, indexed: Ma
             )
 
 
-def _check_panels(experiments: Experiments, table: Reflections, indexed: Mask) -> None:
+def _check_panels(sizes: PanelSizes, table: Reflections, indexed: Mask) -> None:
     experiment = table["id"]
-    sizes = np.array([len(item.detector) for item in experiments] or [0])
-    beyond = indexed & (table["panel"] >= sizes[np.where(indexed, experiment, 0)].astype(np.uint64))
+    if not indexed.any():
+        return
+    beyond = indexed & (table["panel"] >= sizes.count[np.where(indexed, experiment, 0)].astype(np.uint64))
     if beyond.any():
         row = int(np.flatnonzero(beyond)[0])
         count = int(beyond.sum())
@@ -107,19 +113,18 @@ def _check_panels(experiments: Experiments, table: Reflections, indexed: Mask) -
             f"{plural(count, 'reflection')} {'is' if count == 1 else 'are'} on panels that the detector does "
             "not have.",
             f"The first is row {row}: panel {int(table['panel'][row])} of a detector of "
-            f"{sizes[experiment[row]]}.",
+            f"{sizes.count[experiment[row]]}.",
             "Convert experiments and reflections together: smalti panels FILE.expt FILE.refl.",
         )
 
 
-def _check_places(experiments: Experiments, table: Reflections, indexed: Mask) -> None:
+def _check_places(sizes: PanelSizes, table: Reflections, indexed: Mask) -> None:
     """Refuse spots beside their panels, as those of a frame are that is one panel here and modules there."""
     beside = np.zeros(table.n_rows, dtype=bool)
-    for k in np.unique(table["id"][indexed]):
-        rows = np.flatnonzero(indexed & (table["id"] == k))
-        size = np.array([panel.size_mm for panel in experiments[int(k)].detector.panels])
-        place, edge = table["xyzobs.mm.value"][rows, :2], size[table["panel"][rows].astype(np.intp)]
-        beside[rows] = ((place < -_BESIDE) | (place > edge + _BESIDE)).any(axis=1)
+    rows = np.flatnonzero(indexed)
+    panel = sizes.row(table["id"][rows], table["panel"][rows])
+    place, edge = table["xyzobs.mm.value"][rows, :2], (sizes.image_size * sizes.pixel_size)[panel]
+    beside[rows] = ((place < -_BESIDE) | (place > edge + _BESIDE)).any(axis=1)
     count = int(beside.sum())
     if count > _MANY * indexed.sum():
         row = int(np.flatnonzero(beside)[0])

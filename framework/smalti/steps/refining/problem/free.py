@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import DataError
+from smalti.steps.mixing import mixed
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.problem.observations import Observations
 
@@ -39,10 +40,12 @@ def held_out(data: Observations, d_star: Array, marked: Mask | None, options: Re
     """
     if options.free_fraction == 0.0 or data.n < options.free_minimum:
         return np.zeros(data.n, dtype=bool)
-    cell = np.concatenate(
-        [[0], np.cumsum((np.diff(data.spots.experiment) != 0) | (np.diff(data.spots.panel) != 0))]
+    cell, order = data.cell, np.argsort(data.cell, kind="stable")
+    key = keys(data.spots.h, options.seed)
+    drawn = np.zeros(data.n, dtype=bool)
+    drawn[order] = free_set(
+        cell[order], data.spots.angle[order], d_star[order], key[order], options.free_fraction
     )
-    drawn = free_set(cell, data.spots.angle, d_star, keys(data.spots.h, options.seed), options.free_fraction)
     if marked is None or not marked.any():
         return drawn
     if marked.mean() > _MOST:
@@ -51,8 +54,9 @@ def held_out(data: Observations, d_star: Array, marked: Mask | None, options: Re
             "It marks what an earlier refinement held out; numbered flags of other programs are none of it.",
             "Remove the column, or set refine.free_fraction=0 to fit all reflections.",
         )
-    has_a_set = np.bincount(data.spots.experiment, weights=marked) > 0.0
-    return np.where(has_a_set[data.spots.experiment], marked, drawn)
+    source = np.where(data.traits.still, -1, data.spots.experiment) + 1  # all stills have one set
+    has_a_set = np.bincount(source, weights=marked) > 0.0
+    return np.where(has_a_set[source], marked, drawn)
 
 
 def free_set(cell: NDArray[np.intp], angle: Array, d_star: Array, key: Array, fraction: float) -> Mask:
@@ -90,16 +94,6 @@ def free_set(cell: NDArray[np.intp], angle: Array, d_star: Array, key: Array, fr
 
 
 def keys(h: Array, seed: int) -> Array:
-    """Give each reflection a random number between 0 and 1 that depends on its index and the seed only, (N,).
-
-    The finaliser of splitmix64 (Steele, Lea & Flood 2014, OOPSLA 453).
-    """
+    """Give each reflection a random number between 0 and 1 that depends on its index and the seed only, (N,)."""
     hkl = np.rint(h).astype(np.int64).astype(np.uint64)
-    with np.errstate(over="ignore"):
-        x = np.full(len(hkl), seed, dtype=np.uint64)
-        for column in hkl.T:
-            x = x * np.uint64(0x9E3779B97F4A7C15) + column
-            x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            x ^= x >> np.uint64(31)
-    return np.asarray((x >> np.uint64(11)) * 2.0**-53)
+    return np.asarray((mixed(hkl, seed) >> np.uint64(11)) * 2.0**-53)

@@ -189,7 +189,7 @@ class Layout:
 
     def split(self, p: Array) -> tuple[Array, ...]:
         """Give the full parameters of each block at p (n,)."""
-        return tuple(np.split(self._full(p), self.offsets[1:]))
+        return tuple(np.split(self.full(p), self.offsets[1:]))
 
     def part(self, number: int, p: Array) -> Array:
         """Give the full parameters of one block at p (n,)."""
@@ -212,7 +212,7 @@ class Layout:
 
         Of crystals that vary over their scan it is the mean; one whose parameters make no cell is nan.
         """
-        return self._composer.state(self._full(p))
+        return self.composer.state(self.full(p))
 
     def tangent(self, p: Array, *, panels: bool = True) -> sparse.csr_array:
         """Give d(local coordinates)/dp at p (n,), (L, n): all panels, all experiments, then all samples.
@@ -222,9 +222,9 @@ class Layout:
         panels : bool
             Whether panels are wanted; where they are not their rows are empty.
         """
-        full, column, after_panels = self._full(p), self.column, PANEL.stop * self.n_panels
-        entries = list(panel_entries(self._composer, full)) if panels else []
-        for values, local, places in experiment_entries(self._composer, full, column >= 0):
+        full, column, after_panels = self.full(p), self.column, PANEL.stop * self.n_panels
+        entries = list(panel_entries(self.composer, full)) if panels else []
+        for values, local, places in experiment_entries(self.composer, full, column >= 0):
             entries.append((values, after_panels + local, places))
         for number, first in self.sample_offset.items():
             places = self.sampled(number).places.ravel()
@@ -236,8 +236,10 @@ class Layout:
         return sparse.csr_array((value[used], (row[used], column[where[used]])), shape=shape)
 
     @cached_property
-    def _composer(self) -> Composer:
+    def composer(self) -> Composer:
+        """What makes arrays of the models."""
         return Composer.of(self.experiments, self.blocks, self.offsets, self.uses)
 
-    def _full(self, p: Array) -> Array:
+    def full(self, p: Array) -> Array:
+        """Give all parameters of all blocks at p (n,), (n_full,); 0 for what is held."""
         return np.where(self.column >= 0, np.append(p, 0.0)[self.column], 0.0)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ class Traits:
     Attributes
     ----------
     unit : (N, 3) mm, mm, rad
-        Size of a pixel and of an image.
+        Size of a pixel and of an image; of stills a milliradian of DeltaPsi.
     intensity : (N,) counts
         nan where it is not known.
     zeta : (N,)
@@ -34,6 +35,10 @@ class Traits:
         Width within which the middle of a spot lies that an end of the scan has cut; 0 for whole spots.
     single : (N,) bool
         Whether the spot is on one image only, of which it may be anywhere.
+    still : (N,) bool
+        Whether it was seen in a still: then the third coordinate is DeltaPsi.
+    theta : (N,) rad
+        Bragg angle.
     """
 
     unit: Array
@@ -41,6 +46,8 @@ class Traits:
     zeta: Array
     unseen: Array
     single: NDArray[np.bool_]
+    still: NDArray[np.bool_]
+    theta: Array
 
     def take(self, rows: NDArray[np.intp]) -> Traits:
         """Give some of them, by index."""
@@ -58,8 +65,9 @@ class Observations:
     spots : Spots
         Sorted by experiment, then by panel (counted over all detectors), then by observed angle.
     observed : (N, 3) mm, mm, rad
+        The angle is 0 for stills: DeltaPsi is observed as 0.
     variance : (N, 3) mm^2, mm^2, rad^2
-        What the table says.
+        What the table says; of DeltaPsi, of which it says nothing, 1 mrad^2.
     traits : Traits
     chunks : (C + 1,) int64
         Where chunks begin; none crosses from one experiment or panel to another.
@@ -78,13 +86,7 @@ class Observations:
     ) -> Observations:
         """Sort them by experiment, panel and angle."""
         order = np.lexsort((spots.angle, spots.panel, spots.experiment))
-        spots = Spots(
-            np.ascontiguousarray(spots.h[order], dtype=float),
-            spots.entering[order],
-            spots.angle[order],
-            spots.experiment[order],
-            spots.panel[order],
-        )
+        spots = replace(spots.take(order), h=np.ascontiguousarray(spots.h[order], dtype=float))
         return cls(rows[order], spots, observed[order], variance[order], traits.take(order), _chunks(spots))
 
     @property
@@ -96,6 +98,20 @@ class Observations:
     def chunk_panel(self) -> NDArray[np.int64]:
         """Panel of each chunk, (C,)."""
         return self.spots.panel[self.chunks[:-1]].astype(np.int64)
+
+    @cached_property
+    def cell(self) -> NDArray[np.intp]:
+        """Number the reflections (N,) by experiment and panel, those of stills by panel alone.
+
+        A still has few reflections on a panel: too few to draw from, or to tell where its panel is.
+        """
+        spots, still = self.spots, self.traits.still
+        by_cell = np.cumsum((np.diff(spots.experiment) != 0) | (np.diff(spots.panel) != 0))
+        cell = np.concatenate([[0], by_cell])[: self.n].astype(np.intp)
+        if not still.any():
+            return cell
+        together = cell.max() + 1 + spots.panel
+        return np.asarray(np.unique(np.where(still, together, cell), return_inverse=True)[1], dtype=np.intp)
 
     @property
     def n(self) -> int:

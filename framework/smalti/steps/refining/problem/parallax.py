@@ -65,7 +65,7 @@ class Parallax:
             places,
             table["xyzobs.px.value"][data.rows[places], :2].astype(float),
             data.spots.panel[places],
-            _joined([PanelArrays.of(detector) for detector in detectors]),
+            PanelArrays.joined(detectors),
         )
         away = np.abs(found._millimetres(found.arrays) - data.observed[places, :2])
         if np.median(away / found.arrays.pixel_size[found.panel]) > _SAME:
@@ -87,7 +87,7 @@ def with_parallax(table: Reflections, parallax: Parallax | None, data: Observati
     if parallax is None:
         return table
     values = np.array(table["xyzobs.mm.value"])
-    values[data.rows] = parallax.observed(data, d).observed
+    values[data.rows, :2] = parallax.observed(data, d).observed[:, :2]
     return table.with_columns({"xyzobs.mm.value": values})
 
 
@@ -96,8 +96,3 @@ def _corrects(panel: Panel) -> bool:
     return bool(
         panel.parallax and panel.thickness > 0.0 and panel.mu > 0.0 and "px_mm_strategy" not in panel.extra
     )
-
-
-def _joined(arrays: list[PanelArrays]) -> PanelArrays:
-    names = ("d", "D", "pixel_size", "image_size", "thickness", "mu")
-    return PanelArrays(*(np.concatenate([getattr(item, name) for item in arrays]) for name in names))

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import DataError
-from smalti.geometry.derivatives import Spots, predict
-from smalti.geometry.prediction import diffraction_angles, nearest_turn
-from smalti.models import Experiment, Experiments
+from smalti.geometry.derivatives import RotationState, Spots, crossings, predict
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.problem.checking import check, repeated
 from smalti.steps.refining.problem.free import held_out
 from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.problem.models import STILL_UNIT, Exposures, PanelSizes
 from smalti.steps.refining.problem.observations import Observations
 from smalti.steps.refining.problem.parallax import Parallax
 from smalti.steps.refining.problem.traits import traits
@@ -25,6 +24,7 @@ from smalti.text import plural
 __all__ = ["Selection", "observed_and_indexed", "select"]
 
 Array = NDArray[np.float64]
+Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 
@@ -61,80 +61,99 @@ def select(table: Reflections, layout: Layout, options: RefineOptions) -> Select
         The table does not fit the experiments, holds values that are no measurement, or leaves fewer
         reflections than ``minimum_reflections``.
     """
-    experiments = layout.experiments
+    experiments, state = layout.experiments, layout.state(np.zeros(layout.n))
     table.require("id", "miller_index", "panel", "xyzobs.mm.value", "xyzobs.mm.variance")
     indexed = observed_and_indexed(table)
     check(experiments, table, indexed)
-    margin, entering = _by_experiment(experiments, table, indexed)
-    spots = _spots(table, layout, entering)
-    tests, zeta = _tests(table, layout, _rows(spots, indexed), indexed, margin, options)
-    keep, left_out = indexed.copy(), {}
+    exposures, sizes = Exposures.of(experiments), PanelSizes.of(experiments)
+    rows = np.flatnonzero(indexed)
+    spots = _spots(table, state, exposures, sizes, rows)
+    tests, zeta, theta = _tests(table, state, exposures, sizes, spots, rows, options)
+    keep, left_out = np.ones(len(rows), dtype=bool), {}
     for reason, good in tests.items():
         if (keep & ~good).any():
             left_out[reason] = int((keep & ~good).sum())
         keep &= good
     if not options.use_all:
-        drawn = _drawn(table, keep, experiments, options)
+        drawn = _drawn(spots.experiment, keep, exposures, options)
         left_out["not drawn"] = int((keep & ~drawn).sum())
         keep &= drawn
     if keep.sum() < options.minimum_reflections:
-        raise _too_few(int(keep.sum()), table.n_rows, int(indexed.sum()), left_out, options)
-    rows = np.flatnonzero(keep)
+        raise _too_few(int(keep.sum()), table.n_rows, len(rows), left_out, options)
+    kept, used = rows[keep], spots.take(keep)
     observations = Observations.of(
-        rows,
-        _rows(spots, keep),
-        table["xyzobs.mm.value"][rows],
-        table["xyzobs.mm.variance"][rows],
-        traits(table.take(rows), experiments, zeta[rows]),
+        kept,
+        used,
+        *_observed(table, kept, exposures.still[used.experiment]),
+        traits(table.take(kept), experiments, exposures, sizes, zeta[keep], theta[keep]),
     )
     parallax = Parallax.of(table, observations, layout) if options.parallax else None
-    free = _held_out(table, layout, observations, options)
+    free = _held_out(table, state, observations, options)
+    entering = np.zeros(table.n_rows, dtype=bool)
+    entering[rows] = spots.entering
     return Selection(observations, free, entering, left_out, parallax)
 
 
+def _observed(table: Reflections, rows: Index, still: Mask) -> tuple[Array, Array]:
+    """Observed centroids and their variances, (N, 3) each; DeltaPsi of stills is observed as 0."""
+    value, variance = table["xyzobs.mm.value"][rows], table["xyzobs.mm.variance"][rows]
+    value[still, 2], variance[still, 2] = 0.0, STILL_UNIT**2
+    return value, variance
+
+
 def _tests(
-    table: Reflections, layout: Layout, spots: Spots, indexed: Mask, margin: Array, options: RefineOptions
-) -> tuple[dict[str, Mask], Array]:
-    """Tell by reason which rows may be used, (rows,) each, and zeta of all; spots are the indexed ones."""
-    xyz, s1 = predict(layout.state(np.zeros(layout.n)), spots)
-    possible, volume, zeta = np.zeros(table.n_rows, dtype=bool), *np.zeros((2, table.n_rows))
-    possible[indexed] = np.isfinite(xyz).all(axis=1)
-    volume[indexed], zeta[indexed] = _spindle_volume(layout.experiments, table["id"][indexed], s1)
-    overloaded = table.flagged(Flag.OVERLOADED) if "flags" in table else np.zeros(table.n_rows, dtype=bool)
+    table: Reflections,
+    state: RotationState,
+    exposures: Exposures,
+    sizes: PanelSizes,
+    spots: Spots,
+    rows: Index,
+    options: RefineOptions,
+) -> tuple[dict[str, Mask], Array, Array]:
+    """Tell by reason which of the indexed rows (N,) may be used, (N,) each; zeta and theta (rad) of all."""
+    xyz, s1 = predict(state, spots)
+    volume, zeta = _spindle_volume(state, spots.experiment, s1)
+    number, angle = spots.experiment, spots.angle
+    margin = np.minimum(angle - exposures.begin[number], exposures.end[number] - angle)
+    overloaded = table.flagged(Flag.OVERLOADED)[rows] if "flags" in table else np.zeros(len(rows), dtype=bool)
     edge = np.radians(options.scan_margin)
+    indexed = np.zeros(table.n_rows, dtype=bool)
+    indexed[rows] = True
     tests = {
-        "in the table already": ~repeated(table, indexed),
+        "in the table already": ~repeated(table, indexed)[rows],
         "overloaded": ~overloaded,
         "outside the scan": margin >= -1e-9,
-        "not predicted": possible,
-        "cut by an edge of the panel": whole_on_panel(table, layout.experiments) | options.edge_spots,
+        "not predicted": np.isfinite(xyz).all(axis=1),
+        "cut by an edge of the panel": whole_on_panel(table, rows, spots.panel, sizes) | options.edge_spots,
         "close to the spindle": (zeta >= options.spindle_cut) & (volume >= options.close_to_spindle),
         "close to an end of the scan": (margin >= edge) | (edge == 0.0),
     }
-    return tests, zeta
+    length = np.linalg.norm(s1 - state.s0[number], axis=1) / np.linalg.norm(state.s0[number], axis=1)
+    return tests, zeta, np.arcsin(np.clip(0.5 * length, 0.0, 1.0))
 
 
-def _held_out(table: Reflections, layout: Layout, data: Observations, options: RefineOptions) -> Mask:
-    by_experiment = layout.state(np.zeros(layout.n)).FA[data.spots.experiment]
-    d_star = np.linalg.norm(np.einsum("nij,nj->ni", by_experiment, data.spots.h), axis=1)
+def _held_out(table: Reflections, state: RotationState, data: Observations, options: RefineOptions) -> Mask:
+    d_star = np.linalg.norm(np.einsum("nij,nj->ni", state.FA[data.spots.experiment], data.spots.h), axis=1)
     return held_out(data, d_star, table["free"][data.rows] if "free" in table else None, options)
 
 
-def whole_on_panel(table: Reflections, experiments: Experiments) -> Mask:
+def whole_on_panel(table: Reflections, rows: Index, panel: Index, sizes: PanelSizes) -> Mask:
     """Tell which spots touch no edge of their panel, (N,); all where the table has no boxes.
 
     Of a spot at an edge a part is missing, and what is left has its middle up to half a pixel inwards. All
     around a panel this looks as if the panel were further away, as spots at the edges tell it best.
+
+    Parameters
+    ----------
+    rows : (N,)
+        Which rows of the table.
+    panel : (N,)
+        Panel of each, counted over all detectors.
     """
-    whole = np.ones(table.n_rows, dtype=bool)
     if "bbox" not in table:
-        return whole
-    for number, experiment in enumerate(experiments):
-        rows = np.flatnonzero(table["id"] == number)
-        size = np.array([panel.image_size for panel in experiment.detector.panels])
-        box, edge = table["bbox"][rows], size[table["panel"][rows].astype(np.intp)]
-        whole[rows] = (box[:, [0, 2]] > 0).all(axis=1) & (box[:, [1, 3]] < edge).all(axis=1)
-    return whole
+        return np.ones(len(rows), dtype=bool)
+    box, edge = table["bbox"][rows], sizes.image_size[panel]
+    return np.asarray((box[:, [0, 2]] > 0).all(axis=1) & (box[:, [1, 3]] < edge).all(axis=1))
 
 
 def observed_and_indexed(table: Reflections) -> Mask:
@@ -149,68 +168,56 @@ def observed_and_indexed(table: Reflections) -> Mask:
     return np.asarray(indexed)
 
 
-def _nearer_crossing(experiment: Experiment, table: Reflections, rows: NDArray[np.intp]) -> Mask:
+def _spots(
+    table: Reflections, state: RotationState, exposures: Exposures, sizes: PanelSizes, rows: Index
+) -> Spots:
+    """What predicts the indexed rows, (N,)."""
+    number = table["id"][rows].astype(np.intp)
+    angle = np.where(exposures.still[number], 0.0, table["xyzobs.mm.value"][rows, 2])
+    panel = sizes.row(number, table["panel"][rows])
+    h = table["miller_index"][rows].astype(float)
+    spots = Spots(h, np.zeros(len(rows), dtype=bool), angle, number, panel)
+    return replace(spots, entering=_nearer_crossing(state, spots))
+
+
+def _nearer_crossing(state: RotationState, spots: Spots) -> Mask:
     """Tell which reflections enter the Ewald sphere: of its two crossings the one nearer in angle.
 
     The column ``entering`` is not asked: files of other programs do not all have it, nor mean the same.
+    Stills do neither.
     """
-    assert experiment.crystal is not None and experiment.goniometer is not None
-    goniometer = experiment.goniometer
-    q = table["miller_index"][rows] @ (goniometer.F @ experiment.crystal.A).T
-    angles, _ = diffraction_angles(q, goniometer.axis, goniometer.S.T @ experiment.beam.s0)
-    observed = table["xyzobs.mm.value"][rows, 2]
-    away = np.abs(nearest_turn(angles, observed[:, None]) - observed[:, None])
-    return np.asarray(away[:, 0] <= away[:, 1])
+    out = np.zeros(len(spots.h), dtype=bool)
+    turning = np.flatnonzero(~state.stills[spots.experiment])
+    some = spots.take(turning)
+    away = [
+        np.abs(crossings(state, replace(some, entering=np.full(len(turning), kind)))[0] - some.angle)
+        for kind in (True, False)
+    ]
+    out[turning] = away[0] <= away[1]
+    return out
 
 
-def _by_experiment(experiments: Experiments, table: Reflections, indexed: Mask) -> tuple[Array, Mask]:
-    """How far reflections are inside their scan (rad, negative outside), and which crossing they are."""
-    margin, entering = np.full(table.n_rows, -np.inf), np.zeros(table.n_rows, dtype=bool)
-    for number, experiment in enumerate(experiments):
-        assert experiment.scan is not None
-        rows = np.flatnonzero(indexed & (table["id"] == number))
-        entering[rows] = _nearer_crossing(experiment, table, rows)
-        begin, end = sorted(experiment.scan.angle_range)
-        angle = table["xyzobs.mm.value"][rows, 2]
-        margin[rows] = np.minimum(angle - begin, end - angle)
-    return margin, entering
-
-
-def _spots(table: Reflections, layout: Layout, entering: Mask) -> Spots:
-    first = np.array([layout.panel_offset[use["detector"]] for use in layout.uses], dtype=np.intp)
-    experiment = np.maximum(table["id"], 0).astype(np.intp)
-    panel = table["panel"].astype(np.intp) + first[experiment]
-    h = table["miller_index"].astype(float)
-    return Spots(h, entering, np.array(table["xyzobs.mm.value"][:, 2]), experiment, panel)
-
-
-def _rows(spots: Spots, keep: Mask) -> Spots:
-    return Spots(
-        spots.h[keep], spots.entering[keep], spots.angle[keep], spots.experiment[keep], spots.panel[keep]
-    )
-
-
-def _spindle_volume(experiments: Experiments, number: NDArray[np.int32], s1: Array) -> tuple[Array, Array]:
+def _spindle_volume(state: RotationState, number: Index, s1: Array) -> tuple[Array, Array]:
     """|(s1 x s0).e|: small where a reflection moves along the Ewald sphere and its angle means little.
 
     DIALS's form of the criterion, in 1/Angstrom^2: it depends on the wavelength. Second zeta, which is
-    the same over |s1 x s0|: a pure number.
+    the same over |s1 x s0|: a pure number. Of stills, in which nothing moves, infinity and 1.
     """
-    axes = np.array([e.goniometer.laboratory_axis for e in experiments if e.goniometer is not None])
-    s0 = np.array([e.beam.s0 for e in experiments])
-    across = np.cross(s1, s0[number])
+    axes = np.einsum("eij,ej->ei", state.S, state.axis)
+    across = np.cross(s1, state.s0[number])
     volume = np.abs(np.einsum("ni,ni->n", across, axes[number]))
-    return volume, volume / np.maximum(np.linalg.norm(across, axis=1), 1e-12)
+    zeta = volume / np.maximum(np.linalg.norm(across, axis=1), 1e-12)
+    still = state.stills[number]
+    return np.where(still, np.inf, volume), np.where(still, 1.0, zeta)
 
 
-def _drawn(table: Reflections, keep: Mask, experiments: Experiments, options: RefineOptions) -> Mask:
-    """Draw a random part of each experiment's reflections, so many per degree of rotation."""
+def _drawn(number: Index, keep: Mask, exposures: Exposures, options: RefineOptions) -> Mask:
+    """Draw a random part of the reflections (N,) of each sweep, so many per degree; of stills all."""
     rng = np.random.default_rng(options.seed)
-    drawn = np.zeros(table.n_rows, dtype=bool)
-    for number, experiment in enumerate(experiments):
-        assert experiment.scan is not None
-        rows = np.flatnonzero(keep & (table["id"] == number))
-        begin, end = np.degrees(experiment.scan.angle_range)
+    drawn = exposures.still[number]
+    for k in np.flatnonzero(~exposures.still):
+        rows = np.flatnonzero(keep & (number == k))
+        begin, end = np.degrees([exposures.begin[k], exposures.end[k]])
         wanted = max(int(options.reflections_per_degree * abs(end - begin)), 1000)
         drawn[rows if wanted >= rows.size else rng.choice(rows, wanted, replace=False)] = True
     return drawn

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.models import Experiments
+from smalti.steps.refining.problem.models import Exposures, PanelSizes
 from smalti.steps.refining.problem.observations import Traits
 from smalti.tables import Reflections
 
@@ -20,24 +21,37 @@ _WIDE = 0.75
 """Which of the complete spots, by width, stands for the spots that were cut."""
 
 
-def traits(table: Reflections, experiments: Experiments, zeta: Array) -> Traits:
-    """Gather them for the reflections of a table (those that are refined against), zeta (N,)."""
-    number = table["id"]
+def traits(
+    table: Reflections,
+    experiments: Experiments,
+    exposures: Exposures,
+    sizes: PanelSizes,
+    zeta: Array,
+    theta: Array,
+) -> Traits:
+    """Gather them for the reflections of a table (those that are refined against), zeta and theta (N,)."""
+    number = table["id"].astype(np.intp)
     unit, unseen = np.empty((table.n_rows, 3)), np.zeros(table.n_rows)
-    single = np.zeros(table.n_rows, dtype=bool)
-    for k, experiment in enumerate(experiments):
-        assert experiment.scan is not None
-        mine = number == k
-        sizes = np.array([panel.pixel_size for panel in experiment.detector.panels])
-        unit[mine, :2] = sizes[table["panel"][mine].astype(np.intp)]
-        unit[mine, 2] = abs(experiment.scan.oscillation[1])
-        if "bbox" in table:
-            frames = table["bbox"][mine, 4:6]
-            single[mine] = frames[:, 1] - frames[:, 0] == 1
-            unseen[mine] = unseen_widths(frames, experiment.scan.array_range, zeta[mine])
+    unit[:, :2] = sizes.pixel_size[sizes.row(number, table["panel"])]
+    unit[:, 2] = exposures.unit[number]
+    still, single = exposures.still[number], np.zeros(table.n_rows, dtype=bool)
+    if "bbox" in table and not still.all():
+        frames = table["bbox"][:, 4:6]
+        single = (frames[:, 1] - frames[:, 0] == 1) & ~still
+        for mine in _rows_of_each(number, ~still):
+            scan = experiments[int(number[mine[0]])].scan
+            assert scan is not None
+            unseen[mine] = unseen_widths(frames[mine], scan.array_range, zeta[mine])
     nothing = np.full(table.n_rows, np.nan)
     intensity = table["intensity.sum.value"] if "intensity.sum.value" in table else nothing
-    return Traits(unit, np.asarray(intensity, dtype=float), zeta, unseen, single)
+    return Traits(unit, np.asarray(intensity, dtype=float), zeta, unseen, single, still, theta)
+
+
+def _rows_of_each(number: NDArray[np.intp], wanted: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+    """Rows of each experiment that has any wanted ones, in order."""
+    rows = np.flatnonzero(wanted)
+    rows = rows[np.argsort(number[rows], kind="stable")]
+    return np.split(rows, np.flatnonzero(np.diff(number[rows]) != 0) + 1) if rows.size else []
 
 
 def unseen_widths(frames: NDArray[np.int32], ends: tuple[int, int], zeta: Array) -> Array:

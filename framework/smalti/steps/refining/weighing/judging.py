@@ -9,21 +9,26 @@ from smalti.roles import OutlierRejector
 from smalti.steps.answers import weights_of
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.problem.observations import Observations
+from smalti_ext.strata import quantiles
 
-__all__ = ["judge", "strata"]
+__all__ = ["judge", "levelled", "strata"]
 
 Array = NDArray[np.float64]
 
 _LEAST_EVIDENCE = 5
+_LEAST_ON_PANEL = 12
+"""Of fewer reflections the median of a panel says less than that it is in place."""
 
 
 def strata(
     observations: Observations, options: RefineOptions, held_out: NDArray[np.bool_] | None = None
 ) -> NDArray[np.intp]:
-    """Number the reflections by experiment, panel and block of rotation, (N,).
+    """Number the reflections: sweeps by experiment, panel and block of rotation, stills by crystal, (N,).
 
     Panels are kept apart, or the good spots of a displaced panel would look like outliers. Blocks of
-    rotation with few reflections are joined with the next ones of their panel.
+    rotation with few reflections are joined with the next ones of their panel. A still has too few to
+    keep panels apart as well: it is judged by itself, on residuals from which the median of each panel has
+    been taken (:func:`levelled`); stills with few reflections are joined with the next.
 
     Parameters
     ----------
@@ -31,19 +36,54 @@ def strata(
         Reflections that are numbered like the others but have no say in where blocks begin and end.
     """
     says = np.ones(observations.n, dtype=bool) if held_out is None else ~held_out
-    spots = observations.spots
+    still = observations.traits.still
+    turning = np.flatnonzero(~still)
     # Observations are sorted by experiment and panel: within a cell only the angle is left to sort by.
-    cell = np.concatenate([[0], np.cumsum((np.diff(spots.experiment) != 0) | (np.diff(spots.panel) != 0))])
+    cells = np.split(turning, np.flatnonzero(np.diff(observations.cell[turning])) + 1)
     out = np.empty(observations.n, dtype=np.intp)
     width, total = np.radians(options.phi_block), 0
-    for number in range(int(cell[-1]) + 1 if observations.n else 0):
-        rows = np.flatnonzero(cell == number)
-        angle, own = spots.angle[rows], says[rows] if says[rows].any() else np.ones(len(rows), dtype=bool)
+    for rows in cells if turning.size else ():
+        angle = observations.spots.angle[rows]
+        own = says[rows] if says[rows].any() else np.ones(len(rows), dtype=bool)
         begin, end = angle[own].min(), angle[own].max()
         block = np.floor((np.clip(angle, begin, end) - begin) / width).astype(np.intp)
         joined = _join_sparse(np.bincount(block[own], minlength=block.max() + 1), options.minimum_stratum)
         out[rows] = total + joined[block]
         total += int(joined[-1]) + 1
+    if still.any():
+        crystal = np.unique(observations.spots.experiment[still], return_inverse=True)[1]
+        counts = np.bincount(crystal, weights=says[still]).astype(np.intp)
+        out[still] = total + _join_sparse(counts, options.minimum_still)[crystal]
+    return out
+
+
+def levelled(residuals: Array, observations: Observations) -> Array:
+    """Residuals (N, 3) of which those of stills are without the median of their panel in x and y.
+
+    A panel that is out of place shifts its spots in all stills alike; what is left is due to the crystal and
+    the spot. Panels with few reflections are taken as they are.
+
+    Parameters
+    ----------
+    residuals : (N, 3)
+        nan for what has no part in it.
+    """
+    rows = np.flatnonzero(observations.traits.still & np.isfinite(residuals).all(axis=1))
+    if rows.size == 0:
+        return residuals
+    panel = observations.spots.panel[rows]
+    rows = rows[np.argsort(panel, kind="stable")]
+    counts = np.bincount(panel)
+    counts = counts[counts > 0]
+    bounds = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    middle = quantiles(residuals[rows], bounds, (0.5,))[0]
+    middle[counts < _LEAST_ON_PANEL] = 0.0
+    middle[:, 2] = 0.0
+    out = residuals.copy()
+    shift = np.zeros((int(observations.spots.panel.max()) + 1, 3))
+    shift[np.unique(panel)] = middle
+    mine = observations.traits.still
+    out[mine] -= shift[observations.spots.panel[mine]]
     return out
 
 
@@ -74,6 +114,7 @@ def judge(
     A few spots are no evidence for that, and a panel can do without them.
     """
     possible = np.isfinite(residuals).all(axis=1)
+    residuals = levelled(residuals, observations)
     weights = np.zeros(observations.n)
     weights[possible] = weights_of(rejector, residuals[possible], sigmas[possible], groups[possible])
     panel = observations.spots.panel

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from smalti.roles import OutlierRejector
 from smalti.steps.refining.problem.observations import Observations
-from smalti.steps.refining.weighing.panel_scatter import panel_factors
+from smalti.steps.refining.weighing.judging import levelled
+from smalti.steps.refining.weighing.panel_scatter import Factors
 from smalti.steps.refining.weighing.scatter import about_planes, about_strata, chi_squared, robust_scale
 from smalti.steps.refining.weighing.twin import Expected, expected
 from smalti.steps.refining.weighing.variance_model import (
@@ -55,9 +56,11 @@ class Noise:
     scale : float
         Reduced chi-squared of what is used, against the variances before they were scaled by it.
     terms : Mapping
-        For x, y and phi the coefficients of the fitted variance, px^2 or image^2.
+        For x, y and phi (or DeltaPsi) the coefficients of the fitted variance, px^2, image^2 or mrad^2.
     panels : (P, 3)
         What the variances of each panel are multiplied with.
+    crystals : (E, 3)
+        The same of each still; 1 for sweeps.
     expected : Expected
         What the judge leaves of normal deviates.
     leverage : (N, 3)
@@ -69,8 +72,18 @@ class Noise:
     scale: float
     terms: Mapping[str, Mapping[str, float]]
     panels: Array
+    crystals: Array
     expected: Expected
     leverage: Array
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """Variances (N, 3), and the factors and coefficients (none where they are the table's) they come from."""
+
+    variance: Array
+    factors: Factors
+    coefficients: tuple[Array, ...]
 
 
 @dataclass(frozen=True)
@@ -104,14 +117,11 @@ class NoiseModel:
         """
         n = int(np.isfinite(residuals).all(axis=1).sum())
         followed = min(3 * n / max(3 * n - effective, 1.0), 2.0)
-        deviations = about_strata(residuals, self.groups, self._order) * np.sqrt(followed)
+        deviations = self._deviations(residuals) * np.sqrt(followed)
         scale = robust_scale(deviations / np.sqrt(self._telling))
-        variance, panels = scale * self.data.variance, self._flat
-        found: Mapping[str, Mapping[str, float]] = {}
-        if self.estimate:
-            variance, panels, coefficients = self._fitted(deviations, scale)
-            found = self._described(coefficients)
-        return Noise(variance, variance, scale, found, panels, Expected.of_all(), np.zeros((self.data.n, 3)))
+        fitted = self._fitted(deviations, scale)
+        left, leverage = Expected.of_all(), np.zeros((self.data.n, 3))
+        return self._noise(fitted, fitted.variance, fitted.variance, scale, left, leverage)
 
     def later(self, residuals: Array, weights: Array, leverage: Array, rejector: OutlierRejector) -> Noise:
         """Estimate it at a minimum.
@@ -126,41 +136,66 @@ class NoiseModel:
         rejector : OutlierRejector
             The judge.
         """
-        deviations = about_strata(residuals, self.groups, self._order)
+        deviations = self._deviations(residuals)
         scale = robust_scale(deviations / np.sqrt(self._telling))
-        judging, panels, start = self.data.variance * scale, self._flat, tuple[Array, ...]()
-        if self.estimate:
-            judging, panels, start = self._fitted(deviations, scale)
+        before = self._fitted(deviations, scale)
+        judging = before.variance
         left = expected(rejector, deviations / np.sqrt(judging), weights, self.groups, self.seed)
         own = np.where(weights[:, None] > 0.0, residuals, np.nan) / np.sqrt(1.0 - leverage)
-        if not self.estimate:
-            excess = chi_squared(own, self._telling, weights, left.square).mean()
-            variance = self.data.variance * excess
-            return Noise(variance, judging, float(excess), {}, panels, left, leverage)
-        # Panels are told apart before the terms are fitted: outer ones may scatter more, and their spots
-        # are weaker.
-        panel = self.data.spots.panel
-        flat = about_planes(own, weights, self.data.spots, self.data.observed)
-        scatter = self._coefficients(flat, _some(flat, SETTLE), panels, start, weights, left)
-        coefficients = self._coefficients(own, _some(own, ENOUGH), panels, scatter, weights, left)
-        plain = self._drawn(self._variance(coefficients), scale, own)
-        panels = panel_factors(flat**2 / self._variance(scatter), weights, panel, len(panels))
-        variance = plain * panels[panel]
-        excess = chi_squared(own, variance, weights, left.square)
-        return Noise(
-            variance * excess,
-            judging,
-            float(excess.mean()),
-            self._described(coefficients),
-            panels,
-            left,
-            leverage,
-        )
+        fitted = self._at_minimum(own, weights, left, scale, before) if self.estimate else before
+        variance, excess = self._settled(own, fitted.variance if self.estimate else None, weights, left)
+        return self._noise(fitted, variance, judging, excess, left, leverage)
 
-    @cached_property
-    def _flat(self) -> Array:
-        """Factors of panels that are all alike, (P, 3)."""
-        return np.ones((int(self.data.spots.panel.max(initial=0)) + 1, 3))
+    def _at_minimum(
+        self, own: Array, weights: Array, left: Expected, scale: float, before: _Fitted
+    ) -> _Fitted:
+        """Fit variances, factors and terms to what a judge has left of the residuals (N, 3) at a minimum."""
+        # Panels and crystals are told apart before the terms are fitted: outer panels may scatter more, and
+        # their spots are weaker.
+        data, by = self.data, before.factors.of(self.data)
+        flat = about_planes(own, weights, data.cell, data.observed)
+        scatter = self._coefficients(flat, _some(flat, SETTLE), by, before.coefficients, weights, left)
+        coefficients = self._coefficients(own, _some(own, ENOUGH), by, scatter, weights, left)
+        plain = self._drawn(self._variance(coefficients), scale, own)
+        factors = Factors.between(data, flat**2 / self._variance(scatter), own**2 / plain, weights)
+        return _Fitted(plain * factors.of(data), factors, coefficients)
+
+    def _settled(
+        self, own: Array, variance: Array | None, weights: Array, left: Expected
+    ) -> tuple[Array, float]:
+        """Scale variances (N, 3) so that reduced chi-squared is 1; those of the table by one factor.
+
+        Of phi and DeltaPsi each by its own: they have nothing to do with one another, and of the latter the
+        table says nothing.
+        """
+        data, found = self.data, list[float]()
+        out = data.variance.copy() if variance is None else variance.copy()
+        for mine, kinds in (
+            (~data.traits.still, (slice(0, 3),)),
+            (data.traits.still, (slice(0, 2), slice(2, 3))),
+        ):
+            if not mine.any():
+                continue
+            excess = chi_squared(own[mine], out[mine], weights[mine], left.square)
+            found += excess.tolist()
+            if variance is None:
+                for kind in kinds:
+                    excess[kind] = excess[kind].mean()
+            out[mine] *= excess
+        return out, float(np.mean(found))
+
+    def _noise(
+        self, fitted: _Fitted, variance: Array, judging: Array, scale: float, left: Expected, leverage: Array
+    ) -> Noise:
+        told = {
+            kind: described(model, c)
+            for kind, model, c in zip(_KINDS, self._terms, fitted.coefficients, strict=False)
+        }
+        factors = fitted.factors
+        return Noise(variance, judging, scale, told, factors.panels, factors.crystals, left, leverage)
+
+    def _deviations(self, residuals: Array) -> Array:
+        return about_strata(levelled(residuals, self.data), self.groups, self._order)
 
     @cached_property
     def _terms(self) -> tuple[Terms, Terms, Terms]:
@@ -168,25 +203,32 @@ class NoiseModel:
 
     @cached_property
     def _telling(self) -> Array:
-        """Variances of the table (N, 3); nan for angles of spots that were cut, of which it knows nothing."""
+        """Variances of the table (N, 3); nan for what it knows nothing of: angles of cut spots, DeltaPsi."""
         variance = self.data.variance.copy()
         if self.estimate:
             variance[self.data.traits.unseen > 0.0, 2] = np.nan
+        variance[self.data.traits.still, 2] = np.nan
         return variance
 
-    def _fitted(self, deviations: Array, scale: float) -> tuple[Array, Array, tuple[Array, ...]]:
-        """Fit variances (N, 3), factors of panels and terms to deviations (N, 3), outliers among them."""
-        coefficients = self._coefficients(deviations, _some(deviations, SETTLE), self._flat)
+    def _fitted(self, deviations: Array, scale: float) -> _Fitted:
+        """Fit variances, factors and terms to deviations (N, 3), outliers among them; or take the table's."""
+        data, alike = self.data, Factors.alike(self.data)
+        if not self.estimate:
+            variance, still = scale * data.variance, data.traits.still
+            square = deviations[still, 2] ** 2 / data.variance[still, 2]
+            variance[still, 2] = data.variance[still, 2] * robust_variance(square[np.isfinite(square)])
+            return _Fitted(variance, alike, ())
+        coefficients = self._coefficients(deviations, _some(deviations, SETTLE), alike.of(data))
         plain = self._drawn(self._variance(coefficients), scale, deviations)
-        panel = self.data.spots.panel
-        panels = panel_factors(deviations**2 / plain, None, panel, len(self._flat))
-        return plain * panels[panel], panels, coefficients
+        normal = deviations**2 / plain
+        factors = Factors.between(data, normal, normal, None)
+        return _Fitted(plain * factors.of(data), factors, coefficients)
 
     def _coefficients(
         self,
         deviations: Array,
         rows: NDArray[np.intp],
-        panels: Array,
+        factors: Array,
         start: tuple[Array, ...] | None = None,
         weights: Array | None = None,
         left: Expected | None = None,
@@ -195,14 +237,10 @@ class NoiseModel:
 
         With weights, and what is expected of normal deviates that have them, they count up to 2.5 sigma.
         """
-        scale = self.data.traits.unit[rows] ** 2 * panels[self.data.spots.panel[rows]]
+        scale = self.data.traits.unit[rows] ** 2 * factors[rows]
         squares, found = deviations[rows] ** 2 / scale, []
         for k, model in enumerate(self._terms):
-            begin = np.zeros(len(model.names))
-            if start is None:
-                begin[0] = robust_variance(squares[:, k])
-            else:
-                begin = start[k]
+            begin = model.take(rows).begin(squares[:, k]) if start is None else start[k]
             if rows.size and weights is not None and left is not None:
                 begin = fit(
                     squares[:, k], model.take(rows), begin, weights[rows], WIDE, float(left.winsorised[k])
@@ -225,15 +263,10 @@ class NoiseModel:
         share = n**2 / (n**2 + _HALF_TRUST**2)
         if share > _SURE:
             return variance
-        fallback = scale * self.data.variance
+        fallback, still = scale * self.data.variance, self.data.traits.still
+        fallback[still, 2] = variance[still, 2]  # of DeltaPsi the table knows nothing
         fallback[:, 2] += _WIDEST * (self.data.traits.unseen * self.data.traits.unit[:, 2]) ** 2
         return share * variance + (1.0 - share) * fallback
-
-    def _described(self, coefficients: tuple[Array, ...]) -> Mapping[str, Mapping[str, float]]:
-        return {
-            kind: described(model, c)
-            for kind, model, c in zip(_KINDS, self._terms, coefficients, strict=True)
-        }
 
     @cached_property
     def _order(self) -> NDArray[np.intp]:

@@ -1,13 +1,16 @@
-"""By how much the centroids of one panel scatter more than those of the others."""
+"""By how much the centroids of one panel, or one crystal, scatter more than those of the others."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.steps.refining.problem.observations import Observations
 from smalti_ext.strata import quantiles
 
-__all__ = ["panel_factors"]
+__all__ = ["Factors", "scatter_factors"]
 
 Array = NDArray[np.float64]
 
@@ -18,30 +21,77 @@ _OF_MEDIAN = 5.45
 of the median m = 0.4549, with their density f(m) = 0.4708."""
 
 
-def panel_factors(squares: Array, weights: Array | None, panel: NDArray[np.intp], n_panels: int) -> Array:
-    """Estimate what the variances of each panel are multiplied with, (P, 3) for x, y and phi.
+@dataclass(frozen=True)
+class Factors:
+    """What the variances of the terms are multiplied with.
+
+    Attributes
+    ----------
+    panels : (P, 3)
+        Of x, y and phi; DeltaPsi is the crystal's own and does not depend on the panel.
+    crystals : (E, 3)
+        Of x, y and DeltaPsi of each still; 1 for sweeps.
+    """
+
+    panels: Array
+    crystals: Array
+
+    @classmethod
+    def alike(cls, data: Observations) -> Factors:
+        """All panels and all crystals alike."""
+        sizes = (int(column.max(initial=0)) + 1 for column in (data.spots.panel, data.spots.experiment))
+        panels, crystals = (np.ones((size, 3)) for size in sizes)
+        return cls(panels, crystals)
+
+    @classmethod
+    def between(
+        cls, data: Observations, by_panel: Array, by_crystal: Array, weights: Array | None
+    ) -> Factors:
+        """Tell panels apart by one kind of normalised squares (N, 3), crystals by another."""
+        same, still, spots = cls.alike(data), data.traits.still, data.spots
+        panels = scatter_factors(by_panel, weights, spots.panel, len(same.panels))
+        if not still.any():
+            return cls(panels, same.crystals)
+        placed = by_crystal[still].copy()
+        placed[:, :2] /= panels[spots.panel[still], :2]
+        judged = None if weights is None else weights[still]
+        crystals = scatter_factors(placed, judged, spots.experiment[still], len(same.crystals))
+        return cls(panels, crystals)
+
+    def of(self, data: Observations) -> Array:
+        """Give the factors of all reflections, (N, 3)."""
+        out = self.panels[data.spots.panel]
+        still = data.traits.still
+        out[still, 2] = 1.0
+        out[still] *= self.crystals[data.spots.experiment[still]]
+        return np.asarray(out)
+
+
+def scatter_factors(squares: Array, weights: Array | None, panel: NDArray[np.intp], n_panels: int) -> Array:
+    """Estimate what the variances of each panel are multiplied with, (P, k) for k coordinates.
 
     Reflections hit an outer panel obliquely and are spread over more pixels, another may have a poorer
-    calibration. The factor is the mean normalised square of the panel over that of all, drawn to 1 by
-    how much the panels can be told to differ (empirical Bayes, the variance between panels by moments:
-    DerSimonian & Laird 1986, Control. Clin. Trials 7, 177). Where they differ no more than by chance
-    all are 1; a panel with few reflections stays near 1.
+    calibration. One crystal is more mosaic than another. The factor is the mean normalised square of the
+    panel over that of all, drawn to 1 by how much the panels can be told to differ (empirical Bayes, the
+    variance between panels by moments: DerSimonian & Laird 1986, Control. Clin. Trials 7, 177). Where they
+    differ no more than by chance all are 1; a panel with few reflections stays near 1.
 
     Parameters
     ----------
-    squares : (N, 3)
+    squares : (N, k)
         Squared deviations over their variances; taken from the middle of a stratum, so that a panel that
         is out of place is not taken for one that scatters.
     weights : (N,) or None
         What the judge gave; 0 for what has no part in it. None where nothing is judged: then medians of
         the squares are compared, which outliers spoil less than means.
     panel : (N,)
+        Panel, or crystal, of each.
     """
     good = np.isfinite(squares).all(axis=1)
     used = np.flatnonzero(good if weights is None else good & (weights > 0.0))
     w = np.ones(used.size) if weights is None else weights[used]
     count = np.bincount(panel[used], weights=w, minlength=n_panels)
-    factors = np.ones((n_panels, 3))
+    factors = np.ones((n_panels, squares.shape[1]))
     there = np.flatnonzero(count > 0.0)
     if there.size < 2:
         return factors
@@ -57,14 +107,14 @@ def panel_factors(squares: Array, weights: Array | None, panel: NDArray[np.intp]
     # The logarithm of a mean square of n deviates has the variance 2/n, whatever they are.
     logarithm = np.log(np.maximum(middle, _LEAST))
     logarithm -= np.average(logarithm, axis=0, weights=count[there])
-    for k in range(3):
+    for k in range(squares.shape[1]):
         factors[there, k] = np.exp(_share(logarithm[:, k], error) * logarithm[:, k])
     factors[there] /= np.average(factors[there], axis=0, weights=count[there])
     return np.clip(factors, *_BOUNDS)
 
 
 def _medians(squares: Array, panel: NDArray[np.intp]) -> Array:
-    """Medians (P, 3) of squares (N, 3) for each panel that has any, ascending."""
+    """Medians (P, k) of squares (N, k) for each panel that has any, ascending."""
     order = np.argsort(panel, kind="stable")
     starts = np.flatnonzero(np.concatenate([[True], np.diff(panel[order]) != 0]))
     return np.asarray(quantiles(squares[order], np.append(starts, len(order)).astype(np.int64), (0.5,))[0])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.geometry.derivatives import Spots
 from smalti.steps.refining.problem.uncertainty import reduced_chi_squared
 from smalti.steps.refining.weighing.variance_model import ENOUGH, robust_variance
 from smalti_ext.strata import quantiles
@@ -56,7 +55,7 @@ def about_strata(residuals: Array, groups: NDArray[np.intp], order: NDArray[np.i
     return out
 
 
-def about_planes(deviations: Array, weights: Array, spots: Spots, observed: Array) -> Array:
+def about_planes(deviations: Array, weights: Array, cell: NDArray[np.intp], observed: Array) -> Array:
     """Deviations (N, 3) of what is used from a plane over its panel: a constant, and slopes along x and y.
 
     What a panel is turned or tilted by shows as slopes of its residuals; the rest is scatter. nan for what
@@ -67,14 +66,14 @@ def about_planes(deviations: Array, weights: Array, spots: Spots, observed: Arra
     deviations : (N, 3)
     weights : (N,)
         0 for what is not used.
-    spots : Spots
-        Sorted by experiment and panel.
+    cell : (N,)
+        By experiment and panel, of stills by panel.
     observed : (N, 3) mm, mm, rad
     """
     out = np.full_like(deviations, np.nan)
     good = np.flatnonzero((weights > 0.0) & np.isfinite(deviations).all(axis=1))
-    new = (np.diff(spots.experiment[good]) != 0) | (np.diff(spots.panel[good]) != 0)
-    for rows in np.split(good, np.flatnonzero(new) + 1):
+    good = good[np.argsort(cell[good], kind="stable")]
+    for rows in np.split(good, np.flatnonzero(np.diff(cell[good])) + 1):
         if len(rows) < _LEAST_PLANE:
             continue
         place = observed[rows, :2] - observed[rows, :2].mean(axis=0)

@@ -38,6 +38,8 @@ WIDE = 6.25
 """The same where outliers are set aside: 2.5 sigma."""
 
 _LEAST = 1e-6
+_CONSTANT = ("constant", "mosaicity")
+_LEAST_SINE = 1e-3
 _LEAST_ZETA = 0.01
 """Nearer to the spindle the time spent in reflecting position no longer grows as 1/zeta."""
 SETTLE = 10_000
@@ -70,6 +72,14 @@ class Terms:
         """Give the variances (N,)."""
         return np.asarray(np.maximum(self.known + self.columns @ coefficients, _LEAST))
 
+    def begin(self, squares: Array) -> Array:
+        """Give coefficients (m,) to begin with: the robust mean square of what has a constant term."""
+        out = np.zeros(len(self.names))
+        for k, name in enumerate(self.names):
+            if name in _CONSTANT:
+                out[k] = robust_variance(squares[self.columns[:, k] > 0.0])
+        return out
+
     def take(self, rows: NDArray[np.intp]) -> Terms:
         """Give those of some rows."""
         return Terms(self.names, self.columns[rows], self.known[rows])
@@ -86,6 +96,11 @@ def terms(traits: Traits, table: Array) -> tuple[Terms, Terms, Terms]:
     the crystal also moves predictions along x and y in proportion to 1/zeta: phi moves, and the spot
     runs with it.
 
+    DeltaPsi of stills is no measurement: it is 0 within the width in which a reflection can be seen at all.
+    This is the spread of the mosaic blocks, the same for all; what the size of the blocks adds, in
+    proportion to d; and what the spread of the wavelength adds, to tan(theta) (Sauter et al. 2014, Acta
+    Cryst. D70, 3299). Its unit is the milliradian.
+
     Parameters
     ----------
     traits : Traits
@@ -93,7 +108,9 @@ def terms(traits: Traits, table: Array) -> tuple[Terms, Terms, Terms]:
         The variances of the table.
     """
     counting, background = _photons(traits.intensity)
+    turning = ~traits.still
     poisson = table - table.min(axis=0, initial=np.inf)
+    poisson[:, 2] = np.where(turning, table[:, 2] - table[turning, 2].min(initial=np.inf), 0.0)
     slowness = 1.0 / np.maximum(traits.zeta, _LEAST_ZETA) ** 2 - 1.0
     none = np.zeros(len(table))
     choices = []
@@ -105,10 +122,22 @@ def terms(traits: Traits, table: Array) -> tuple[Terms, Terms, Terms]:
         if k == 2:
             columns |= {"1/I zeta^2": counting * slowness}
             columns |= {"single": none + traits.single, "unseen": traits.unseen**2}
+            columns = {name: column * turning for name, column in columns.items()} | _widths(traits)
         used = {name: column for name, column in columns.items() if column.any()}
         known = UNSEEN_VARIANCE * traits.unseen**2 if k == 2 else none
         choices.append(Terms(tuple(used), np.column_stack(list(used.values())), known))
     return choices[0], choices[1], choices[2]
+
+
+def _widths(traits: Traits) -> dict[str, Array]:
+    """What DeltaPsi of stills may be in proportion to, squared and relative to the median, (N,) each."""
+    sine, tangent = np.sin(traits.theta), np.tan(traits.theta)
+    typical = float(np.median(traits.theta[traits.still])) if traits.still.any() else 1.0
+    return {
+        "mosaicity": np.where(traits.still, 1.0, 0.0),
+        "size of blocks": np.where(traits.still, (np.sin(typical) / np.maximum(sine, _LEAST_SINE)) ** 2, 0.0),
+        "bandwidth": np.where(traits.still, (tangent / np.tan(typical)) ** 2, 0.0),
+    }
 
 
 def _photons(intensity: Array) -> tuple[Array, Array]:
