@@ -3,10 +3,14 @@
 A frame is a chain of differences from pixel to pixel, starting at 0. Each takes one signed byte; the
 most negative value of a size announces that the difference follows in the next larger one (8, 16, 32,
 64 bits, little-endian) [International Tables G, 5.6; CBFlib manual, "byte_offset"].
+
+Between escapes a running sum would wait for the pixel before. So sums over the last 2, 4, 8 and 16 differences
+are made instead, each from the one before and for many pixels at once; a pixel then is the one 16 before it plus
+the sum of the last 16.
 """
 
-from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memchr
 
 # Status of a decoding; the wrapper puts them in words.
 cdef enum:
@@ -16,15 +20,16 @@ cdef enum:
 
 cdef int64_t LOWEST = -2147483648
 cdef int64_t HIGHEST = 2147483647
-# Eight one-byte differences move the value by less than this, so that a value further than this from
-# both limits needs no check of its own.
-cdef int64_t MARGIN = 1024
 
+cdef enum:
+    LAG = 16
+    BLOCK = 256
+    # Most pixels and fewest between escapes that are decoded at a time; shorter stretches do not pay.
+    LONGEST = 4096
+    SHORTEST = 16
 
-cdef inline bint any_escape(uint64_t word) noexcept nogil:
-    """Whether any of eight bytes is 0x80: the classic test for a zero byte, after flipping those bits."""
-    cdef uint64_t x = word ^ <uint64_t>0x8080808080808080
-    return ((x - <uint64_t>0x0101010101010101) & ~x & <uint64_t>0x8080808080808080) != 0
+# A stretch moves the value by less than this, so that one further than this from both limits needs no check.
+cdef int64_t MARGIN = 128 * LONGEST
 
 
 cdef inline uint64_t little_endian(const uint8_t* source, int size) noexcept nogil:
@@ -40,27 +45,43 @@ cdef inline int64_t sign_extended(uint64_t value, int size) noexcept nogil:
     return (<int64_t>(value << shift)) >> shift
 
 
-cdef inline void eight(const uint8_t* source, int32_t value, int32_t* target) noexcept nogil:
-    """Add up eight one-byte differences as a tree, so that only one addition waits for the last block."""
-    cdef int32_t a = <int8_t>source[0], b = <int8_t>source[1], c = <int8_t>source[2], d = <int8_t>source[3]
-    cdef int32_t e = <int8_t>source[4], f = <int8_t>source[5], g = <int8_t>source[6], h = <int8_t>source[7]
-    b += a
-    d += c
-    c += b
-    d += b
-    f += e
-    h += g
-    g += f
-    h += f
-    target[0] = value + a
-    target[1] = value + b
-    target[2] = value + c
-    target[3] = value + d
-    value += d
-    target[4] = value + e
-    target[5] = value + f
-    target[6] = value + g
-    target[7] = value + h
+cdef inline void add_up(int16_t* one, int16_t* two, int16_t* four, int16_t* eight) noexcept nogil:
+    """Sums over the last 2, 4 and 8 of a block of differences, which begins at LAG."""
+    cdef Py_ssize_t k
+    for k in range(LAG, LAG + BLOCK):
+        two[k] = <int16_t>(one[k] + one[k - 1])
+    for k in range(LAG, LAG + BLOCK):
+        four[k] = <int16_t>(two[k] + two[k - 2])
+    for k in range(LAG, LAG + BLOCK):
+        eight[k] = <int16_t>(four[k] + four[k - 4])
+
+
+cdef void stretch(const uint8_t* source, Py_ssize_t n, int32_t value, int32_t* target) noexcept nogil:
+    """Decode n one-byte differences, none of them an escape, that follow a pixel of this value."""
+    cdef int16_t one[LAG + BLOCK]
+    cdef int16_t two[LAG + BLOCK]
+    cdef int16_t four[LAG + BLOCK]
+    cdef int16_t eight[LAG + BLOCK]
+    cdef Py_ssize_t at = 0, k, size
+    for k in range(LAG):
+        one[k] = two[k] = four[k] = eight[k] = 0
+    for k in range(LAG, LAG + BLOCK):
+        one[k] = 0
+    while at < n:
+        size = min(n - at, BLOCK)
+        for k in range(size):
+            one[LAG + k] = <int8_t>source[at + k]
+        add_up(one, two, four, eight)
+        for k in range(min(size, LAG) if at == 0 else 0):
+            target[k] = value + eight[LAG + k] + eight[LAG + k - 8]
+        for k in range(LAG if at == 0 else 0, size):
+            target[at + k] = target[at + k - LAG] + <int16_t>(eight[LAG + k] + eight[LAG + k - 8])
+        for k in range(LAG):
+            one[k] = one[BLOCK + k]
+            two[k] = two[BLOCK + k]
+            four[k] = four[BLOCK + k]
+            eight[k] = eight[BLOCK + k]
+        at += BLOCK
 
 
 cdef int step(const uint8_t* source, Py_ssize_t n_bytes, Py_ssize_t* at, int64_t* value) noexcept nogil:
@@ -92,25 +113,23 @@ cdef int decode_all(
     Py_ssize_t* at, Py_ssize_t* pixel,
 ) noexcept nogil:
     cdef int64_t value = 0
-    cdef uint64_t word
     cdef int status
-    cdef Py_ssize_t k
+    cdef Py_ssize_t length, k
+    cdef const void* escape
     while pixel[0] < n_pixels:
-        if (
-            n_bytes - at[0] >= 8 and n_pixels - pixel[0] >= 8
-            and LOWEST + MARGIN < value < HIGHEST - MARGIN
-        ):
-            memcpy(&word, source + at[0], 8)
-            if not any_escape(word):
-                eight(source + at[0], <int32_t>value, target + pixel[0])
-                at[0] += 8
-                pixel[0] += 8
+        length = min(n_bytes - at[0], n_pixels - pixel[0], LONGEST)
+        if length >= SHORTEST and LOWEST + MARGIN < value < HIGHEST - MARGIN:
+            escape = memchr(source + at[0], 0x80, length)
+            if escape != NULL:
+                length = <const uint8_t*>escape - (source + at[0])
+            if length >= SHORTEST:
+                stretch(source + at[0], length, <int32_t>value, target + pixel[0])
+                at[0] += length
+                pixel[0] += length
                 value = target[pixel[0] - 1]
                 continue
-        # Up to and over the escape, one pixel at a time, then back to blocks.
-        for k in range(8):
-            if pixel[0] == n_pixels:
-                break
+        # Up to and over the escape, one pixel at a time.
+        for k in range(min(SHORTEST, n_pixels - pixel[0])):
             status = step(source, n_bytes, at, &value)
             if status != COMPLETE:
                 return status

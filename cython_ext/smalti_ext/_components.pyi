@@ -15,7 +15,8 @@ def surroundings(
     index: NDArray[np.int32],
     guard: int,
     reach: int,
-    taken: NDArray[np.uint8],
+    bits: NDArray[np.uint64],
+    columns: NDArray[np.int64],
     total: NDArray[np.int64],
     pixels: NDArray[np.int32],
 ) -> None: ...

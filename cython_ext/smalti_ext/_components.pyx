@@ -1,8 +1,9 @@
 """Connected groups of strong pixels, by union-find over sorted lists; and the background beside them."""
 
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
 
-from smalti_ext.windows cimport Counts, Mask, Sums, Window, look
+from smalti_ext.bits cimport Bits, bits_of, set_bit
+from smalti_ext.windows cimport Counts, Mask, Window, look, start
 
 
 cdef inline int64_t root_of(int64_t[::1] parent, int64_t k) noexcept nogil:
@@ -74,24 +75,26 @@ def label(
 
 def surroundings(
     Counts counts, Mask mask, const int32_t[::1] index, Py_ssize_t guard, Py_ssize_t reach,
-    uint8_t[:, ::1] taken, int64_t[::1] total, int32_t[::1] pixels,
+    uint64_t[:, ::1] bits, int64_t[:, ::1] columns, int64_t[::1] total, int32_t[::1] pixels,
 ):
     """Sum the usable pixels around each strong one that are more than ``guard`` from any strong one.
 
-    ``taken`` (slow, fast) starts at zero and takes the strong pixels and their rims.
+    ``bits`` (slow, words) start at zero and take the strong pixels and their rims; ``columns`` is (fast, 4).
     """
     cdef Py_ssize_t n_slow = counts.shape[0], n_fast = counts.shape[1]
     cdef Py_ssize_t k, row, column, r, c
-    cdef Window window = Window(reach, reach, -1, -1, Sums(0, 0, 0))
+    cdef Bits taken = bits_of(bits)
+    cdef Window window
     with nogil:
+        start(&window, reach, reach, taken, columns)
         for k in range(index.shape[0]):
             row = index[k] // n_fast
             column = index[k] - row * n_fast
             for r in range(max(row - guard, 0), min(row + guard + 1, n_slow)):
                 for c in range(max(column - guard, 0), min(column + guard + 1, n_fast)):
-                    taken[r, c] = 1
+                    set_bit(taken, r, c)
         for k in range(index.shape[0]):
             row = index[k] // n_fast
-            look(&window, counts, mask, taken, 1, row, index[k] - row * n_fast)
+            look(&window, counts, mask, row, index[k] - row * n_fast)
             total[k] = window.sums.x
             pixels[k] = <int32_t>window.sums.n

@@ -103,6 +103,11 @@ def surroundings(
         raise ValueError("an index lies outside the frame")
     total = np.empty(index.size, dtype=np.int64)
     pixels = np.empty(index.size, dtype=np.int32)
-    taken = np.zeros(counts.shape, dtype=np.uint8)
-    _components.surroundings(counts, mask.view(np.uint8), index, guard, reach, taken, total, pixels)
+    if counts.size:
+        n_slow, n_fast = counts.shape
+        bits = np.zeros((n_slow, (n_fast + 63) // 64), dtype=np.uint64)
+        columns = np.empty((n_fast, 4), dtype=np.int64)
+        _components.surroundings(
+            counts, mask.view(np.uint8), index, guard, reach, bits, columns, total, pixels
+        )
     return total, pixels

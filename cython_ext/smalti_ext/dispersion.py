@@ -12,7 +12,6 @@ rounding is that of the right-hand sides, in double precision.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +23,16 @@ __all__ = ["LARGEST_WINDOW", "dispersion", "dispersion_extended"]
 
 LARGEST_WINDOW = 181
 """Most pixels in a window: n^2 2^48 must fit 63 bits."""
+
+
+class _Test(NamedTuple):
+    gain: float
+    sigma_background: float
+    sigma_strong: float
+    min_local: int
+    global_threshold: float
+    extended: bool = False
+    masked_flagged: bool = True
 
 
 class _Frame(NamedTuple):
@@ -69,11 +78,8 @@ def dispersion(
     (M,) intp
         Flat indices, ascending.
     """
-    frame = _checked(counts, mask, kernel_size)
-    found, n_found, _ = _scan(
-        frame, gain, sigma_background, sigma_strong, min_local, global_threshold, extended=False
-    )
-    return found[:n_found].copy()
+    test = _Test(gain, sigma_background, sigma_strong, min_local, global_threshold)
+    return _find(_checked(counts, mask, kernel_size), test)
 
 
 def dispersion_extended(
@@ -103,68 +109,42 @@ def dispersion_extended(
 
     The other parameters and the result are those of :func:`dispersion`.
     """
-    frame = _checked(counts, mask, kernel_size)
-    found, n_found, pixels = _scan(
-        frame, gain, sigma_background, sigma_strong, min_local, global_threshold, extended=True
-    )
-    n_strong = _dispersion.refine(
-        frame.counts,
-        frame.mask,
-        frame.kx,
-        frame.ky,
-        gain,
-        sigma_strong,
-        global_threshold,
-        masked_flagged,
-        pixels,
-        found,
-        n_found,
-    )
-    return found[:n_strong].copy()
+    test = _Test(gain, sigma_background, sigma_strong, min_local, global_threshold, True, masked_flagged)
+    return _find(_checked(counts, mask, kernel_size), test)
 
 
-def _scan(
-    frame: _Frame,
-    gain: float,
-    sigma_background: float,
-    sigma_strong: float,
-    min_local: int,
-    global_threshold: float,
-    *,
-    extended: bool,
-) -> tuple[NDArray[np.intp], int, NDArray[np.uint8]]:
+def _find(frame: _Frame, test: _Test) -> NDArray[np.intp]:
     counts, mask, kx, ky = frame
     n_slow, n_fast = counts.shape
-    rows, area = 2 * ky + 2, (2 * kx + 1) * (2 * ky + 1)
+    if counts.size == 0:
+        return np.empty(0, dtype=np.intp)
+    area = (2 * kx + 1) * (2 * ky + 1)
     n = np.arange(area + 1.0)
     degrees = np.maximum(n - 1.0, 0.0)
-    # Pages of these that nobody writes to are never given out by the system: both are sparse.
-    pixels = np.zeros((n_slow, n_fast) if extended else (1, 1), dtype=np.uint8)
+    needed = test.gain * (degrees + test.sigma_background * np.sqrt(2.0 * degrees))
+    # Pages of it that nobody writes to are never given out by the system.
     found = np.empty(counts.size, dtype=np.intp)
-    n_found = _dispersion.scan(
+    n_found = _dispersion.find(
         counts,
         mask,
         kx,
         ky,
-        gain,
-        sigma_background,
-        sigma_strong,
-        min_local if min_local > 0 else area,
-        global_threshold,
-        extended,
-        math.isqrt((2**31 - 1) // area),  # no sum of squares over a window of clipped counts overflows
-        np.zeros((rows, n_fast), dtype=np.int16),
-        np.zeros((rows, n_fast), dtype=np.uint16),
-        np.zeros(n_fast + 2 * kx, dtype=np.uint16),
-        np.zeros((2, n_fast + 2 * kx), dtype=np.uint32),
-        np.zeros(n_fast + 2 * kx + 1, dtype=np.uint16),
-        np.zeros((2, n_fast + 2 * kx + 1), dtype=np.uint32),
-        np.zeros(n_fast, dtype=np.uint8),
-        gain * (degrees + sigma_background * np.sqrt(2.0 * degrees)),
-        pixels,
+        test.gain,
+        test.sigma_strong,
+        test.min_local if test.min_local > 0 else area,
+        test.global_threshold,
+        test.extended,
+        test.masked_flagged,
+        # A little less, so that no rounding makes the screens too strict.
+        float((needed[2:] / n[2:]).min()) * (1.0 - 1e-9),
+        needed,
+        np.zeros((2, n_slow, (n_fast + 63) // 64), dtype=np.uint64),
+        np.empty((2, n_fast, 4), dtype=np.int64),
+        np.empty(_dispersion.RING, dtype=np.int32),
+        np.empty(_dispersion.TILE, dtype=np.uint8),
         found,
     )
-    return found, n_found, pixels
+    return found[:n_found].copy()
 
 
 def _checked(counts: NDArray[np.int32], mask: NDArray[np.bool_], kernel_size: tuple[int, int]) -> _Frame:

@@ -1,6 +1,8 @@
-"""Sums over windows of a frame, one column at a time: for kernels that look at few of them."""
+"""Exact sums over windows of a frame, column by column: for kernels that look at few of them."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
+
+from smalti_ext.bits cimport Bits, is_set
 
 ctypedef const int32_t[:, ::1] Counts
 ctypedef const uint8_t[:, ::1] Mask
@@ -17,52 +19,99 @@ cdef struct Sums:
     int64_t y
 
 
+cdef struct Column:
+    # Sums over one column of the windows of a row of pixels.
+    Sums sums
+    int64_t row
+
+
 cdef struct Window:
-    # Half-widths, and the sums over the window around (row, column) when it was last looked at.
+    # Half-widths, the pixels left out, where the window was last, the sums over it, and the columns of the
+    # frame as they were last summed.
     Py_ssize_t kx
     Py_ssize_t ky
+    Bits without
     Py_ssize_t row
     Py_ssize_t column
     Sums sums
+    Column* columns
+
+
+cdef inline void start(
+    Window* window, Py_ssize_t kx, Py_ssize_t ky, Bits without, int64_t[:, ::1] scratch
+) noexcept nogil:
+    """Begin with windows of these half-widths; ``scratch`` is (n_fast, 4)."""
+    cdef Py_ssize_t c
+    window.kx = kx
+    window.ky = ky
+    window.without = without
+    window.row = window.column = -2
+    window.columns = <Column*>&scratch[0, 0]
+    for c in range(scratch.shape[0]):
+        window.columns[c].row = -2
 
 
 cdef inline bint valid(Counts counts, Mask mask, Py_ssize_t r, Py_ssize_t c) noexcept nogil:
     return mask[r, c] != 0 and -TOO_LARGE < counts[r, c] < TOO_LARGE
 
 
-cdef inline void take_column(
-    Counts counts, Mask mask, const uint8_t[:, ::1] pixels, uint8_t without,
-    Py_ssize_t row, Py_ssize_t column, Py_ssize_t ky, int sign, Sums* sums,
+cdef inline void take_pixel(
+    Sums* sums, int64_t sign, Counts counts, Mask mask, Bits without, Py_ssize_t row, Py_ssize_t column
 ) noexcept nogil:
-    """Add or remove one column of a window; pixels with a bit of ``without`` do not count."""
+    """Add a pixel to sums or, with sign -1, take it out; without branches, since masks are no pattern."""
+    cdef int64_t value = counts[row, column]
+    cdef int64_t good = (mask[row, column] != 0) & (value < TOO_LARGE) & (value > -TOO_LARGE)
+    if without.words != NULL:
+        good &= not is_set(without, row, column)
+    good = -good
+    sums.n -= sign * good
+    sums.x += sign * (value & good)
+    sums.y += sign * (value * value & good)
+
+
+cdef inline const Sums* column_at(
+    Window* window, Counts counts, Mask mask, Py_ssize_t row, Py_ssize_t column
+) noexcept nogil:
+    """Sums over a column of the windows of a row; those of the row above are moved down."""
+    cdef Column* known = window.columns + column
+    cdef Py_ssize_t first = max(row - window.ky, 0), last = min(row + window.ky, counts.shape[0] - 1)
     cdef Py_ssize_t r
-    cdef int64_t value
-    if column < 0 or column >= counts.shape[1]:
-        return
-    for r in range(max(row - ky, 0), min(row + ky + 1, counts.shape[0])):
-        if valid(counts, mask, r, column) and not (without and pixels[r, column] & without):
-            value = counts[r, column]
-            sums.n += sign
-            sums.x += sign * value
-            sums.y += sign * value * value
+    if known.row == row:
+        return &known.sums
+    if known.row == row - 1:
+        if row > window.ky:
+            take_pixel(&known.sums, -1, counts, mask, window.without, first - 1, column)
+        first = row + window.ky  # beyond ``last`` at the foot of the frame, where nothing enters
+    else:
+        known.sums = Sums(0, 0, 0)
+    for r in range(first, last + 1):
+        take_pixel(&known.sums, 1, counts, mask, window.without, r, column)
+    known.row = row
+    return &known.sums
 
 
 cdef inline void look(
-    Window* window, Counts counts, Mask mask, const uint8_t[:, ::1] pixels, uint8_t without,
-    Py_ssize_t row, Py_ssize_t column,
+    Window* window, Counts counts, Mask mask, Py_ssize_t row, Py_ssize_t column
 ) noexcept nogil:
-    """Sum over the window around a pixel; a step to the next column costs two columns only.
+    """Sum over the window around a pixel; neighbours to the right and below cost little.
 
-    ``pixels`` must not change in between where ``without`` is not 0.
+    The pixels left out must not change in between.
     """
-    cdef Py_ssize_t c
-    cdef Py_ssize_t kx = window.kx
+    cdef Py_ssize_t first = column - window.kx, last = column + window.kx, c
+    cdef const Sums* part
     if window.row == row and window.column == column - 1:
-        take_column(counts, mask, pixels, without, row, column - kx - 1, window.ky, -1, &window.sums)
-        take_column(counts, mask, pixels, without, row, column + kx, window.ky, 1, &window.sums)
+        if first > 0:
+            part = column_at(window, counts, mask, row, first - 1)
+            window.sums.n -= part.n
+            window.sums.x -= part.x
+            window.sums.y -= part.y
+        first = last
     else:
         window.sums = Sums(0, 0, 0)
-        for c in range(column - kx, column + kx + 1):
-            take_column(counts, mask, pixels, without, row, c, window.ky, 1, &window.sums)
+    for c in range(max(first, 0), min(last + 1, counts.shape[1])):
+        part = column_at(window, counts, mask, row, c)
+        window.sums.n += part.n
+        window.sums.x += part.x
+        window.sums.y += part.y
     window.row = row
     window.column = column
