@@ -29,13 +29,18 @@ class Certainty:
         Of the parameters.
     determination : Determination
         What the data do not tell, or badly.
-    factors : dict
-        What robust weights and misjudged variances do to curvature and scatter.
+    known : Information
+        Of the parameters that are shared, from data and from what holds them.
     """
 
     uncertainty: Uncertainty
     determination: Determination
-    factors: dict[str, float]
+    known: Information
+
+    @property
+    def factors(self) -> dict[str, float]:
+        """What robust weights and misjudged variances do to curvature and scatter."""
+        return self.known.factors
 
 
 def certainty_of(fit: Fit) -> Certainty:
@@ -50,7 +55,7 @@ def certainty_of(fit: Fit) -> Certainty:
         if partition.eliminates
         else assess(known.curvature, known.scatter, known.held),
         _determination(layout, partition, fit.p, known, with_data),
-        known.factors,
+        known,
     )
 
 
