@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.steps.reporting.face import Face
+from smalti.steps.reporting.markup import symbol
 from smalti.steps.reporting.numbers import binned_mean, listed, nice
 from smalti.steps.reporting.residuals import Residuals
 
@@ -99,7 +100,7 @@ def map_layers(
     specs: list[tuple[str, str, str, str]] = [
         ("x", "X, to the right", "µm", "diverging"),
         ("y", "Y, downwards", "µm", "diverging"),
-        ("phi", "rotation angle" if after.third == "phi" else "ΔΨ", "mdeg", "diverging"),
+        ("phi", "rotation angle" if after.third == "phi" else symbol(after.third), "mdeg", "diverging"),
         ("rms", "RMSD of X and Y", "µm", "sequential"),
         ("count", "spots used", "", "sequential"),
         ("rejected", "rejected", "%", "sequential"),

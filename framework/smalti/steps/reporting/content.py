@@ -8,21 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from smalti.models import Crystal, Detector, Experiments
+from smalti.models import Detector, Experiments
 from smalti.steps.reporting.by_panel import overall, panel_rows, systematic
 from smalti.steps.reporting.cells import Cells, divide, map_layers
+from smalti.steps.reporting.experiments import crystals_of, experiment_rows, summary_of
 from smalti.steps.reporting.face import Face, face_of
 from smalti.steps.reporting.moved import Moved, compare
-from smalti.steps.reporting.numbers import listed, mean_and_rms, nice, significant
+from smalti.steps.reporting.numbers import listed, nice, significant
 from smalti.steps.reporting.over_scan import over_scan
 from smalti.steps.reporting.refinement import Refinement
 from smalti.steps.reporting.residuals import Residuals
-from smalti.steps.reporting.trends import against_angle, against_resolution, histograms, per_image
+from smalti.steps.reporting.trends import (
+    against_angle,
+    against_order,
+    against_resolution,
+    histograms,
+    per_image,
+)
 
 __all__ = ["content"]
 
-MOST_EXPERIMENTS = 24
-"""More experiments are summarised, and only the worst are listed."""
 MOST_LISTED = 6
 """Panels that are named on the first screen."""
 
@@ -42,6 +47,7 @@ def content(
     comparable = before is not None and len(before[0][0].detector) == len(detector)
     earlier = before[1] if before is not None else None
     rows = panel_rows(detector, after, earlier if comparable else None, moved, refinement.panels)
+    each = experiment_rows(experiments, after, refinement)
     return {
         "third": after.third,
         "totals": _totals(experiments, after, rows),
@@ -60,13 +66,15 @@ def content(
         "panels": rows,
         **_most_moved(rows),
         "angle": against_angle(after),
+        "order": against_order(after, len(experiments)),
         "resolution": against_resolution(after),
         "histograms": histograms(after, earlier),
         "images": per_image(after),
         "steps": refinement.steps,
         "ended": refinement.ended,
-        "experiments": _by_experiment(experiments, after),
-        "crystals": _crystals(experiments, refinement),
+        "experiments": each,
+        "experiments_summary": summary_of(each),
+        "crystals": crystals_of(experiments, refinement),
         "over_scan": over_scan(experiments),
         "parameters": refinement.parameters,
         "history": [dict(record) for record in history],
@@ -210,54 +218,4 @@ def _displacements(face: Face, cells: Cells, rows: list[dict[str, Any]]) -> dict
         "um": listed(paper, 3),
         "magnification": nice(reach / max(long, 1e-3)),
         "key_um": nice(max(long, 1e-3)),
-    }
-
-
-def _by_experiment(experiments: Experiments, after: Residuals) -> list[dict[str, Any]]:
-    """RMSDs of each experiment; of many, those of the worst."""
-    n = len(experiments)
-    use = after.used
-    counts, _, rms = mean_and_rms(after.experiment[use], after.values[use], n)
-    _, _, px = mean_and_rms(after.experiment[use], (after.values / after.steps)[use], n)
-    order = np.arange(n)
-    if n > MOST_EXPERIMENTS:
-        worst = np.nan_to_num(np.hypot(rms[:, 0], rms[:, 1]), nan=-1.0)
-        order = np.sort(np.argsort(-worst, kind="stable")[:MOST_EXPERIMENTS])
-    return [
-        {
-            "experiment": int(k),
-            "used": int(counts[k]),
-            "rmsd": listed(rms[k]),
-            "rmsd_px": listed(px[k]),
-            "distance_mm": _distance(experiments[int(k)].detector),
-            "wavelength": significant(experiments[int(k)].beam.wavelength, 7),
-            "crystal": _cell(experiments[int(k)].crystal),
-        }
-        for k in order
-    ]
-
-
-def _distance(detector: Detector) -> float | None:
-    """Give the smallest distance from the sample to the plane of a panel, mm."""
-    d = detector.stacked()
-    normal = np.cross(d[:, :, 0], d[:, :, 1])
-    return significant(float(np.abs(np.einsum("pi,pi->p", normal, d[:, :, 2])).min()), 7)
-
-
-def _cell(crystal: Crystal | None) -> list[Any] | None:
-    return listed(crystal.cell, 6) if crystal is not None else None
-
-
-def _crystals(experiments: Experiments, refinement: Refinement) -> dict[str, Any]:
-    """Cells of all crystals: one as it is, many by their quartiles."""
-    crystals = experiments.unique("crystal")
-    if not crystals:
-        return {"n": 0}
-    cells = np.array([crystal.cell for crystal in crystals])
-    return {
-        "n": len(crystals),
-        "space_groups": sorted({crystal.space_group.strip() for crystal in crystals}),
-        "cell_median": listed(np.median(cells, axis=0), 6),
-        "cell_quartiles": listed(np.quantile(cells, (0.25, 0.75), axis=0), 6) if len(crystals) > 1 else None,
-        "cell_esd": refinement.cell_esd if len(crystals) == 1 else None,
     }

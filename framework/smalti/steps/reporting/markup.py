@@ -52,8 +52,8 @@ def estimate(value: float | None, esd: float | None) -> str:
 
 
 def symbol(third: str) -> str:
-    """Write the name of the third residual: φ, or ΔΨ for stills."""
-    return {"phi": "φ", "DeltaPsi": "ΔΨ"}[third]
+    """Write the name of the third residual: φ, ΔΨ for stills, or both."""
+    return {"phi": "φ", "DeltaPsi": "ΔΨ", "mixed": "φ, ΔΨ"}[third]
 
 
 def table(

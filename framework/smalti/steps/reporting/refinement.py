@@ -46,6 +46,8 @@ class Refinement:
     free : dict or None
         RMSDs over reflections that took no part: ``n``, ``um`` (um, um, mdeg).
     cell_esd : list or None
+    left_out : dict
+        Number of an experiment that was left out to the reason.
     """
 
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -56,6 +58,7 @@ class Refinement:
     reasons: tuple[str, ...] = ()
     free: dict[str, Any] | None = None
     cell_esd: list[float | None] | None = None
+    left_out: dict[int, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, details: Row | None) -> Refinement:
@@ -76,6 +79,11 @@ class Refinement:
             reasons=tuple((summary.get("verdict") or {}).get("reasons") or ()),
             free=_free(summary.get("free")),
             cell_esd=_round(crystals[0].get("cell_esd"), 2) if len(crystals) == 1 else None,
+            left_out={
+                int(row["experiment"]): str(row["why"])
+                for row in summary.get("experiments") or ()
+                if row.get("why")
+            },
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,7 +33,8 @@ class Residuals:
     Attributes
     ----------
     values : (N, 3) um, um, mdeg
-        Calculated minus observed along fast, along slow, in rotation angle; nan where not predicted.
+        Calculated minus observed along fast, along slow, in rotation angle or of stills DeltaPsi; nan where
+        not predicted.
     steps : (N, 3)
         What one pixel, one pixel and one image are in those units.
     position : (N, 2) mm
@@ -47,7 +49,7 @@ class Residuals:
     d : (N,) Angstrom
         nan when not indexed.
     third : str
-        What the third residual is: "phi", or "DeltaPsi" for stills.
+        What the third residual is: "phi", "DeltaPsi" of stills, "mixed" where there are both.
     warnings : tuple of str
     """
 
@@ -81,14 +83,18 @@ def gather(experiments: Experiments, table: Reflections) -> Residuals:
     indexed = _indexed(table)
     _check(experiments, table)
     table = _with_both_units(experiments, table)
-    stills = all(e.is_still for e in experiments)
+    stills = np.array([e.is_still for e in experiments])
     predicted = _predicted(table, indexed)
     warnings: tuple[str, ...] = ()
-    if not predicted.any() and not stills:
+    if not predicted.any():
         table = predict_indexed(experiments, table)
         predicted = _predicted(table, indexed)
         warnings = ("The table held no predictions; they were computed from the models.",)
-    values = _values(table, stills) if predicted.any() else np.full((table.n_rows, 3), np.nan)
+    values = (
+        _values(table, stills[np.maximum(table["id"], 0)])
+        if predicted.any()
+        else np.full((table.n_rows, 3), np.nan)
+    )
     values[~predicted] = np.nan
     used = predicted & table.flagged(Flag.USED_IN_REFINEMENT)
     outlier = table.flagged(Flag.CENTROID_OUTLIER)
@@ -106,7 +112,7 @@ def gather(experiments: Experiments, table: Reflections) -> Residuals:
         image=table["xyzobs.px.value"][:, 2],
         angle=np.degrees(table["xyzobs.mm.value"][:, 2]),
         d=_resolutions(experiments, table, indexed),
-        third="DeltaPsi" if stills else "phi",
+        third="DeltaPsi" if stills.all() else "mixed" if stills.any() else "phi",
         warnings=warnings,
     )
 
@@ -181,8 +187,7 @@ def _with_both_units(experiments: Experiments, table: Reflections) -> Reflection
         table.require(px)
     have = table[px] if px in table else table[mm]
     made = np.zeros_like(have)
-    for number, experiment in enumerate(experiments):
-        rows = np.flatnonzero(np.maximum(table["id"], 0) == number)
+    for experiment, rows in _by_experiment(experiments, np.maximum(table["id"], 0)):
         arrays, panel = PanelArrays.of(experiment.detector), table["panel"][rows].astype(np.intp)
         made[rows, :2] = (to_mm if px in table else to_px)(have[rows, :2], panel, arrays)
         scan = experiment.scan
@@ -191,23 +196,35 @@ def _with_both_units(experiments: Experiments, table: Reflections) -> Reflection
     return table.with_columns({mm if px in table else px: made})
 
 
-def _values(table: Reflections, stills: bool) -> Array:
+def _by_experiment(experiments: Experiments, owner: Index) -> Iterator[tuple[Experiment, Index]]:
+    """Give each experiment that has any rows, and these; the order of a table is not relied on."""
+    order = np.argsort(owner, kind="stable")
+    bounds = np.searchsorted(owner[order], np.arange(len(experiments) + 1))
+    for experiment, first, last in zip(experiments, bounds[:-1], bounds[1:], strict=True):
+        if last > first:
+            yield experiment, order[first:last]
+
+
+def _values(table: Reflections, still: Mask) -> Array:
+    """Residuals (N, 3); ``still`` (N,) tells which rows are of stills."""
     observed, calculated = table["xyzobs.mm.value"], table["xyzcal.mm"]
     difference = calculated - observed
-    if stills:
-        difference[:, 2] = table["delpsical.rad"] if "delpsical.rad" in table else 0.0
-    else:
-        difference[:, 2] = nearest_turn(calculated[:, 2], observed[:, 2]) - observed[:, 2]
+    difference[:, 2] = nearest_turn(calculated[:, 2], observed[:, 2]) - observed[:, 2]
+    if still.any():
+        psi = table["delpsical.rad"] if "delpsical.rad" in table else np.zeros(table.n_rows)
+        difference[still, 2] = psi[still]
     return np.asarray(difference * TO_SHOWN)
 
 
 def _steps(experiments: Experiments, table: Reflections) -> Array:
     """Pixel sizes (um) and image width (mdeg) of each row; a spot of no experiment takes the first's."""
     steps = np.empty((table.n_rows, 3))
-    owner = np.maximum(table["id"], 0)
-    for number, experiment in enumerate(experiments):
-        rows = np.flatnonzero(owner == number)
-        sizes = np.array([panel.pixel_size for panel in experiment.detector.panels])
+    sizes_of = {
+        id(found): np.array([panel.pixel_size for panel in found.panels])
+        for found in experiments.unique("detector")
+    }
+    for experiment, rows in _by_experiment(experiments, np.maximum(table["id"], 0)):
+        sizes = sizes_of[id(experiment.detector)]
         steps[rows, :2] = sizes[table["panel"][rows].astype(np.intp)] * TO_SHOWN[:2]
         steps[rows, 2] = _image_width(experiment) * TO_SHOWN[2]
     return steps
@@ -220,8 +237,9 @@ def _image_width(experiment: Experiment) -> float:
 
 def _resolutions(experiments: Experiments, table: Reflections, indexed: Mask) -> Array:
     d = np.full(table.n_rows, np.nan)
-    for number, experiment in enumerate(experiments):
-        rows = np.flatnonzero(indexed & (table["id"] == number))
-        if experiment.crystal is not None and rows.size:
+    known = np.flatnonzero(indexed)
+    for experiment, some in _by_experiment(experiments, table["id"][known]):
+        rows = known[some]
+        if experiment.crystal is not None:
             d[rows] = resolution(table["miller_index"][rows] @ experiment.crystal.A.T)
     return d

@@ -6,6 +6,7 @@ import shlex
 from html import escape
 from typing import Any
 
+from smalti.steps.reporting.experiments_section import experiments_section
 from smalti.steps.reporting.markup import element, estimate, figure, number, symbol, table
 from smalti.steps.reporting.over_scan import over_scan_section
 from smalti.steps.reporting.plots import Line, lines, stacked, stairs
@@ -20,11 +21,12 @@ def sections(data: dict[str, Any]) -> list[tuple[str, str, str]]:
     drawn = [
         ("panels", "Panels", _panels(data)),
         ("angle", "Against rotation angle", _against_angle(data)),
+        ("order", "Against order of experiments", _against_order(data)),
         ("resolution", "Against resolution", _against_resolution(data)),
         ("distributions", "Distributions", _histograms(data)),
         ("images", "Spots on images", _images(data)),
         ("steps", "Steps of refinement", _steps(data)),
-        ("experiments", "Experiments and crystals", _experiments(data)),
+        ("experiments", "Experiments and crystals", experiments_section(data)),
         ("over-scan", "Crystals over the scan", over_scan_section(data)),
         ("parameters", "Parameters", _parameters(data)),
         ("history", "History", _history(data)),
@@ -101,12 +103,22 @@ def _motion_note(data: dict[str, Any], moved: bool, esd: bool) -> str:
 
 
 def _against_angle(data: dict[str, Any]) -> str:
-    trend = data["angle"]
+    return _trend(data, data["angle"], "angle_deg", "rotation angle (deg)")
+
+
+def _against_order(data: dict[str, Any]) -> str:
+    return _trend(data, data["order"], "experiment", "experiment")
+
+
+def _trend(data: dict[str, Any], trend: dict[str, Any], key: str, label: str) -> str:
+    """Draw the three mean residuals, each in a band of its RMSD; nothing where there is no trend."""
+    if not trend[key]:
+        return ""
     drawn = []
     for k, (name, unit) in enumerate(_residuals(data)):
-        mean, rms = ([row[k] for row in trend[key]] for key in ("mean", "rmsd"))
+        mean, rms = ([row[k] for row in trend[what]] for what in ("mean", "rmsd"))
         curve = Line("one", "mean, in a band of ± RMSD", mean, rms)
-        svg = lines(trend["angle_deg"], [curve], "rotation angle (deg)", f"{name} ({unit})")
+        svg = lines(trend[key], [curve], label, f"{name} ({unit})")
         drawn.append(figure(f"{name}, calculated − observed", svg))
     return element("div", *drawn, class_="grid")
 
@@ -175,10 +187,9 @@ def _images(data: dict[str, Any]) -> str:
         Line("four", "rejected", images["rejected"]),
         Line("two", "not indexed", images["unindexed"]),
     ]
-    label = "spots per image" if step == 1 else f"spots per {step} images"
-    return element(
-        "div", figure("Spots found", stacked(x, float(step), curves, "image", label)), class_="grid"
-    )
+    what = images["of"]
+    label = f"spots per {what}" if step == 1 else f"spots per {step} {what}s"
+    return element("div", figure("Spots found", stacked(x, float(step), curves, what, label)), class_="grid")
 
 
 def _steps(data: dict[str, Any]) -> str:
@@ -198,37 +209,6 @@ def _steps(data: dict[str, Any]) -> str:
         [step["round"], step["step"], step["n"], *step["rmsd"], step["objective"]] for step in data["steps"]
     ]
     return table(heads, rows) + element("p", escape(data["ended"]), class_="quiet")
-
-
-def _experiments(data: dict[str, Any]) -> str:
-    crystals, totals = data["crystals"], data["totals"]
-    lines_ = []
-    if crystals["n"]:
-        cell = ", ".join(number(v, 6) for v in crystals["cell_median"])
-        which = "Unit cell" if crystals["n"] == 1 else f"Median unit cell of {crystals['n']} crystals"
-        lines_.append(f"{which}: {cell}; space group {', '.join(crystals['space_groups'])}.")
-        if crystals["cell_esd"]:
-            lines_.append("ESDs: " + ", ".join(number(v, 2) for v in crystals["cell_esd"]) + ".")
-        if crystals["cell_quartiles"]:
-            low, high = crystals["cell_quartiles"]
-            lines_.append(
-                "Quartiles: "
-                + ", ".join(f"{number(a, 6)} to {number(b, 6)}" for a, b in zip(low, high, strict=True))
-                + "."
-            )
-    if len(data["experiments"]) < totals["experiments"]:
-        lines_.append(
-            f"Of {totals['experiments']} experiments the {len(data['experiments'])} with the largest RMSDs "
-            "are listed."
-        )
-    heads = ["experiment", "used", "RMSD X\nµm", "RMSD Y\nµm", f"RMSD {symbol(data['third'])}\nmdeg"]
-    heads += ["RMSD X\npx", "RMSD Y\npx", "images", "distance\nmm", "wavelength\nÅ", "unit cell"]
-    rows = [
-        [e["experiment"], e["used"], *e["rmsd"], *e["rmsd_px"], e["distance_mm"], e["wavelength"],
-         " ".join(number(v, 5) for v in e["crystal"] or [])]
-        for e in data["experiments"]
-    ]  # fmt: skip
-    return "".join(element("p", escape(text)) for text in lines_) + table(heads, rows, sort=True)
 
 
 def _parameters(data: dict[str, Any]) -> str:

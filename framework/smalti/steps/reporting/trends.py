@@ -10,17 +10,20 @@ from numpy.typing import NDArray
 from smalti.steps.reporting.numbers import listed, mean_and_rms, significant
 from smalti.steps.reporting.residuals import Residuals
 
-__all__ = ["against_angle", "against_resolution", "histograms", "per_image"]
+__all__ = ["against_angle", "against_order", "against_resolution", "histograms", "per_image"]
 
 Array = NDArray[np.float64]
 
 MOST_BINS = 120
+FEW_EXPERIMENTS = 10
 NORMAL_IQR = 1.349
 """Interquartile range of the normal distribution, in standard deviations."""
 
 
 def against_angle(residuals: Residuals) -> dict[str, Any]:
-    """Mean and RMSD of X (um), Y (um) and phi (mdeg) in bins of the observed angle (deg)."""
+    """Mean and RMSD of X (um), Y (um) and phi (mdeg) in bins of the observed angle (deg); none of stills."""
+    if residuals.third == "DeltaPsi":
+        return {"angle_deg": [], "n": [], "mean": [], "rmsd": []}
     angle = residuals.angle[residuals.used]
     edges = _angle_edges(residuals, int(np.clip(len(angle) / 50, 1, MOST_BINS)))
     n = len(edges) - 1
@@ -28,6 +31,22 @@ def against_angle(residuals: Residuals) -> dict[str, Any]:
     counts, mean, rms = mean_and_rms(index, residuals.values[residuals.used], n)
     return {
         "angle_deg": listed((edges[:-1] + edges[1:]) / 2),
+        "n": counts.tolist(),
+        "mean": listed(mean),
+        "rmsd": listed(rms),
+    }
+
+
+def against_order(residuals: Residuals, n_experiments: int) -> dict[str, Any]:
+    """Mean and RMSD in bins of consecutive experiments, which drift shows in; none of a few experiments."""
+    if n_experiments < FEW_EXPERIMENTS:
+        return {"experiment": [], "n": [], "mean": [], "rmsd": []}
+    n = min(n_experiments, MOST_BINS)
+    use = residuals.used
+    index = residuals.experiment[use] * n // n_experiments
+    counts, mean, rms = mean_and_rms(index, residuals.values[use], n)
+    return {
+        "experiment": listed((np.arange(n) + 0.5) * n_experiments / n - 0.5, 6),
         "n": counts.tolist(),
         "mean": listed(mean),
         "rmsd": listed(rms),
@@ -103,8 +122,12 @@ def histograms(residuals: Residuals, before: Residuals | None) -> list[dict[str,
 
 
 def per_image(residuals: Residuals) -> dict[str, Any]:
-    """Spots per image: used, rejected, other indexed, not indexed; neighbours summed when images are many."""
-    image = np.floor(residuals.image).astype(np.intp)
+    """Spots per image: used, rejected, other indexed, not indexed; neighbours summed when images are many.
+
+    Stills are told apart by their experiments; spots of none are counted with the first.
+    """
+    stills = residuals.third == "DeltaPsi"
+    image = np.maximum(residuals.experiment, 0) if stills else np.floor(residuals.image).astype(np.intp)
     first, last = int(image.min()), int(image.max())
     step = int(np.ceil((last - first + 1) / (2 * MOST_BINS)))
     index = (image - first) // step
@@ -116,7 +139,8 @@ def per_image(residuals: Residuals) -> dict[str, Any]:
         "unindexed": ~residuals.indexed,
     }
     return {
-        "first": first + 1,
+        "first": first if stills else first + 1,
+        "of": "experiment" if stills else "image",
         "images_per_bin": step,
         **{name: np.bincount(index[rows], minlength=n).tolist() for name, rows in kinds.items()},
     }

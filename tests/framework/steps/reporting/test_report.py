@@ -242,9 +242,19 @@ def test_many_experiments_are_summarised():
     many = Experiments(tuple(replace(experiments[0], identifier=str(k)) for k in range(300)))
     ids = np.arange(table.n_rows, dtype=np.int32) % 300
     report = make_report(many, table.with_columns({"id": ids}))
-    assert len(report.data["experiments"]) <= 24
     assert report.data["totals"]["experiments"] == 300
-    assert "Of 300 experiments" in report.html
+    # All of it in the JSON; distributions and the worst on the page.
+    assert [row["experiment"] for row in report.data["experiments"]] == list(range(300))
+    assert sum(row["used"] for row in report.data["experiments"]) == report.data["totals"]["used"]
+    summary = report.data["experiments_summary"]
+    assert summary["n"] == 300 and summary["stills"] == 0 and len(summary["worst"]) == 24
+    rmsd = [np.hypot(*row["rmsd"][:2]) for row in report.data["experiments"]]
+    assert set(summary["worst"]) == set(np.argsort(rmsd)[-24:].tolist())
+    used = next(item for item in summary["distributions"] if item["key"] == "used")
+    assert sum(used["counts"]) == 300
+    assert used["five"][2] == np.median([row["used"] for row in report.data["experiments"]])
+    assert "300 experiments, from the least to the greatest" in report.html
+    assert "Against order of experiments" in report.html
     assert len(report.html.encode()) < 700_000
 
 

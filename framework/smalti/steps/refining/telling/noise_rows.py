@@ -90,18 +90,26 @@ def _classes(layout: Layout, data: Observations, use: Mask) -> Iterator[tuple[st
     if ring.max(initial=0):
         for k, name in enumerate(_RINGS):
             yield "panel", name, use & (ring == k)
+    turning = use & ~traits.still
+    if turning.any() and not turning.sum() == use.sum():
+        yield "kind", "stills", use & traits.still
+        yield "kind", "sweeps", turning
     place = np.clip(np.searchsorted(_ZETAS, traits.zeta, side="right") - 1, 0, len(_ZETAS) - 2)
     for k, (low, high) in enumerate(zip(_ZETAS[:-1], _ZETAS[1:], strict=True)):
-        yield "zeta", f"{low:g} to {high:g}", use & (place == k)
-    yield "spot", "whole, on several images", use & (traits.unseen == 0.0) & ~traits.single
-    yield "spot", "whole, on one image", use & (traits.unseen == 0.0) & traits.single
-    yield "spot", "cut by an end of the scan", use & (traits.unseen > 0.0)
+        yield "zeta", f"{low:g} to {high:g}", turning & (place == k)
+    yield "spot", "whole, on several images", turning & (traits.unseen == 0.0) & ~traits.single
+    yield "spot", "whole, on one image", turning & (traits.unseen == 0.0) & traits.single
+    yield "spot", "cut by an end of the scan", turning & (traits.unseen > 0.0)
 
 
 def _rings(layout: Layout, data: Observations, use: Mask) -> NDArray[np.intp]:
     """Divide panels into quarters of the reflections by the angle of their centres from the beam, (P,)."""
     angle = np.zeros(layout.n_panels)
+    told: set[int] = set()
     for experiment, where in zip(layout.experiments, layout.uses, strict=True):
+        if where["detector"] in told:
+            continue
+        told.add(where["detector"])
         arrays = PanelArrays.of(experiment.detector)
         centre = panel_centres(arrays.d, arrays.image_size * arrays.pixel_size)
         first = layout.panel_offset[where["detector"]]
@@ -115,10 +123,10 @@ def _rings(layout: Layout, data: Observations, use: Mask) -> NDArray[np.intp]:
     return ring
 
 
-def classes_table(noise: Mapping[str, Any]) -> str:
+def classes_table(noise: Mapping[str, Any], third: str) -> str:
     """Set the classes as a table."""
     rows = [
         [row["by"], row["class"], row["n"], *(f"{row[f'reduced_chi2_{k}']:.2f}" for k in ("x", "y", "phi"))]
         for row in noise["classes"]
     ]
-    return table(["By", "Class", "Nref", "X", "Y", "Phi"], rows, title="Reduced chi-squared by class:")
+    return table(["By", "Class", "Nref", "X", "Y", third], rows, title="Reduced chi-squared by class:")

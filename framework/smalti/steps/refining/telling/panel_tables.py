@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from smalti.steps.refining.telling.rmsd_columns import rmsd_columns, rmsd_heads, rmsd_words
 from smalti.text import plural, table
 
 __all__ = ["determination_text", "detectors_text", "panels_table", "verdict_text"]
@@ -19,13 +20,14 @@ def panels_table(panels: Sequence[Row]) -> str:
     """Set one line a panel: how well its spots fit, how far it moved, and whether that is believed."""
     several = len({row["detector"] for row in panels}) > 1
     own = any(row["prior_share"] is not None for row in panels)
-    heads = ["Panel", "Nref", "Out", "RMSD_X\n(px)", "RMSD_Y\n(px)", "RMSD_Z\n(images)"]
+    columns = rmsd_columns(panels)
+    heads = ["Panel", "Nref", "Out", *rmsd_heads(columns)]
     if own:
         heads += ["Shift\n(um)", "+-", "Normal\n(um)", "+-", "Turn\n(mrad)", "+-", "Prior\nshare", "Moved"]
     rows = []
     for row in panels:
         name = f"{row['detector']}/{row['panel']}" if several else row["panel"]
-        cells = [name, row["n_used"], row["n_rejected"], *_rmsds(row)]
+        cells = [name, row["n_used"], row["n_rejected"], *rmsd_words(row, columns, 3)]
         rows.append([*cells, *_motion(row)] if own else cells)
     title = "RMSDs by panel" + (" (detector/panel)" if several else "")
     if own:
@@ -34,12 +36,6 @@ def panels_table(panels: Sequence[Row]) -> str:
             "plane; ?: not believed; Out: rejected):"
         )
     return table(heads, rows, title=title if own else title + ":")
-
-
-def _rmsds(row: Row) -> list[str]:
-    if not row["n_used"]:
-        return ["-", "-", "-"]
-    return [f"{row[key]:.3f}" for key in ("rmsd_x_px", "rmsd_y_px", "rmsd_z_images")]
 
 
 def _motion(row: Row) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,14 @@ __all__ = [
     "residual_statistics",
     "rmsds",
     "step_rows",
+    "third_of",
 ]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Row = dict[str, Any]
+
+_NOTHING = "no reflection of it could be used"
 
 NEAR_SPINDLE = 0.05
 """Reflections with a smaller |zeta| are not in RMSDs."""
@@ -94,55 +97,69 @@ def clear_rmsd(fit: Fit, residuals: Array, use: Mask) -> Array:
     return np.asarray(np.sqrt(np.average(residuals[some] ** 2, axis=0, weights=fit.judged[some])))
 
 
-def experiment_rows(refined: Experiments, data: Observations, fit: Fit) -> list[Row]:
-    """Give the RMSDs of each experiment in pixels and images; in images of spots that are whole."""
-    rows, whole = [], data.traits.unseen == 0.0
+def experiment_rows(
+    refined: Experiments, data: Observations, fit: Fit, why: Mapping[int, str] | None = None
+) -> list[Row]:
+    """Give the RMSDs of each experiment in pixels and images (of spots that are whole), of stills in mrad.
+
+    Parameters
+    ----------
+    refined : Experiments
+    data : Observations
+    fit : Fit
+    why : Mapping, optional
+        Of experiments that were left out, the reason.
+    """
+    order = np.argsort(data.spots.experiment, kind="stable")
+    bounds = np.searchsorted(data.spots.experiment[order], np.arange(len(refined) + 1))
+    rows = []
     for number, experiment in enumerate(refined):
-        mine = data.spots.experiment == number
-        pixel = experiment.detector.panels[0].pixel_size
-        width = abs(experiment.scan.oscillation[1]) if experiment.scan else np.nan
-        scaled = fit.residuals[mine] / (*pixel, width)
+        found = rmsds(fit, order[bounds[number] : bounds[number + 1]])
+        reason = (why or {}).get(number, "") or ("" if found["n_used"] else _NOTHING)
         rows.append(
-            {"experiment": number, "identifier": experiment.identifier}
-            | rmsds(fit, mine, scaled, whole[mine])
+            {"experiment": number, "identifier": experiment.identifier, "still": bool(experiment.is_still)}
+            | found
+            | {"cell": None if experiment.crystal is None else list(experiment.crystal.cell), "why": reason}
         )
     return rows
 
 
-def rmsds(fit: Fit, mine: Mask | NDArray[np.intp], scaled: Array, whole: Mask) -> Row:
-    """Count some of the reflections and give the RMSDs of those that were fitted and of the free ones.
+def rmsds(fit: Fit, mine: NDArray[np.intp]) -> Row:
+    """Count some of the reflections (M,) and give the RMSDs of those that were fitted and of the free ones.
 
     A reflection to which the judge gave the weight w counts for w in the RMSDs. Those nearer to the spindle
     than |zeta| = 0.05 are left out of them where there are others: they hardly count in the fit, and a
-    few with errors of ten pixels would hide what all others do.
-
-    Parameters
-    ----------
-    mine : (N,) bool or (M,) int
-        Which reflections.
-    scaled : (M, 3) px, px, images
-        Their residuals.
-    whole : (M,) bool
-        Those that no end of the scan has cut: the RMSD of the angle is theirs, where there are any.
+    few with errors of ten pixels would hide what all others do. The RMSD of the angle is that of spots that
+    no end of the scan has cut, where there are any, and that of DeltaPsi is of stills.
     """
     row: Row = {
         "n_used": int(fit.working[mine].sum()),
         "n_free": int(fit.free[mine].sum()),
         "n_rejected": int(fit.rejected[mine].sum()),
     }
-    clear = fit.source.observations.traits.zeta[mine] >= NEAR_SPINDLE
+    traits = fit.source.observations.traits
+    scaled = fit.residuals[mine] / traits.unit[mine]
+    clear, still, whole = traits.zeta[mine] >= NEAR_SPINDLE, traits.still[mine], traits.unseen[mine] == 0.0
     for prefix, use in (("", fit.working[mine]), ("free_", fit.free[mine])):
-        names = [f"{prefix}rmsd_{name}" for name in ("x_px", "y_px", "z_images")]
         some = use & clear if (use & clear).any() else use
-        row |= dict(zip(names, _rmsd(scaled, np.where(some, fit.judged[mine], 0.0), whole), strict=True))
+        weights = np.where(some, fit.judged[mine], 0.0)
+        turning = weights * ~still
+        row[f"{prefix}rmsd_x_px"] = _rms(scaled[:, 0], weights)
+        row[f"{prefix}rmsd_y_px"] = _rms(scaled[:, 1], weights)
+        row[f"{prefix}rmsd_z_images"] = _rms(
+            scaled[:, 2], turning * whole if (turning * whole).any() else turning
+        )
+        row[f"{prefix}rmsd_delta_psi_mrad"] = _rms(scaled[:, 2], weights * still)
     return row
 
 
-def _rmsd(residuals: Array, weights: Array, whole: Mask) -> list[float | None]:
-    if not weights.any():
-        return [None, None, None]
+def _rms(residuals: Array, weights: Array) -> float | None:
+    """Weighted root mean square; None where nothing has a weight."""
     used = weights > 0.0
-    x, y, z = np.sqrt(np.average(residuals[used] ** 2, axis=0, weights=weights[used]))
-    if (used & whole).any():
-        z = np.sqrt(np.average(residuals[used & whole, 2] ** 2, weights=weights[used & whole]))
-    return [float(x), float(y), float(z)]
+    return float(np.sqrt(np.average(residuals[used] ** 2, weights=weights[used]))) if used.any() else None
+
+
+def third_of(data: Observations) -> str:
+    """Tell what the third residual is: "phi" of sweeps, "delta_psi" of stills, "mixed" of both."""
+    still = data.traits.still
+    return "delta_psi" if still.all() else "mixed" if still.any() else "phi"

@@ -22,6 +22,8 @@ from smalti.steps.refining.solving.supporting import Following
 from smalti.steps.refining.telling.believing import believe
 from smalti.steps.refining.telling.between import between_panels
 from smalti.steps.refining.telling.coverage import coverage_row
+from smalti.steps.refining.telling.drift_rows import drift_row
+from smalti.steps.refining.telling.many import summary_row
 from smalti.steps.refining.telling.mode_rows import gauge, mode_row
 from smalti.steps.refining.telling.noise_rows import noise_row
 from smalti.steps.refining.telling.prior_rows import prior_rows
@@ -32,6 +34,7 @@ from smalti.steps.refining.telling.residual_rows import (
     free_step_rows,
     residual_statistics,
     step_rows,
+    third_of,
 )
 from smalti.steps.refining.telling.rows import (
     cells_of,
@@ -41,6 +44,7 @@ from smalti.steps.refining.telling.rows import (
     parameter_rows,
 )
 from smalti.steps.refining.telling.tables import as_text
+from smalti.steps.refining.telling.tile_rows import tiles_row
 from smalti.steps.refining.telling.validation_rows import free_row, halves_row
 from smalti.steps.refining.telling.verdict import verdict
 from smalti.storage.covariances import Covariances
@@ -149,6 +153,7 @@ def gather(
         **_models(found),
         "seconds": _durations(clock),
     }
+    results["summary_of_experiments"] = summary_row(results["experiments"], results["crystals"])
     judgement = verdict(results, fit.rounds[-1].solution.ended, certainty.determination.modes)
     return Refined(
         refined,
@@ -173,6 +178,8 @@ def _models(found: Findings) -> dict[str, Any]:
         "effective_parameters": uncertainty.effective,
         "condition": known.condition,
         "smallest_eigenvalue": known.smallest,
+        "tiles": tiles_row(layout),
+        "drift": drift_row(layout, fit, certainty),
         "weak_modes": [mode_row(layout, mode) for mode in known.modes],
         "covariance_factors": certainty.factors,
         "gauge": gauge(layout),
@@ -196,6 +203,7 @@ def _figures(found: Findings, refined: Experiments) -> dict[str, Any]:
     first, last = fit.rounds[0], fit.rounds[-1]
     return {
         "n_parameters": layout.n,
+        "third": third_of(data),
         "n_used": int(fit.working.sum()),
         "n_free": int(fit.free.sum()),
         "n_rejected": int(fit.rejected.sum()),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from smalti.steps.refining.telling.drift_rows import drift_text
+from smalti.steps.refining.telling.many import MANY, experiments_text
 from smalti.steps.refining.telling.noise_rows import classes_table
 from smalti.steps.refining.telling.panel_tables import (
     detectors_text,
@@ -14,7 +16,9 @@ from smalti.steps.refining.telling.panel_tables import (
 )
 from smalti.steps.refining.telling.prior_rows import prior_table
 from smalti.steps.refining.telling.rejected_rows import rejected_text
+from smalti.steps.refining.telling.rmsd_columns import rmsd_columns, rmsd_heads, rmsd_words, third_head
 from smalti.steps.refining.telling.scan_tables import scan_table
+from smalti.steps.refining.telling.tile_rows import tiles_text
 from smalti.steps.refining.telling.validation_tables import (
     choice_table,
     free_steps_table,
@@ -39,43 +43,48 @@ def as_text(results: Row) -> str:
     )
     if results["n_free"]:
         task += f" {results['n_free']:,} are held out."
+    third = third_head(results["third"])
     parts = [
-        _statistics(results["before"], "Observations matched to predictions"),
+        _statistics(results["before"], "Observations matched to predictions", third),
         rejected,
-        _statistics(results["after_rejection"], "The same without outliers"),
+        _statistics(results["after_rejection"], "The same without outliers", third),
         choice_table(results["level_choice"]),
         choice_table(results["scan_choice"], "what varies over the scan"),
         task,
-        _steps(results["steps"]) + f"\n{results['ended']}",
-        free_steps_table(results["free_steps"]),
-        _experiments(results["experiments"]),
+        _steps(results["steps"], third) + f"\n{results['ended']}",
+        free_steps_table(results["free_steps"], third),
+        experiments_text(results["summary_of_experiments"])
+        if len(results["experiments"]) > MANY
+        else _experiments(results["experiments"]),
         panels_table(results["panels"]),
         detectors_text(results["detectors"]),
+        tiles_text(results["tiles"]),
+        drift_text(results["drift"]),
         prior_table(results["priors"]),
         validation_table(results),
         halves_text(results),
-        classes_table(results["noise"]),
-        _crystals(results["crystals"]),
+        classes_table(results["noise"], third),
+        _crystals(results["crystals"]) if len(results["crystals"]) <= MANY else "",
         determination_text(results),
         verdict_text(results["verdict"]),
     ]
     return wrapped("\n\n".join(part for part in parts if part))
 
 
-def _statistics(row: Row, title: str) -> str:
+def _statistics(row: Row, title: str, third: str) -> str:
     names = (
         ("Xc - Xo (mm)", "residual_x_mm"),
         ("Yc - Yo (mm)", "residual_y_mm"),
-        ("Phic - Phio (deg)", "residual_phi_deg"),
+        ("Phic - Phio (deg)" if third == "Phi" else f"{third} (deg)", "residual_phi_deg"),
         ("X weights (1/mm^2)", "weight_x_per_mm2"),
         ("Y weights (1/mm^2)", "weight_y_per_mm2"),
-        ("Phi weights (1/deg^2)", "weight_phi_per_deg2"),
+        (f"{third} weights (1/deg^2)", "weight_phi_per_deg2"),
     )
     rows = [[name, *(f"{value:.4g}" for value in row[key])] for name, key in names]
     return table(["", "Min", "Q1", "Med", "Q3", "Max"], rows, title=f"{title} ({row['n']:,}):")
 
 
-def _steps(steps: Sequence[Row]) -> str:
+def _steps(steps: Sequence[Row], third: str) -> str:
     rows = [
         [
             s["round"],
@@ -88,20 +97,15 @@ def _steps(steps: Sequence[Row]) -> str:
         ]
         for s in steps
     ]
-    heads = ["Round", "Step", "Nref", "RMSD_X\n(mm)", "RMSD_Y\n(mm)", "RMSD_Phi\n(deg)", "Objective"]
+    heads = ["Round", "Step", "Nref", "RMSD_X\n(mm)", "RMSD_Y\n(mm)", f"RMSD_{third}\n(deg)", "Objective"]
     return table(heads, rows, title="Refinement steps:")
 
 
 def _experiments(experiments: Sequence[Row]) -> str:
-    rows = [[r["experiment"], r["n_used"], *_rmsds(r), r["n_rejected"]] for r in experiments]
-    heads = ["Exp", "Nref", "RMSD_X\n(px)", "RMSD_Y\n(px)", "RMSD_Z\n(images)", "Rejected"]
+    columns = rmsd_columns(experiments)
+    rows = [[r["experiment"], r["n_used"], *rmsd_words(r, columns, 4), r["n_rejected"]] for r in experiments]
+    heads = ["Exp", "Nref", *rmsd_heads(columns), "Rejected"]
     return table(heads, rows, title="RMSDs by experiment:")
-
-
-def _rmsds(row: Row) -> list[str]:
-    if not row["n_used"]:
-        return ["-", "-", "-"]
-    return [f"{row[key]:.4f}" for key in ("rmsd_x_px", "rmsd_y_px", "rmsd_z_images")]
 
 
 def _crystals(crystals: Sequence[Row]) -> str:

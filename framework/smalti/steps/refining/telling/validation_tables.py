@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from smalti.steps.refining.telling.many import MANY
+from smalti.steps.refining.telling.rmsd_columns import rmsd_columns, rmsd_heads, rmsd_words
 from smalti.text import plural, table
 
 __all__ = ["choice_table", "free_steps_table", "halves_text", "validation_table"]
 
 Row = Mapping[str, Any]
-
-_RMSDS = ("rmsd_x_px", "rmsd_y_px", "rmsd_z_images")
 
 
 def choice_table(choice: Row | None, what: str = "the level") -> str:
@@ -44,7 +44,7 @@ def choice_table(choice: Row | None, what: str = "the level") -> str:
     return "\n".join([table(heads, rows, title=f"Choice of {what}:"), *lines])
 
 
-def free_steps_table(rows: Sequence[Row]) -> str:
+def free_steps_table(rows: Sequence[Row], third: str) -> str:
     """Set the RMSDs of the free reflections, from the start to the end."""
     if not rows:
         return ""
@@ -58,7 +58,7 @@ def free_steps_table(rows: Sequence[Row]) -> str:
         ]
         for row in rows
     ]
-    heads = ["Round", "Nref", "RMSD_X\n(mm)", "RMSD_Y\n(mm)", "RMSD_Phi\n(deg)"]
+    heads = ["Round", "Nref", "RMSD_X\n(mm)", "RMSD_Y\n(mm)", f"RMSD_{third}\n(deg)"]
     return table(
         heads, body, title="RMSDs for out-of-sample (free) reflections, at the start and after rounds:"
     )
@@ -71,12 +71,15 @@ def validation_table(results: Row) -> str:
     halves = by_panel and any(row.get("half_difference_sigma") is not None for row in results["panels"])
     if not free and not halves:
         return ""
-    heads = ["", "Nref", "RMSD_X\n(px)", "RMSD_Y\n(px)"]
+    rows = [*results["experiments"], *results["panels"]]
+    working, held = rmsd_columns(rows)[:2], rmsd_columns(rows, "free_")
+    heads = ["", "Nref", *rmsd_heads(working)]
     if free:
-        heads += ["Free", "RMSD_X\n(px)", "RMSD_Y\n(px)", "RMSD_Z\n(images)"]
+        heads += ["Free", *rmsd_heads(held)]
     if halves:
         heads += ["Halves\n(um)", "+-", "Sigmas"]
-    named = [(f"experiment {row['experiment']}", row) for row in results["experiments"]]
+    few = results["experiments"] if len(results["experiments"]) <= MANY else []
+    named = [(f"experiment {row['experiment']}", row) for row in few]
     several = len({row["detector"] for row in results["panels"]}) > 1
     for row in results["panels"] if by_panel else []:
         if row["n_used"] + row["n_free"] == 0:
@@ -84,19 +87,15 @@ def validation_table(results: Row) -> str:
         named.append((f"detector {row['detector']} " * several + f"panel {row['panel']}", row))
     body = []
     for name, row in named:
-        cells = [name, row["n_used"], *_numbers(row, _RMSDS[:2], 3)]
+        cells = [name, row["n_used"], *rmsd_words(row, working, 3)]
         if free:
-            cells += [row["n_free"], *_numbers(row, [f"free_{key}" for key in _RMSDS], 3)]
+            cells += [row["n_free"], *rmsd_words(row, held, 3)]
         if halves:
-            cells += _numbers(row, ("half_difference_um", "half_esd_um", "half_difference_sigma"), 1)
+            cells += rmsd_words(row, ("half_difference_um", "half_esd_um", "half_difference_sigma"), 1)
         body.append(cells)
     told = (["what was fitted and what was held out"] * free) + (["halves of the reflections apart"] * halves)
     title = ", and ".join(told)
     return table(heads, body, title=f"{title[0].upper()}{title[1:]}:")
-
-
-def _numbers(row: Row, keys: Sequence[str], digits: int) -> list[str]:
-    return ["-" if row.get(key) is None else f"{row[key]:.{digits}f}" for key in keys]
 
 
 _NOTHING = 1e-3

@@ -8,6 +8,7 @@ from typing import Any
 from smalti.solution import Ended
 from smalti.steps.refining.certainty.modes import Mode
 from smalti.steps.refining.telling.believing import HELD
+from smalti.steps.refining.telling.many import MANY
 from smalti.text import plural, ranges
 
 __all__ = ["verdict"]
@@ -23,6 +24,9 @@ _OVERFITTED = 0.05
 
 _FAR = 3.0
 """Spots further than this from their predictions (px, RMS) are those of other models."""
+
+_SPARED = 0.1
+"""So large a part of many experiments may fail without a doubt about the others."""
 
 _NARROW = 20.0
 """Degrees of rotation below which distance, cell and orientation are hard to tell apart."""
@@ -51,7 +55,13 @@ def verdict(results: Mapping[str, Any], ended: Ended, modes: Sequence[Mode]) -> 
         numbers of panels that moved, that are believed, and the panels that are not.
     """
     reasons = [*_ending(ended), *_determination(results, modes), *_fit(results), *_validation(results)]
-    notes = [*_coverage(results), *_held(results, modes), *_panels(results), *_noise(results)]
+    notes = [
+        *_coverage(results),
+        *_left_out(results),
+        *_held(results, modes),
+        *_panels(results),
+        *_noise(results),
+    ]
     own = [row for row in results["panels"] if row["believed"] is not None]
     counts = {
         "n_moved": sum(bool(row["moved"]) for row in own),
@@ -149,16 +159,33 @@ def _fit(results: Mapping[str, Any]) -> list[str]:
         )
     rows = results["experiments"]
     off = [row for row in rows if row["n_used"] and max(row["rmsd_x_px"], row["rmsd_y_px"]) > _FAR]
-    if off:
+    if off and not _few_of_many(off, rows):
         x, y = (max(row[key] for row in off) for key in ("rmsd_x_px", "rmsd_y_px"))
         found.append(
             f"The spots of {_numbered(off)} are {'up to ' * (len(off) > 1)}{x:.1f} and {y:.1f} px from their "
             "predictions; the indexing or the geometry is wrong."
         )
-    empty = [row for row in rows if not row["n_used"]]
-    if empty:
+    empty = _empty(rows)
+    if empty and not _few_of_many(empty, rows):
         found.append(f"No reflection of {_numbered(empty)} could be used.")
     return found
+
+
+def _empty(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [row for row in rows if not row["n_used"]]
+
+
+def _few_of_many(some: Sequence[Any], rows: Sequence[Any]) -> bool:
+    """Whether crystals can be spared: a few of many do not touch what the others say of the detector."""
+    return len(rows) > MANY and len(some) <= _SPARED * len(rows)
+
+
+def _left_out(results: Mapping[str, Any]) -> list[str]:
+    rows = results["experiments"]
+    empty = _empty(rows)
+    if not empty or not _few_of_many(empty, rows):
+        return []
+    return [f"{len(empty):,} of {len(rows):,} experiments took no part: {_numbered(empty)}."]
 
 
 def _numbered(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -189,7 +216,7 @@ def _validation(results: Mapping[str, Any]) -> list[str]:
 
 
 def _coverage(results: Mapping[str, Any]) -> list[str]:
-    widths = results["coverage"]["phi_deg"]
+    widths = [width for width in results["coverage"]["phi_deg"] if width is not None]
     narrow = [width for width in widths if width < _NARROW]
     if not narrow or len(narrow) < len(widths):
         return []
