@@ -15,6 +15,8 @@ __all__ = ["Contrast", "good_pixels", "judge"]
 SAMPLE = 400_000
 """Pixels looked at, evenly spread: quantiles to a part in a thousand need no more."""
 QUANTILES = (0.02, 0.5, 0.999)
+BACKGROUND = 0.98
+"""Part of the pixels, from the darkest, that the background is the mean of."""
 MARGIN = 6.0
 """Standard deviations above the median that must be told apart: the weakest spot that counts as one."""
 
@@ -67,8 +69,9 @@ def judge(stack: Stack, ground: Ground) -> Contrast:
         sample = stack.total[good]
     low, median, high = (np.quantile(sample, QUANTILES) / stack.divisor).tolist()
     mean = float(sample.mean()) / stack.divisor
-    # Counts of which n are averaged scatter by sqrt(count / n).
-    noise = (max(mean, 1.0 / sample.size) / stack.divisor) ** 0.5
+    # Counts of which n are averaged scatter by sqrt(count / n); the spots are no part of that.
+    background = float(sample[sample <= np.quantile(sample, BACKGROUND)].mean()) / stack.divisor
+    noise = (max(background, 1.0 / sample.size) / stack.divisor) ** 0.5
     high = max(high, median + MARGIN * noise, low + 1.0 / stack.divisor)
     largest = float(stack.total.max()) / stack.divisor
     return Contrast(low, high, median, mean, largest, n, int(stack.over.size))
