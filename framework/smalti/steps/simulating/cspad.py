@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 from smalti.geometry.rotation import rotation
 from smalti.models import Detector, Group, Panel, vector
 
-__all__ = ["CSPAD", "cspad"]
+__all__ = ["CSPAD", "SENSOR_LEVEL", "cspad"]
 
 Array = NDArray[np.float64]
 
 CSPAD = "CS-PAD"
 """The name by which the layout is asked for."""
+
+SENSOR_LEVEL = 2
+"""Level of the tree at which the sensors are: root, quadrants, sensors, ASICs."""
 
 # Sizes and numbers are those of the header of a CS-PAD image in CBF (Hart et al. 2012, Proc. SPIE 8504,
 # 85040C describe the detector). Between the two ASICs of a sensor lie wide pixels, which are left out.

@@ -24,11 +24,25 @@ from smalti.models import (
     single,
 )
 from smalti.options import suggest
-from smalti.steps.simulating.cspad import CSPAD, cspad
+from smalti.steps.simulating.cspad import CSPAD, SENSOR_LEVEL, cspad
 from smalti.steps.simulating.options import SimulateOptions
 from smalti.units import MRAD, radians
 
-__all__ = ["COUNT_CUTOFF", "displaced", "find_layout", "flat_detector", "is_cspad", "nominal", "true"]
+__all__ = [
+    "COUNT_CUTOFF",
+    "displaced",
+    "displaced_nodes",
+    "find_layout",
+    "flat_detector",
+    "is_cspad",
+    "nominal",
+    "true",
+]
+
+Triple = tuple[float, float, float]
+
+_ON_A_SENSOR = 0.1
+"""Tiles that are bonded to one sensor are out of place by this part of what sensors are."""
 
 COUNT_CUTOFF = 1048500
 """Largest count that the 20-bit counters of a PILATUS are trusted with."""
@@ -87,8 +101,8 @@ def flat_detector(
 def displaced(
     detector: Detector,
     rng: np.random.Generator,
-    shift: tuple[float, float, float] = (0.05, 0.05, 0.05),
-    turn: tuple[float, float, float] = (0.15e-3, 0.15e-3, 0.3e-3),
+    shift: Triple = (0.05, 0.05, 0.05),
+    turn: Triple = (0.15e-3, 0.15e-3, 0.3e-3),
 ) -> Detector:
     """Displace every panel at random about its centre, in its own frame.
 
@@ -108,6 +122,21 @@ def displaced(
     return detector.with_panel_frames(d)
 
 
+def displaced_nodes(
+    detector: Detector, rng: np.random.Generator, level: int, shift: Triple, turn: Triple
+) -> Detector:
+    """Displace every node of a level as :func:`displaced` does panels, with all that hangs below it."""
+    centres = panel_centres(detector.stacked(), [panel.size_mm for panel in detector.panels])
+    motions = {}
+    for node in detector.nodes(level):
+        centre = centres[list(node.panels)].mean(axis=0)
+        vector = node.rotation @ (rng.normal(size=3) * turn)
+        angle = float(np.linalg.norm(vector))
+        R = rotation(vector, angle) if angle > 0 else np.eye(3)
+        motions[node.path] = R, centre - R @ centre + node.rotation @ (rng.normal(size=3) * shift)
+    return detector.moved(motions)
+
+
 def nominal(options: SimulateOptions) -> Experiment:
     """Give the experiment as the image headers state it: flat, and to the digits of a header."""
     centre = options.beam_centre or _middle(options)
@@ -125,7 +154,16 @@ def true(options: SimulateOptions) -> Experiment:
     seed = options.seed if options.detector_seed is None else options.detector_seed
     rng = np.random.default_rng([seed, 1])
     turn = (options.turn[0] * MRAD, options.turn[1] * MRAD, options.turn[2] * MRAD)
-    return _experiment(options, displaced(flat, rng, options.shift, turn))
+    if not is_cspad(options):
+        return _experiment(options, displaced(flat, rng, options.shift, turn))
+    sensors = displaced_nodes(flat, rng, SENSOR_LEVEL, options.shift, turn)
+    little = (
+        _ON_A_SENSOR * options.shift[0],
+        _ON_A_SENSOR * options.shift[1],
+        _ON_A_SENSOR * options.shift[2],
+    )
+    least = (_ON_A_SENSOR * turn[0], _ON_A_SENSOR * turn[1], _ON_A_SENSOR * turn[2])
+    return _experiment(options, displaced(sensors, rng, little, least))
 
 
 def is_cspad(options: SimulateOptions) -> bool:
