@@ -20,3 +20,12 @@ def surroundings(
     total: NDArray[np.int64],
     pixels: NDArray[np.int32],
 ) -> None: ...
+def beside(
+    counts: NDArray[np.int32],
+    usable: NDArray[np.uint8],
+    good: NDArray[np.uint8],
+    panels: NDArray[np.int16],
+    index: NDArray[np.int32],
+    highest: NDArray[np.int32],
+    out: NDArray[np.uint8],
+) -> None: ...

@@ -5,6 +5,11 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
 from smalti_ext.bits cimport Bits, bits_of, set_bit
 from smalti_ext.windows cimport Counts, Mask, Window, look, start
 
+# What may be beside a strong pixel: the end of its panel or a masked pixel, and one above the trusted range.
+cdef enum:
+    CUT = 1
+    OVERLOADED = 2
+
 
 cdef inline int64_t root_of(int64_t[::1] parent, int64_t k) noexcept nogil:
     """Find the first pixel of a group, halving the path on the way."""
@@ -98,3 +103,34 @@ def surroundings(
             look(&window, counts, mask, row, index[k] - row * n_fast)
             total[k] = window.sums.x
             pixels[k] = <int32_t>window.sums.n
+
+
+def beside(
+    Counts counts, Mask usable, Mask good, const int16_t[:, ::1] panels, const int32_t[::1] index,
+    const int32_t[::1] highest, uint8_t[::1] out,
+):
+    """Tell what the four neighbours of each strong pixel are: CUT and OVERLOADED in ``out``.
+
+    ``highest`` (panels,) are the highest trusted counts.
+    """
+    cdef Py_ssize_t n_slow = counts.shape[0], n_fast = counts.shape[1]
+    cdef Py_ssize_t k, row, column, r, c, way
+    cdef int16_t panel
+    cdef uint8_t found
+    with nogil:
+        for k in range(index.shape[0]):
+            row = index[k] // n_fast
+            column = index[k] - row * n_fast
+            panel = panels[row, column]
+            found = 0
+            for way in range(4):
+                r = row + (way == 0) - (way == 1)
+                c = column + (way == 2) - (way == 3)
+                if r < 0 or r >= n_slow or c < 0 or c >= n_fast or panels[r, c] != panel:
+                    found |= CUT
+                elif not usable[r, c]:
+                    if good[r, c] and counts[r, c] > highest[panel]:
+                        found |= OVERLOADED
+                    else:
+                        found |= CUT
+            out[k] = found

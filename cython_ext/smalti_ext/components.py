@@ -6,8 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti_ext import _components
+from smalti_ext.checking import check
 
-__all__ = ["label", "surroundings"]
+__all__ = ["CUT", "OVERLOADED", "beside", "label", "surroundings"]
+
+CUT, OVERLOADED = 1, 2
+"""Bits of what :func:`beside` gives."""
 
 
 def label(
@@ -91,16 +95,7 @@ def surroundings(
     pixels : (N,) int32
         Number of background pixels; may be 0.
     """
-    if counts.dtype != np.int32 or counts.ndim != 2 or not counts.flags.c_contiguous:
-        raise TypeError(
-            f"counts must be (slow, fast) int32, C-contiguous, not {counts.ndim}-D {counts.dtype}"
-        )
-    if mask.dtype != np.bool_ or mask.shape != counts.shape or not mask.flags.c_contiguous:
-        raise TypeError(f"mask must be bool {counts.shape}, C-contiguous, not {mask.dtype} {mask.shape}")
-    if index.dtype != np.int32 or index.ndim != 1 or not index.flags.c_contiguous:
-        raise TypeError(f"index must be one contiguous row of int32, not {index.dtype}")
-    if index.size and not 0 <= index.min() <= index.max() < counts.size:
-        raise ValueError("an index lies outside the frame")
+    _check_frame(counts, mask, index)
     total = np.empty(index.size, dtype=np.int64)
     pixels = np.empty(index.size, dtype=np.int32)
     if counts.size:
@@ -111,3 +106,56 @@ def surroundings(
             counts, mask.view(np.uint8), index, guard, reach, bits, columns, total, pixels
         )
     return total, pixels
+
+
+def beside(
+    counts: NDArray[np.int32],
+    usable: NDArray[np.bool_],
+    good: NDArray[np.bool_],
+    panels: NDArray[np.int16],
+    index: NDArray[np.int32],
+    highest: NDArray[np.int32],
+) -> NDArray[np.uint8]:
+    """Tell what the four neighbours of each strong pixel are.
+
+    Parameters
+    ----------
+    counts : (slow, fast) int32
+    usable : (slow, fast) bool
+        Pixels that may be used on this frame.
+    good : (slow, fast) bool
+        Those that may be used but for their counts.
+    panels : (slow, fast) int16
+        Panel of each pixel; strong pixels lie on one.
+    index : (N,) int32
+        Flat indices of the strong pixels.
+    highest : (P,) int32
+        Highest trusted counts of the panels.
+
+    Returns
+    -------
+    (N,) uint8
+        ``CUT`` where the panel ends or a neighbour cannot be used, ``OVERLOADED`` where one is good but
+        above the trusted range.
+    """
+    _check_frame(counts, usable, index)
+    check("good", good, counts.shape, np.bool_)
+    check("panels", panels, counts.shape, np.int16)
+    check("highest", highest, (highest.size,), np.int32)
+    if index.size:
+        on = panels.reshape(-1)[index]
+        if not 0 <= on.min() <= on.max() < highest.size:
+            raise ValueError(f"strong pixels must lie on panels 0 to {highest.size - 1}")
+    out = np.empty(index.size, dtype=np.uint8)
+    _components.beside(counts, usable.view(np.uint8), good.view(np.uint8), panels, index, highest, out)
+    return out
+
+
+def _check_frame(counts: NDArray[np.int32], mask: NDArray[np.bool_], index: NDArray[np.int32]) -> None:
+    if counts.ndim != 2:
+        raise TypeError(f"counts must be (slow, fast), not {counts.ndim}-D")
+    check("counts", counts, counts.shape, np.int32)
+    check("mask", mask, counts.shape, np.bool_)
+    check("index", index, (index.size,), np.int32)
+    if index.size and not 0 <= index.min() <= index.max() < counts.size:
+        raise ValueError("an index lies outside the frame")

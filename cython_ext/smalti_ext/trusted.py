@@ -24,7 +24,7 @@ def mark_trusted(
     good: NDArray[np.bool_],
     areas: Sequence[Area],
     out: NDArray[np.bool_],
-) -> tuple[int, int]:
+) -> None:
     """Mark the good pixels whose count lies within the trusted range of their part of the frame.
 
     Parameters
@@ -36,11 +36,6 @@ def mark_trusted(
         The parts, which do not overlap; both limits are trusted.
     out : (slow, fast) bool
         Takes the answer, within the areas only: what is outside stays as it is.
-
-    Returns
-    -------
-    n_trusted, n_above : int
-        Trusted pixels, and good pixels above the range.
     """
     if counts.ndim != 2:
         raise TypeError(f"counts must be (slow, fast), not {counts.ndim}-D")
@@ -48,11 +43,10 @@ def mark_trusted(
     check("good", good, counts.shape, np.bool_)
     check("out", out, counts.shape, np.bool_)
     n_slow, n_fast = counts.shape
-    n_trusted = n_above = 0
     for column, row, width, height, low, high in areas:
         if min(column, row, width, height) < 0 or column + width > n_fast or row + height > n_slow:
             raise ValueError(f"the area {column, row, width, height} is not within {n_fast} x {n_slow} px")
-        trusted, above = _trusted.mark(
+        _trusted.mark(
             counts,
             good.view(np.uint8),
             row,
@@ -63,9 +57,6 @@ def mark_trusted(
             math.floor(_held(high)),
             out.view(np.uint8),
         )
-        n_trusted += trusted
-        n_above += above
-    return n_trusted, n_above
 
 
 def _held(limit: float) -> float:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from smalti.errors import InputError
 from smalti.models import Experiment
 from smalti.roles import Series
+from smalti_ext.trusted import Area, mark_trusted
 
 __all__ = ["fitting_mask", "frame_mask", "masked_by", "valid"]
 
@@ -94,14 +95,17 @@ def valid(counts: NDArray[Any], mask: Mask, experiment: Experiment) -> Mask:
     experiment : Experiment
     """
     panels = experiment.detector.panels
-    low, high = _limits(counts, panels[0].trusted_range)
+    areas: list[Area] = [(*panel.window, *panel.image_size, *panel.trusted_range) for panel in panels]
     if all(panel.trusted_range == panels[0].trusted_range for panel in panels):
-        return np.asarray(mask & (counts >= low) & (counts <= high))
+        # Nothing outside the panels is in the mask; one large area takes half the time of sixty.
+        areas = [(0, 0, mask.shape[1], mask.shape[0], *panels[0].trusted_range)]
     good = np.zeros_like(mask)
-    for panel in panels:
-        (x, y), (width, height) = panel.window, panel.image_size
+    if counts.dtype == np.int32 and counts.flags.c_contiguous:
+        mark_trusted(counts, mask, areas, good)
+        return good
+    for x, y, width, height, *trusted in areas:
         part = np.s_[y : y + height, x : x + width]
-        low, high = _limits(counts, panel.trusted_range)
+        low, high = _limits(counts, (trusted[0], trusted[1]))
         good[part] = mask[part] & (counts[part] >= low) & (counts[part] <= high)
     return good
 
