@@ -2,7 +2,7 @@
 
 from smalti.steps.refining.forecast import Forecast, Spent, forecast
 from smalti.steps.refining.options import RefineOptions
-from smalti.steps.refining.refine import refine
+from smalti.steps.refining.refine import Fitted, fit_only, refine
 from smalti.steps.refining.telling.result import Refined
 
-__all__ = ["Forecast", "RefineOptions", "Refined", "Spent", "forecast", "refine"]
+__all__ = ["Fitted", "Forecast", "RefineOptions", "Refined", "Spent", "fit_only", "forecast", "refine"]

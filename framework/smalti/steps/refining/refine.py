@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -19,13 +22,33 @@ from smalti.steps.refining.problem.parallax import with_parallax
 from smalti.steps.refining.problem.selection import Selection, observed_and_indexed, select
 from smalti.steps.refining.problem.varying import one_crystal_a_scan
 from smalti.steps.refining.solving.choosing import alternatives_of, choose, try_all
-from smalti.steps.refining.solving.letting_vary import let_vary
-from smalti.steps.refining.solving.rounds import Fit, fit_in_rounds
+from smalti.steps.refining.solving.letting_vary import Varied, let_vary
+from smalti.steps.refining.solving.rounds import fit_in_rounds
 from smalti.steps.refining.solving.supporting import followers, supported, told
+from smalti.steps.refining.telling.residual_rows import experiment_rows
 from smalti.steps.refining.telling.result import Findings, Refined, gather
 from smalti.tables import Flag, Reflections
 
-__all__ = ["refine"]
+__all__ = ["Fitted", "fit_only", "refine"]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The refined models, without what is known of their certainty.
+
+    Attributes
+    ----------
+    experiments : Experiments
+    reflections : Reflections
+        All rows of the input, predicted again and flagged.
+    results : Mapping
+        ``experiments`` (RMSDs of each), ``n_used``, ``n_rejected`` and ``ended``, as those of a
+        :class:`~smalti.steps.refining.telling.result.Refined`.
+    """
+
+    experiments: Experiments
+    reflections: Reflections
+    results: Mapping[str, Any]
 
 
 def refine(
@@ -57,10 +80,69 @@ def refine(
     Raises
     ------
     DataError
-        The data cannot be refined: stills, a table that does not fit, too few reflections, ...
+        The data cannot be refined: a table that does not fit, too few reflections, ...
     """
     options = options or RefineOptions()
     clock = {"start": time.perf_counter()}
+    solved = _solve(experiments, reflections, parameterisation, minimiser, rejector, options, progress, clock)
+    fit = solved.varied.fit
+    certainty = certainty_of(fit)
+    clock["uncertainty"] = time.perf_counter()
+    halves = refine_halves(fit, certainty, options)
+    found = Findings(solved.selection, fit, certainty, halves, solved.choice, solved.varied, solved.held)
+    clock["halves"] = time.perf_counter()
+    refined, table = _finish(reflections, solved)
+    clock["prediction"] = time.perf_counter()
+    return gather(found, options, refined, table, clock)
+
+
+def fit_only(
+    experiments: Experiments,
+    reflections: Reflections,
+    parameterisation: DetectorParameterisation,
+    minimiser: Minimiser,
+    rejector: OutlierRejector,
+    options: RefineOptions | None = None,
+) -> Fitted:
+    """Refine as :func:`refine` does, for callers that need the models alone.
+
+    Covariances, weak directions, halves and the tables of panels are left out: of refinements on the way to
+    something else nobody reads them.
+    """
+    options = options or RefineOptions()
+    solved = _solve(experiments, reflections, parameterisation, minimiser, rejector, options, silent, {})
+    fit = solved.varied.fit
+    refined, table = _finish(reflections, solved)
+    results = {
+        "experiments": experiment_rows(refined, solved.selection.observations, fit),
+        "n_used": int(fit.working.sum()),
+        "n_rejected": int(fit.rejected.sum()),
+        "ended": fit.rounds[-1].solution.ended.value,
+    }
+    return Fitted(refined, table, results)
+
+
+@dataclass(frozen=True)
+class _Solved:
+    """What the fits ended with, and how they were chosen."""
+
+    selection: Selection
+    choice: Mapping[str, Any] | None
+    held: Sequence[str]
+    varied: Varied
+
+
+def _solve(
+    experiments: Experiments,
+    reflections: Reflections,
+    parameterisation: DetectorParameterisation,
+    minimiser: Minimiser,
+    rejector: OutlierRejector,
+    options: RefineOptions,
+    progress: Progress,
+    clock: dict[str, float],
+) -> _Solved:
+    """Select reflections, fit, choose the level and let crystals vary."""
     given = _given(experiments, parameterisation, options)
     selection = select(reflections, next(iter(given.values())), options)
     layouts = {name: supported(layout, selection) for name, layout in given.items()}
@@ -76,16 +158,8 @@ def refine(
     chosen, choice = choose(try_all(layouts, fit_of))
     held = told(given[chosen.name], chosen.layout, followers(chosen.layout, selection))
     varied = let_vary(chosen, fit_of, options)
-    layout, fit = varied.layout, varied.fit
     clock["solution"] = time.perf_counter()
-    certainty = certainty_of(fit)
-    clock["uncertainty"] = time.perf_counter()
-    found = Findings(selection, fit, certainty, refine_halves(fit, certainty, options), choice, varied, held)
-    clock["halves"] = time.perf_counter()
-    refined = layout.compose(fit.p)
-    table = _finish(reflections, refined, selection, fit)
-    clock["prediction"] = time.perf_counter()
-    return gather(found, options, refined, table, clock)
+    return _Solved(selection, choice, held, varied)
 
 
 def _given(
@@ -100,8 +174,10 @@ def _given(
     }
 
 
-def _finish(table: Reflections, refined: Experiments, selection: Selection, fit: Fit) -> Reflections:
-    """Predict all indexed reflections with the refined models and flag what became of each."""
+def _finish(table: Reflections, solved: _Solved) -> tuple[Experiments, Reflections]:
+    """Compose the models, predict all indexed reflections with them and flag what became of each."""
+    selection, fit = solved.selection, solved.varied.fit
+    refined = solved.varied.layout.compose(fit.p)
     rows = selection.observations.rows
     flags = np.array(table["flags"]) if "flags" in table else np.zeros(table.n_rows, dtype=np.uint64)
     for flag in (Flag.USED_IN_REFINEMENT, Flag.CENTROID_OUTLIER, Flag.EXCLUDED_FOR_REFINEMENT):
@@ -121,4 +197,4 @@ def _finish(table: Reflections, refined: Experiments, selection: Selection, fit:
         columns["mislabelled"] = np.zeros(table.n_rows, dtype=bool)
         columns["mislabelled"][rows] = fit.mislabelled.found
     table = with_parallax(table, selection.parallax, selection.observations, fit.source.layout.state(fit.p).d)
-    return predict_indexed(refined, table.with_columns(columns))
+    return refined, predict_indexed(refined, table.with_columns(columns))
