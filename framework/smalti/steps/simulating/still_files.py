@@ -24,7 +24,7 @@ from smalti.steps.simulating.structure import Structure
 from smalti.storage import write_experiments, write_json, write_reflections
 from smalti.text import plural
 
-__all__ = ["SimulatedStills", "make_recipe", "simulate_stills"]
+__all__ = ["SimulatedStills", "experiments_of", "make_recipe", "simulate_stills"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +125,15 @@ def _write(
     name = f"{recipe.nominal.identifier}-{number:05d}"
     found = None if recipe.options.output == "strong" else lot.given
     group = recipe.crystal.space_group
-    given = _experiments(recipe.nominal, found, group, name, len(lot.given))
+    given = experiments_of(recipe.nominal, found, group, name, len(lot.given))
     write_experiments(paths[0], given, record)
     identifiers = {} if found is None else {k: item.identifier for k, item in enumerate(given)}
     write_reflections(paths[1], lot.table.with_columns(identifiers=identifiers), record)
-    write_experiments(paths[2], _experiments(recipe.truth, lot.true, group, name, len(lot.true)), record)
+    write_experiments(paths[2], experiments_of(recipe.truth, lot.true, group, name, len(lot.true)), record)
     return paths
 
 
-def _experiments(
+def experiments_of(
     instrument: Experiment, A: NDArray[np.float64] | None, space_group: str, name: str, number: int
 ) -> Experiments:
     """List the stills of a file: one detector and beam, a crystal each (none before indexing)."""
