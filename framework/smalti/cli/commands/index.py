@@ -5,7 +5,7 @@ from __future__ import annotations
 from smalti.cli.command import Choice, Command, Daily, Outcome, Request, Stage, Switch
 from smalti.cli.work import Outputs, read_pair, reserve, write
 from smalti.roles import Indexer
-from smalti.steps.indexing import Indexed, IndexOptions, first_that_works, index
+from smalti.steps.indexing import Indexed, IndexedStills, IndexOptions, first_that_works, index, index_stills
 
 __all__ = ["COMMAND", "STAGE"]
 
@@ -42,7 +42,12 @@ def run(request: Request) -> Outcome:
 
     chosen = settings.component(STAGE, "indexer")
     in_turn = _in_turn(request, chosen) if request.switch("auto") else []
-    indexed = first_that_works(in_turn, attempt) if in_turn else attempt(chosen)
+    indexed: Indexed | IndexedStills
+    if any(item.is_still for item in experiments):
+        asked = in_turn or [chosen]
+        indexed = index_stills(experiments, reflections, asked, *refinery, options, request.progress)
+    else:
+        indexed = first_that_works(in_turn, attempt) if in_turn else attempt(chosen)
     outputs = write(request, inputs, Outputs(indexed.experiments, indexed.reflections))
     return Outcome(indexed.summary(), indexed.text(), outputs, indexed.warnings)
 
@@ -62,7 +67,8 @@ COMMAND = Command(
         "One crystal, in one sweep or several together. Give space group and cell where they are known; "
         "without them the lattice is searched for, and the symmetric lattices it is close to are listed. "
         "The models are refined in cycles of growing resolution while spots are assigned. --max-lattices "
-        "looks for more crystals among the spots that are left over."
+        "looks for more crystals among the spots that are left over. Of stills each has a crystal of its "
+        "own; those that show none are counted with the reason."
     ),
     example="smalti index imported.expt strong.refl --space-group P4 --unit-cell 58.7,58.7,151.6,90,90,90",
     stages=(STAGE,),

@@ -35,7 +35,8 @@ class MappedSpots:
         mm^2, mm^2, rad^2.
     s1 : (N, 3) 1/Angstrom
     rlp : (N, 3) 1/Angstrom
-        Turned back to rotation angle 0 and through the fixed rotation: one frame for all sweeps.
+        Turned back to rotation angle 0 and through the fixed rotation: one frame for all sweeps. Those of a
+        still as they were seen.
     """
 
     sweep: Index
@@ -46,8 +47,12 @@ class MappedSpots:
 
     def cloud(self, experiments: Sequence[Experiment], rows: Index) -> PointCloud:
         """Give some of the spots to an indexer."""
-        goniometer, _ = rotation_models(experiments[0])
-        axis = goniometer.F.T @ goniometer.axis
+        if experiments[0].is_still:
+            # nothing turns: any direction will do
+            axis = experiments[0].detector.stacked()[0, :, 0]
+        else:
+            goniometer, _ = rotation_models(experiments[0])
+            axis = goniometer.F.T @ goniometer.axis
         return PointCloud(self.rlp[rows], self.mm[rows, 2], self.sweep[rows], axis)
 
 
@@ -63,7 +68,7 @@ def rotation_models(experiment: Experiment) -> tuple[Goniometer, Scan]:
         raise DataError(
             "The experiment is a still.",
             "Its images have no rotation (no scan, no goniometer, or images of zero width).",
-            "If the crystal was turning, tell import the rotation; stills are not indexed yet.",
+            "Stills and sweeps are indexed apart; if the crystal was turning, tell import the rotation.",
         )
     return experiment.goniometer, experiment.scan
 
@@ -80,13 +85,15 @@ def with_pixels(experiments: Sequence[Experiment], spots: Reflections, sweep: In
     panel, mm = spots["panel"].astype(np.intp), spots["xyzobs.mm.value"]
     for number, experiment in enumerate(experiments):
         rows = np.flatnonzero(sweep == number)
-        _, scan = rotation_models(experiment)
         arrays = PanelArrays.of(experiment.detector)
+        size, width = arrays.pixel_size[panel[rows]], 1.0
         px[rows, :2] = to_px(mm[rows, :2], panel[rows], arrays)
-        px[rows, 2] = scan.array_index(mm[rows, 2])
+        px[rows, 2] = 0.5
+        if not experiment.is_still:
+            _, scan = rotation_models(experiment)
+            px[rows, 2], width = scan.array_index(mm[rows, 2]), scan.oscillation[1]
         if "xyzobs.mm.variance" in spots:
-            size = arrays.pixel_size[panel[rows]]
-            unit = np.column_stack([size, np.full(rows.size, scan.oscillation[1])])
+            unit = np.column_stack([size, np.full(rows.size, width)])
             variance[rows] = spots["xyzobs.mm.variance"][rows] / unit**2
     return spots.with_columns({"xyzobs.px.value": px, "xyzobs.px.variance": variance})
 
@@ -113,13 +120,17 @@ def map_spots(experiments: Sequence[Experiment], spots: Reflections, sweep: Inde
     mm, variance, s1, rlp = (np.zeros((n, 3)) for _ in range(4))
     for number, experiment in enumerate(experiments):
         rows = np.flatnonzero(sweep == number)
-        goniometer, scan = rotation_models(experiment)
         arrays = PanelArrays.of(experiment.detector)
         mm[rows, :2] = to_mm(px[rows, :2], panel[rows], arrays)
-        mm[rows, 2] = scan.angle(px[rows, 2])
         variance[rows, :2] = px_variance[rows, :2] * arrays.pixel_size[panel[rows]] ** 2
-        variance[rows, 2] = px_variance[rows, 2] * scan.oscillation[1] ** 2
         s1[rows] = wave_vectors(mm[rows, :2], panel[rows], arrays, experiment.beam.wavelength)
+        if experiment.is_still:
+            # as it was exposed, whatever its goniometer says
+            rlp[rows] = s1[rows] - experiment.beam.s0
+            continue
+        goniometer, scan = rotation_models(experiment)
+        mm[rows, 2] = scan.angle(px[rows, 2])
+        variance[rows, 2] = px_variance[rows, 2] * scan.oscillation[1] ** 2
         rlp[rows] = map_to_reciprocal(
             s1[rows], mm[rows, 2], experiment.beam.s0, goniometer.axis, goniometer.F, goniometer.S
         )

@@ -72,7 +72,7 @@ def index(
     UsageError
         Space group or cell cannot be understood, or do not fit one another.
     DataError
-        Stills, too few spots, or no lattice; says what was seen and what to try.
+        Stills (see :func:`index_stills`), too few spots, or no lattice; says what was seen and what to try.
     """
     options = options or IndexOptions()
     known = KnownLattice.parse(options.space_group, options.unit_cell)

@@ -182,6 +182,8 @@ def _reversed(
 
 
 def _widest(experiments: Sequence[Experiment]) -> float:
-    """Rotation of the widest sweep, deg."""
+    """Rotation of the widest sweep, deg; without end for a still, of which nobody expects any."""
+    if any(item.is_still for item in experiments):
+        return np.inf
     ranges = [rotation_models(item)[1].angle_range for item in experiments]
     return float(np.degrees(max(abs(end - begin) for begin, end in ranges)))
