@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import DataError
+from smalti.geometry.panels import PanelArrays, find_panels, to_px
+from smalti.geometry.prediction import miller_indices_within
+from smalti.geometry.stills import still_beams
 from smalti.models import Experiment, Experiments, Scan
 from smalti.steps.predicting import predict_sweep
 from smalti.steps.viewing.gallery import Roll
@@ -17,6 +20,7 @@ from smalti.steps.viewing.rings import widest_resolution
 __all__ = ["Predictions", "predictions_on"]
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int32]
 SPREAD = radians(0.15)
 """Half the angle over which a reflection is taken to diffract, where no profile says how long."""
 
@@ -47,37 +51,46 @@ def predictions_on(roll: Roll, experiments: Experiments, begin: int, end: int) -
     """Predict what the crystals of a roll diffract between two array indices, out to the corners.
 
     A reflection is on every frame on which some of the crystal diffracts: the angles are widened by the
-    mosaic spread. Experiments without a crystal, and stills, predict nothing here.
+    mosaic spread. On a still are those that are no farther than that from the Ewald sphere.
     """
     parts = []
     for number in roll.members:
-        experiment = experiments[number] if number < len(experiments) else None
-        if experiment is None or experiment.crystal is None or experiment.is_still:
-            continue
-        assert experiment.scan is not None
-        windowed = _windowed(experiment, begin, end)
-        try:
-            table = predict_sweep(windowed, widest_resolution(experiment))
-        except DataError:  # nothing falls on the detector
-            continue
-        z = table["xyzcal.px"][:, 2]
-        margin = _half_width(experiment) / abs(experiment.scan.oscillation[1])
-        rows = np.flatnonzero((z > begin - margin) & (z < end + margin))
-        parts.append(
-            Predictions(
-                table["panel"][rows].astype(np.intp),
-                table["xyzcal.px"][rows, :2],
-                table["miller_index"][rows],
-                np.full(len(rows), number, dtype=np.intp),
-            )
-        )
+        experiment = experiments[number]
+        if experiment.crystal is not None:
+            h, panel, px = _on_still(experiment) if experiment.is_still else _on_sweep(experiment, begin, end)
+            parts.append(Predictions(panel, px, h, np.full(len(h), number, dtype=np.intp)))
     if not parts:
-        return Predictions(
-            np.zeros(0, np.intp), np.zeros((0, 2)), np.zeros((0, 3), np.int32), np.zeros(0, np.intp)
-        )
-    return Predictions(
-        *(np.concatenate([getattr(p, name) for p in parts]) for name in Predictions.__dataclass_fields__)
-    )
+        none = np.zeros(0, dtype=np.intp)
+        return Predictions(none, np.zeros((0, 2)), np.zeros((0, 3), dtype=np.int32), none)
+    names = Predictions.__dataclass_fields__
+    return Predictions(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def _on_sweep(experiment: Experiment, begin: int, end: int) -> tuple[Index, NDArray[np.intp], Array]:
+    """Miller indices (N, 3), panels (N,) and pixels (N, 2) of what a turning crystal diffracts."""
+    assert experiment.scan is not None
+    try:
+        table = predict_sweep(_windowed(experiment, begin, end), widest_resolution(experiment))
+    except DataError:  # nothing falls on the detector
+        return np.zeros((0, 3), dtype=np.int32), np.zeros(0, dtype=np.intp), np.zeros((0, 2))
+    z = table["xyzcal.px"][:, 2]
+    margin = _half_width(experiment) / abs(experiment.scan.oscillation[1])
+    rows = np.flatnonzero((z > begin - margin) & (z < end + margin))
+    return table["miller_index"][rows], table["panel"][rows].astype(np.intp), table["xyzcal.px"][rows, :2]
+
+
+def _on_still(experiment: Experiment) -> tuple[Index, NDArray[np.intp], Array]:
+    """The same for a crystal that does not turn."""
+    assert experiment.crystal is not None
+    A = experiment.crystal.A
+    h = miller_indices_within(A, widest_resolution(experiment))
+    s1, delta_psi = still_beams(h @ A.T, experiment.beam.s0)
+    near = np.abs(delta_psi) < _half_width(experiment)  # False where it is nan
+    h, s1 = h[near], s1[near]
+    arrays = PanelArrays.of(experiment.detector)
+    panel, mm = find_panels(s1, arrays)
+    hit = panel >= 0
+    return h[hit], panel[hit], to_px(mm[hit], panel[hit], arrays)
 
 
 def _half_width(experiment: Experiment) -> float:

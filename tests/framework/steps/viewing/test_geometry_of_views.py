@@ -79,7 +79,19 @@ def test_predictions_are_on_the_frames_where_they_cross():
     assert 0 < len(first) < len(both) and len(second)
     keys = [set(map(tuple, p.hkl.tolist())) for p in (first, second, both)]
     assert keys[0] < keys[2] and keys[1] < keys[2] and keys[0] != keys[1]
-    assert len(predictions_on(found.rolls[1], found.experiments, 0, 1)) == 0
+
+
+def test_predictions_of_a_still_are_near_the_ewald_sphere():
+    found = gallery(crystal=Crystal(((150.0, 0.0, 0.0), (0.0, 150.0, 0.0), (0.0, 0.0, 150.0))))
+    still = predictions_on(found.rolls[1], found.experiments, 0, 1)
+    item = found.experiments[1]
+    off = []
+    for panel, px, hkl in zip(still.panel, still.px, still.hkl, strict=True):
+        q = item.crystal.A @ hkl
+        off.append(abs(np.linalg.norm(item.beam.s0 + q) - 1.0) / np.linalg.norm(q))
+        at = resolutions_at(item, panel, px[None])[0]
+        assert at == pytest.approx(1.0 / np.linalg.norm(q), rel=1e-9)
+    assert len(off) > 2 and max(off) < np.radians(0.16)
 
 
 def table(**columns):

@@ -88,6 +88,7 @@ export class Overlay {
 
   rings(kind) {
     const { context, app } = this;
+    const named = [];
     for (const ring of app.layers.get(kind) ?? []) {
       let best = null;
       context.beginPath();
@@ -99,7 +100,10 @@ export class Overlay {
         });
       }
       this.stroke(kind, 1.1);
-      if (best) this.words(ring.name, best[0], best[1] - 4, kind, "center");
+      // Names that would lie on one another are left out.
+      if (!best || named.some(([x, y]) => Math.abs(x - best[0]) < 90 && Math.abs(y - best[1]) < 13)) continue;
+      named.push(best);
+      this.words(ring.name, best[0], best[1] - 4, kind, "center");
     }
   }
 

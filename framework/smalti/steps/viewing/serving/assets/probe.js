@@ -95,5 +95,5 @@ function signed(value) {
 }
 
 function count(value) {
-  return Number.isInteger(value) ? `${value} counts` : `${value.toFixed(3)} counts`;
+  return value === 1 ? "1 count" : `${Number.isInteger(value) ? value : value.toFixed(3)} counts`;
 }
