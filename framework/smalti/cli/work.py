@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from smalti.cli.files import Kind, sort_files
 from smalti.cli.places import stem
 from smalti.errors import UsageError
 from smalti.models import Experiments
+from smalti.steps.pools import Pool, open_pool
 from smalti.storage import (
     COVARIANCE_SUFFIX,
     Covariances,
@@ -29,12 +31,15 @@ from smalti.storage import (
 from smalti.tables import Reflections
 
 __all__ = [
+    "EXECUTOR",
     "FORCE",
     "JOBS",
+    "SCHEDULER",
     "Inputs",
     "Outputs",
     "jobs",
     "make_record_of",
+    "pool_of",
     "read_inputs",
     "read_pair",
     "reserve",
@@ -44,6 +49,10 @@ __all__ = [
 ]
 
 FORCE = Switch("--force", "Write into a folder that already holds files.")
+EXECUTOR = Switch(
+    "--executor", "Who does the work: threads, processes, dask or mpi  [default: threads]", ("KIND",)
+)
+SCHEDULER = Switch("--scheduler", "Address of a running Dask scheduler, or its file.", ("ADDRESS",))
 JOBS = Switch("--jobs", "Threads to use  [default: one for each processor]", ("N",))
 
 
@@ -203,3 +212,14 @@ def jobs(request: Request) -> int:
             "Leave it out to use every processor.",
         )
     return int(word)
+
+
+@contextmanager
+def pool_of(request: Request, workers: int = 0) -> Iterator[Pool | None]:
+    """Open the pool that --executor asks for; None where it was not asked for."""
+    kind, scheduler = request.switch("executor"), request.switch("scheduler") or ""
+    if not kind and not scheduler:
+        yield None
+        return
+    with open_pool(kind or "threads", workers, scheduler) as pool:
+        yield pool

@@ -70,6 +70,7 @@ COMMAND = Command(
         Daily("--beam-centre", "import.beam_centre"),
         Daily("--width", "import.width"),
         Daily("--mask", "import.mask"),
+        Daily("--expect", "import.expect"),
         Daily("--stills", "import.stills", boolean=True),
     ),
     output="imported.expt",

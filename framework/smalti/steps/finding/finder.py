@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -16,15 +15,15 @@ from smalti.geometry.panels import PanelArrays
 from smalti.models import Experiments
 from smalti.progress import Progress, silent
 from smalti.roles import Reader, SpotFinder
-from smalti.steps.executing import ordered
+from smalti.steps.finding.execution import Execution
 from smalti.steps.finding.filters import FilterCount, added, filtered
 from smalti.steps.finding.found import Found, ImageCounts
-from smalti.steps.finding.frames import FrameResult, find_in_frame
+from smalti.steps.finding.frames import FrameOutcome
 from smalti.steps.finding.linking import link
 from smalti.steps.finding.measuring import measure
 from smalti.steps.finding.options import FindOptions
 from smalti.steps.finding.pixels import Pixels
-from smalti.steps.finding.runs import Run, n_frames, runs_of, tasks_of
+from smalti.steps.finding.runs import Run, n_frames, runs_of
 from smalti.steps.finding.tabulating import resolutions, rows
 from smalti.tables import Reflections
 from smalti.text import plural
@@ -34,7 +33,7 @@ __all__ = ["find_spots"]
 Columns = Mapping[str, NDArray[Any]]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Diary:
     """What is noted of the frames as they go by.
 
@@ -45,11 +44,17 @@ class _Diary:
     strong : dict
         (experiment, z) to strong pixels; -1 for a frame that was not used.
     refused : list of str
+    absent : list of str
+        What never came.
+    n_fast : int
+        Pixels in a row of the frames of the present run.
     """
 
     used: list[tuple[int, int]] = field(default_factory=list)
     strong: dict[tuple[int, int], int] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    n_fast: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,11 +74,12 @@ def find_spots(
     finder: SpotFinder,
     options: FindOptions,
     progress: Progress = silent,
-    executor: Executor | None = None,
+    execution: Execution | None = None,
 ) -> Found:
     """Find spots on all images: strong pixels, linked in three dimensions, measured and filtered.
 
-    The table does not depend on the number of workers or the order in which they finish.
+    The table does not depend on the number of workers, the order in which they finish, or how the work was
+    divided and interrupted.
 
     Parameters
     ----------
@@ -83,8 +89,8 @@ def find_spots(
         Must hold those that imported the images.
     finder : SpotFinder
         Finds the strong pixels of one frame.
-    executor : Executor, optional
-        Where frames are worked on; by default ``options.jobs`` threads.
+    execution : Execution, optional
+        Who does the work, what is done already; by default ``options.jobs`` threads do it all.
 
     Raises
     ------
@@ -94,49 +100,51 @@ def find_spots(
         An image cannot be used, or there is no spot at all.
     """
     diary, harvest = _Diary(), _Harvest()
+    execution = execution or Execution()
     runs = runs_of(experiments)
     total = sum(n_frames(run) for run in runs)
-    for run in runs:
+    for run, outcomes in zip(runs, execution.runs(runs, readers, finder, options), strict=True):
         diary.used.clear()
-        tasks = tasks_of(run, readers, finder, options)
-        first = next(tasks, None)
+        frames = _usable(outcomes, diary, options, progress, total)
+        first = next(frames, None)
         if first is not None:
-            results = ordered(find_in_frame, chain([first], tasks), options.jobs, executor)
-            frames = _usable(results, diary, options, progress, total)
-            _gather(run, frames, first.static.shape[1], diary, options, harvest)
+            _gather(run, chain([first], frames), diary, options, harvest)
     return _found(experiments, diary, harvest)
 
 
 def _usable(
-    results: Iterable[FrameResult], diary: _Diary, options: FindOptions, progress: Progress, total: int
+    outcomes: Iterable[FrameOutcome], diary: _Diary, options: FindOptions, progress: Progress, total: int
 ) -> Iterator[tuple[Pixels, bool]]:
     """Give the strong pixels of each usable frame and whether it continues the one before."""
-    for result in results:
-        task = result.task
-        here = (task.number, task.z)
-        diary.strong[here] = -1 if result.problem else len(result.pixels)
+    for outcome in outcomes:
+        here = (outcome.number, outcome.z)
+        if outcome.absent:
+            diary.absent.append(outcome.problem)
+            continue
+        diary.strong[here] = -1 if outcome.problem else len(outcome.pixels)
         progress("finding spots", len(diary.strong), max(total, len(diary.strong)))
-        if result.problem:
-            _refuse(result, diary, options)
+        if outcome.problem:
+            _refuse(outcome, diary, options)
             continue
         before = diary.used[-1] if diary.used else None
-        linked = before == (task.number, task.z - 1) and not task.experiment.is_still
-        position = np.full(len(result.pixels), len(diary.used), dtype=np.int32)
+        linked = before == (outcome.number, outcome.z - 1) and not outcome.still
+        position = np.full(len(outcome.pixels), len(diary.used), dtype=np.int32)
         diary.used.append(here)
-        yield replace(result.pixels, frame=position), linked
+        diary.n_fast = outcome.shape[1]
+        yield replace(outcome.pixels, frame=position), linked
 
 
-def _refuse(result: FrameResult, diary: _Diary, options: FindOptions) -> None:
+def _refuse(outcome: FrameOutcome, diary: _Diary, options: FindOptions) -> None:
     """Note a frame that cannot be used, or stop."""
-    name = f"experiment {result.task.number}, {result.task.name}"
-    diary.refused.append(f"{name}: {result.problem}")
+    name = f"experiment {outcome.number}, {outcome.name}"
+    diary.refused.append(f"{name}: {outcome.problem}")
     if options.on_bad_image == "skip":
         return
-    if result.error is not None:
-        raise result.error
+    if outcome.error is not None:
+        raise outcome.error
     raise DataError(
         f"Spots cannot be found on {name}.",
-        result.problem[0].upper() + result.problem[1:],
+        outcome.problem[0].upper() + outcome.problem[1:],
         "Mend it or leave it out; find-spots.on_bad_image=skip goes on without such images.",
     )
 
@@ -144,13 +152,12 @@ def _refuse(result: FrameResult, diary: _Diary, options: FindOptions) -> None:
 def _gather(
     run: Run,
     frames: Iterator[tuple[Pixels, bool]],
-    n_fast: int,
     diary: _Diary,
     options: FindOptions,
     harvest: _Harvest,
 ) -> None:
     """Link, measure and filter the spots of one run."""
-    arrays = PanelArrays.of(run.detector)
+    arrays, n_fast = PanelArrays.of(run.detector), diary.n_fast
     members = {number: experiment for number, experiment, _ in run.members}
     for groups in link(frames, n_fast, remove_hot=options.hot_pixels == "remove"):
         harvest.hot.extend((int(k) % n_fast, int(k) // n_fast) for k in groups.hot)
@@ -185,6 +192,8 @@ def _found(experiments: Experiments, diary: _Diary, harvest: _Harvest) -> Found:
     warnings = []
     if diary.refused:
         warnings.append(f"{plural(len(diary.refused), 'image')} not used; the first: {diary.refused[0]}")
+    if diary.absent:
+        warnings.append(f"The search ended early: {diary.absent[0]}.")
     if harvest.hot:
         warnings.append(f"{plural(len(harvest.hot), 'hot pixel')} taken out (strong on every image).")
     return Found(

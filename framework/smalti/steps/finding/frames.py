@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from smalti.errors import InputError, PluginError, SmaltiError
 from smalti.models import Detector, Experiment
 from smalti.roles import Series, SpotFinder
+from smalti.steps.finding.looking import look_around
 from smalti.steps.finding.pixels import Pixels
 from smalti.steps.guarding import guarded
 from smalti.steps.masking import valid
-from smalti_ext.components import surroundings
 
-__all__ = ["FrameResult", "FrameTask", "find_in_frame", "panel_map"]
+__all__ = ["FrameOutcome", "FrameTask", "find_in_frame", "panel_map"]
 
 
 @dataclass(frozen=True)
@@ -56,24 +56,51 @@ class FrameTask:
 
 
 @dataclass(frozen=True)
-class FrameResult:
+class FrameOutcome:
     """What came of one frame: strong pixels (their ``frame`` still 0), or why there are none.
+
+    It is small: it is kept in files and comes back from other processes.
 
     Attributes
     ----------
+    number, z, name
+        As in :class:`FrameTask`.
+    still : bool
+        Whether the frame continues none.
+    shape : (slow, fast)
+        Pixels of a raw frame.
+    pixels : Pixels
     problem : str
         Why the frame could not be used; "" when it could.
+    absent : bool
+        Whether the image never came.
     error : SmaltiError or None
         The reader's own words, where it had any.
     """
 
-    task: FrameTask
+    number: int
+    z: int
+    name: str
+    still: bool
+    shape: tuple[int, int]
     pixels: Pixels
     problem: str = ""
+    absent: bool = False
     error: SmaltiError | None = None
 
+    @classmethod
+    def of(cls, task: FrameTask, pixels: Pixels) -> FrameOutcome:
+        """Give what was found on a frame."""
+        slow, fast = task.static.shape
+        return cls(task.number, task.z, task.name, task.experiment.is_still, (slow, fast), pixels)
 
-def find_in_frame(task: FrameTask) -> FrameResult:
+    @classmethod
+    def unusable(cls, task: FrameTask, problem: str, error: SmaltiError | None = None) -> FrameOutcome:
+        """Say why a frame cannot be used."""
+        return replace(cls.of(task, Pixels.none()), problem=problem, error=error)
+
+
+def find_in_frame(task: FrameTask) -> FrameOutcome:
     """Find the strong pixels of one frame; a frame that cannot be used is a result, not an exception."""
     cure = "Mend it or leave it out; find-spots.on_bad_image=skip goes on without such images."
     try:
@@ -89,24 +116,23 @@ def find_in_frame(task: FrameTask) -> FrameResult:
     if raw.shape != task.static.shape:
         fast_slow = " x ".join(str(n) for n in reversed(raw.shape))
         expected = " x ".join(str(n) for n in reversed(task.static.shape))
-        return FrameResult(task, Pixels.none(), f"it has {fast_slow} pixels where {expected} are expected.")
+        return FrameOutcome.unusable(task, f"it has {fast_slow} pixels where {expected} are expected.")
     usable = valid(raw, task.static, task.experiment)
     counts = as_int32(raw)
     strong = _strong_pixels(task, counts, usable)
     n_usable = int(np.count_nonzero(usable))
     if strong.size > task.max_strong_fraction * n_usable:
         share = 100.0 * strong.size / n_usable
-        return FrameResult(
+        return FrameOutcome.unusable(
             task,
-            Pixels.none(),
             f"{share:.0f} % of its usable pixels are strong, which is no diffraction pattern: the mask "
             "is incomplete or the gain of the detector is not 1.",
         )
-    return FrameResult(task, _look_around(task, counts, usable, strong))
+    return FrameOutcome.of(task, _around(task, counts, usable, strong))
 
 
-def _unreadable(task: FrameTask, error: SmaltiError) -> FrameResult:
-    return FrameResult(task, Pixels.none(), str(error).replace("\n", " "), error)
+def _unreadable(task: FrameTask, error: SmaltiError) -> FrameOutcome:
+    return FrameOutcome.unusable(task, str(error).replace("\n", " "), error)
 
 
 def _strong_pixels(task: FrameTask, counts: NDArray[np.int32], usable: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -126,38 +152,10 @@ def _strong_pixels(task: FrameTask, counts: NDArray[np.int32], usable: NDArray[n
     return strong.astype(np.intp, copy=False)
 
 
-def _look_around(
+def _around(
     task: FrameTask, counts: NDArray[np.int32], usable: NDArray[np.bool_], strong: NDArray[np.intp]
 ) -> Pixels:
-    index = strong.astype(np.int32)
-    total, support = surroundings(counts, usable, index)
-    panel = task.panels.reshape(-1)[strong]
-    with np.errstate(invalid="ignore"):
-        background = np.where(support > 0, total / np.maximum(support, 1), np.nan)
-    return Pixels(
-        np.zeros(index.size, dtype=np.int32),
-        index,
-        counts.reshape(-1)[strong],
-        panel,
-        background,
-        support,
-        _beside_overload(task, counts, usable, strong),
-    )
-
-
-def _beside_overload(
-    task: FrameTask, counts: NDArray[np.int32], usable: NDArray[np.bool_], strong: NDArray[np.intp]
-) -> NDArray[np.bool_]:
-    """Whether one of the four neighbours of a strong pixel is a good pixel above the trusted range, (M,)."""
-    n_fast = counts.shape[1]
-    left_out = np.flatnonzero(task.static ^ usable)
-    limit = np.array([panel.trusted_range[1] for panel in task.experiment.detector.panels])
-    over = left_out[counts.reshape(-1)[left_out] > limit[task.panels.reshape(-1)[left_out]]]
-    if over.size == 0:
-        return np.zeros(strong.size, dtype=bool)
-    column = over % n_fast
-    beside = (over - n_fast, over + n_fast, over[column > 0] - 1, over[column < n_fast - 1] + 1)
-    return np.isin(strong, np.concatenate(beside))
+    return look_around(counts, usable, task.static, task.panels, task.experiment.detector, strong)
 
 
 def as_int32(raw: NDArray[Any]) -> NDArray[np.int32]:

@@ -7,7 +7,10 @@ from typing import Literal
 
 from smalti.options import option
 
-__all__ = ["FindOptions"]
+__all__ = ["PATIENCE", "FindOptions"]
+
+PATIENCE = 60.0
+"""Seconds to wait for an image that is not there yet."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from smalti.solution import FrameHeader
 from smalti.steps.executing import ordered
 from smalti.steps.guarding import guarded
 from smalti.steps.importing.collecting import Named, collect
+from smalti.steps.importing.expecting import expecting
 from smalti.steps.importing.naming import Numbered, group_by_template
 from smalti.steps.importing.opening import choose_reader, named_reader
 from smalti.steps.importing.options import ImportOptions
@@ -127,6 +128,8 @@ def import_images(
         warnings += [f"{series.name}: {note}" for note in dict.fromkeys(headers[0].notes)]
         sweeps += [(sweep, reader) for sweep in found]
     experiments = _experiments(sweeps, options)
+    if options.expect is not None:
+        experiments = expecting(experiments, options.expect)
     used = tuple(dict.fromkeys(reader.name for _, reader in named))
     return Imported(experiments, total, used, tuple(warnings))
 

@@ -85,7 +85,9 @@ def named_reader(name: str, readers: Sequence[Reader]) -> Reader:
     return known[name]
 
 
-def open_series(imageset: ImageSet, readers: Sequence[Reader], scan: Scan | None = None) -> Series:
+def open_series(
+    imageset: ImageSet, readers: Sequence[Reader], scan: Scan | None = None, *, all_there: bool = True
+) -> Series:
     """Open the images of an experiment with the reader that imported them.
 
     Parameters
@@ -95,6 +97,8 @@ def open_series(imageset: ImageSet, readers: Sequence[Reader], scan: Scan | None
     readers : sequence of Reader
     scan : Scan, optional
         Which images of a template are meant; without it all that exist.
+    all_there : bool
+        Whether all images must be there; else those that will be read must, when they are.
 
     Raises
     ------
@@ -104,7 +108,7 @@ def open_series(imageset: ImageSet, readers: Sequence[Reader], scan: Scan | None
         The reader that imported them is not installed.
     """
     paths = _paths(imageset, scan)
-    missing = [path for path in paths if not path.exists()]
+    missing = [path for path in paths if not path.exists()] if all_there else []
     if missing:
         count = "It is" if len(paths) == 1 else f"{len(missing)} of {len(paths)} images are"
         raise InputError(
@@ -112,7 +116,7 @@ def open_series(imageset: ImageSet, readers: Sequence[Reader], scan: Scan | None
             f"{count} missing; the experiment was imported from that place.",
             "Bring the images back there, or import them again where they are now.",
         )
-    series = _reader(imageset, paths[0], readers).open(paths)
+    series = _reader(imageset, next(filter(Path.exists, paths), paths[0]), readers).open(paths)
     inside = _inside(imageset, scan)
     return _Part(series, inside) if inside else series
 

@@ -35,5 +35,8 @@ class ImportOptions:
     width: float | None = option(None, "Rotation per image.", unit="deg", gt=0)
     stills: bool = option(False, "Take every image as a still, whatever its header says.")
     mask: str = option("", "File of a mask that all later steps use, as smalti view saves it.")
+    expect: int | None = option(
+        None, "Images that the sweep will have once all are written, for find-spots --follow.", ge=1
+    )
     check: bool = option(True, "Read the first and last image of each series whole, to see damage early.")
     jobs: int = option(0, "Threads that read headers; 0 is one for each core.", ge=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -16,7 +15,8 @@ from smalti.errors import DataError, InputError, PluginError, UsageError
 from smalti.geometry.panels import PanelArrays, laboratory, to_mm
 from smalti.models import Experiments
 from smalti.options import build
-from smalti.steps.finding import FindOptions, Found, find_spots
+from smalti.steps.finding import Execution, FindOptions, Found, find_spots
+from smalti.steps.pools import open_pool
 from smalti.tables import Flag, Reflections
 from smalti_plugins.spots.dispersion import Dispersion
 from smalti_plugins.spots.dispersion_extended import DispersionExtended
@@ -127,8 +127,10 @@ def test_workers_do_not_show(rng: np.random.Generator, tmp_path: Path) -> None:
     )
     one = find(experiments, jobs=1)
     many = find(experiments, jobs=3)
-    with ThreadPoolExecutor(2) as pool:
-        given = find_spots(experiments, READERS, DispersionExtended(), FindOptions(), executor=pool)
+    with open_pool("threads", 2) as pool:
+        given = find_spots(
+            experiments, READERS, DispersionExtended(), FindOptions(), execution=Execution(pool)
+        )
     assert one.reflections.n_rows > 60
     assert_same(one.reflections, many.reflections)
     assert_same(one.reflections, given.reflections)

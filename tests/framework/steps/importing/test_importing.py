@@ -245,3 +245,16 @@ def test_a_still_opens_again(tmp_path: Path) -> None:
     item = imported(tmp_path).experiments[0]
     assert item.imageset is not None
     assert open_series(item.imageset, READERS, item.scan).header(0).width == 0.0
+
+
+def test_a_sweep_can_be_longer_than_what_is_there(tmp_path: Path) -> None:
+    sweep(tmp_path, range(1, 4))
+    (item,) = imported(tmp_path, expect=10).experiments
+    assert item.scan is not None and item.scan.image_range == (1, 10) and item.scan.epochs == ()
+    assert len(item.scan.exposure_times) in (0, 10)
+    assert image_ranges(imported(tmp_path, expect=3).experiments) == [(1, 3)]
+    with pytest.raises(UsageError, match="2 images are expected, and 3 are there"):
+        imported(tmp_path, expect=2)
+    sweep(tmp_path, range(1, 3), "b_{:04d}.fake")
+    with pytest.raises(UsageError, match="2 experiments"):
+        imported(tmp_path, expect=10)

@@ -1,0 +1,215 @@
+"""The search of frames: what is the same for all frames of an experiment, and who works on which."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.errors import InputError
+from smalti.models import Experiment, ImageSet
+from smalti.roles import Reader, Series, SpotFinder
+from smalti.steps.finding.frames import FrameOutcome, FrameTask, find_in_frame, panel_map
+from smalti.steps.finding.options import FindOptions
+from smalti.steps.finding.pixels import Pixels
+from smalti.steps.finding.runs import Run
+from smalti.steps.finding.waiting import NotThereError, settled, wait_for
+from smalti.steps.importing import open_series
+from smalti.steps.masking import frame_mask, masked_by
+
+__all__ = ["Portion", "Search", "find_in_portion", "portions_of", "searches_of"]
+
+Mask = NDArray[np.bool_]
+
+_KEPT = 4
+"""Experiments whose masks are kept: frames come in order, and a mask is as large as a frame."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """The search of one experiment's frames, such as it can be sent to another process.
+
+    Attributes
+    ----------
+    token : str
+        Tells searches of different calls apart: masks are kept by it.
+    run : int
+        Number of the run; its experiments have one detector.
+    number, experiment, images
+    readers, finder, options
+    patience : float
+        Seconds to wait for an image that is not there; 0 does not wait.
+    """
+
+    token: str
+    run: int
+    number: int
+    experiment: Experiment
+    images: ImageSet
+    readers: tuple[Reader, ...]
+    finder: SpotFinder
+    options: FindOptions
+    patience: float = 0.0
+
+    @property
+    def start(self) -> int:
+        """Array index of the first frame."""
+        return self.experiment.scan.array_range[0] if self.experiment.scan else 0
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames; images without a scan are counted where they are."""
+        scan = self.experiment.scan
+        return scan.n_images if scan else len(open_series(self.images, self.readers))
+
+    def name(self, index: int) -> str:
+        """What to call a frame in messages."""
+        number = self.start + index + 1
+        if self.images.template or number <= len(self.images.images):
+            return f"image {number} ({Path(self.images.path(number)).name})"
+        return f"image {number}"
+
+    def find(self, index: int) -> FrameOutcome:
+        """Find the strong pixels of one frame (index from 0)."""
+        try:
+            if self.patience:
+                wait_for(self._path(index), self.patience)
+            ready = _prepared(self)
+        except NotThereError as error:
+            problem = str(error)
+            nothing = Pixels.none()
+            return FrameOutcome(
+                self.number, self.start + index, self.name(index), self.experiment.is_still, (0, 0), nothing,
+                problem, absent=True,
+            )  # fmt: skip
+        task = FrameTask(
+            self.number,
+            self.start + index,
+            self.name(index),
+            ready.series,
+            index,
+            self.experiment,
+            ready.static,
+            ready.panels,
+            self.finder,
+            self.options.max_strong_fraction,
+        )
+        if self.patience:
+            return settled(lambda: find_in_frame(task))
+        return find_in_frame(task)
+
+    def _path(self, index: int) -> Path:
+        return Path(self.images.path(self.start + index + 1))
+
+
+@dataclass(frozen=True)
+class Portion:
+    """Some frames of one experiment."""
+
+    search: Search
+    indices: tuple[int, ...]
+
+
+def find_in_portion(portion: Portion) -> tuple[FrameOutcome, ...]:
+    """Find the strong pixels of some frames, here or in another process."""
+    return tuple(portion.search.find(index) for index in portion.indices)
+
+
+def portions_of(search: Search, indices: Sequence[int], size: int) -> Iterator[Portion]:
+    """Cut frames into portions."""
+    for k in range(0, len(indices), size):
+        yield Portion(search, tuple(indices[k : k + size]))
+
+
+def searches_of(
+    runs: Sequence[Run],
+    readers: Sequence[Reader],
+    finder: SpotFinder,
+    options: FindOptions,
+    patience: float = 0.0,
+) -> tuple[tuple[Search, ...], ...]:
+    """Make the searches of each run.
+
+    Raises
+    ------
+    InputError
+        Images are to be waited for that have no file each.
+    """
+    token = secrets.token_hex(8)
+    if patience:
+        _check_files_each(runs)
+    return tuple(
+        tuple(
+            Search(token, k, number, experiment, images, tuple(readers), finder, options, patience)
+            for number, experiment, images in run.members
+        )
+        for k, run in enumerate(runs)
+    )
+
+
+def _check_files_each(runs: Sequence[Run]) -> None:
+    for run in runs:
+        for number, _, images in run.members:
+            if images.indices or (images.template and "#" not in images.template):
+                raise InputError(
+                    f"The images of experiment {number} cannot be followed.",
+                    f"All of them are in {images.template or images.images[0]}.",
+                    "Images that have a file each can; wait until this one is complete.",
+                )
+
+
+@dataclass
+class _Ready:
+    """The opened images of an experiment and its masks, once it has been asked for."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    done: bool = False
+    series: Series = field(init=False)
+    static: Mask = field(init=False)
+    panels: NDArray[np.int16] = field(init=False)
+
+
+_lock = threading.Lock()
+_kept: OrderedDict[tuple[str, int], _Ready] = OrderedDict()
+_maps: OrderedDict[tuple[str, int, tuple[int, ...]], NDArray[np.int16]] = OrderedDict()
+
+
+def _prepared(search: Search) -> _Ready:
+    """Open images and make masks, once for each experiment and process."""
+    key = (search.token, search.number)
+    with _lock:
+        ready = _kept.setdefault(key, _Ready())
+        _kept.move_to_end(key)
+        while len(_kept) > _KEPT:
+            _kept.popitem(last=False)
+    with ready.lock:
+        if not ready.done:
+            follow = search.patience > 0.0
+            ready.series = open_series(
+                search.images, search.readers, search.experiment.scan, all_there=not follow
+            )
+            static = frame_mask(search.experiment, ready.series)
+            if search.options.mask:
+                static = masked_by(static, Path(search.options.mask))
+            ready.static, ready.panels = static, _panels(search, static.shape)
+            ready.done = True
+    return ready
+
+
+def _panels(search: Search, shape: tuple[int, ...]) -> NDArray[np.int16]:
+    key = (search.token, search.run, shape)
+    with _lock:
+        if key in _maps:
+            return _maps[key]
+    made = panel_map(search.experiment.detector, (shape[0], shape[1]))
+    with _lock:
+        _maps[key] = made
+        while len(_maps) > _KEPT:
+            _maps.popitem(last=False)
+    return made
