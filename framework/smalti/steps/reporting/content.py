@@ -13,6 +13,7 @@ from smalti.steps.reporting.by_panel import overall, panel_rows, systematic
 from smalti.steps.reporting.cells import Cells, divide, map_layers
 from smalti.steps.reporting.experiments import crystals_of, experiment_rows, summary_of
 from smalti.steps.reporting.face import Face, face_of
+from smalti.steps.reporting.groups import group_rows
 from smalti.steps.reporting.moved import Moved, compare
 from smalti.steps.reporting.numbers import listed, nice, significant
 from smalti.steps.reporting.over_scan import over_scan
@@ -64,6 +65,7 @@ def content(
         "refinement_reasons": list(refinement.reasons),
         "map": _map(detector, face, after, earlier if comparable else None, rows),
         "panels": rows,
+        "groups": group_rows(detector, face, after, refinement.parameters),
         **_most_moved(rows),
         "angle": against_angle(after),
         "order": against_order(after, len(experiments)),
@@ -76,6 +78,7 @@ def content(
         "experiments_summary": summary_of(each),
         "crystals": crystals_of(experiments, refinement),
         "over_scan": over_scan(experiments),
+        "drift": refinement.drift,
         "parameters": refinement.parameters,
         "history": [dict(record) for record in history],
     }
@@ -92,6 +95,7 @@ def _totals(experiments: Experiments, after: Residuals, rows: list[dict[str, Any
         "used": int(after.used.sum()),
         "rejected": int(after.rejected.sum()),
         "panels": len(rows),
+        "levels": experiments[0].detector.depth,
         "panels_without": sum(row["used"] == 0 for row in rows),
     }
 

@@ -8,10 +8,7 @@ from typing import Any
 
 from smalti.steps.reporting.numbers import significant
 
-__all__ = ["MOST_PARAMETERS", "Refinement"]
-
-MOST_PARAMETERS = 3000
-"""More parameters than this (many crystals) are not listed one by one."""
+__all__ = ["Refinement"]
 
 STILL_UM = 1e-3
 """Displacements below are rounding errors."""
@@ -48,6 +45,8 @@ class Refinement:
     cell_esd : list or None
     left_out : dict
         Number of an experiment that was left out to the reason.
+    drift : Mapping or None
+        As the refinement tells it.
     """
 
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -59,6 +58,7 @@ class Refinement:
     free: dict[str, Any] | None = None
     cell_esd: list[float | None] | None = None
     left_out: dict[int, str] = field(default_factory=dict)
+    drift: Row | None = None
 
     @classmethod
     def of(cls, details: Row | None) -> Refinement:
@@ -73,7 +73,7 @@ class Refinement:
         return cls(
             steps=[_step(row) for row in summary.get("steps") or ()],
             ended=str(summary.get("ended") or ""),
-            parameters=parameters if len(parameters) <= MOST_PARAMETERS else [],
+            parameters=parameters,
             panels=_panels(first),
             whole=next((_whole(row) for row in detectors), None),
             reasons=tuple((summary.get("verdict") or {}).get("reasons") or ()),
@@ -84,6 +84,7 @@ class Refinement:
                 for row in summary.get("experiments") or ()
                 if row.get("why")
             },
+            drift=summary.get("drift"),
         )
 
 

@@ -6,7 +6,9 @@ import shlex
 from html import escape
 from typing import Any
 
+from smalti.steps.reporting.drift_section import drift_section
 from smalti.steps.reporting.experiments_section import experiments_section
+from smalti.steps.reporting.groups import groups_section
 from smalti.steps.reporting.markup import element, estimate, figure, number, symbol, table
 from smalti.steps.reporting.over_scan import over_scan_section
 from smalti.steps.reporting.plots import Line, lines, stacked, stairs
@@ -14,12 +16,16 @@ from smalti.steps.reporting.plots import Line, lines, stacked, stairs
 __all__ = ["sections"]
 
 NAMES = (("X", "µm"), ("Y", "µm"))
+MOST_PARAMETERS = 600
+"""More parameters (of many crystals) are not listed one by one on the page."""
 
 
 def sections(data: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Give (key, heading, markup) of every section that has something to show."""
     drawn = [
         ("panels", "Panels", _panels(data)),
+        ("groups", "Groups of panels", groups_section(data)),
+        ("drift", "Drift", drift_section(data)),
         ("angle", "Against rotation angle", _against_angle(data)),
         ("order", "Against order of experiments", _against_order(data)),
         ("resolution", "Against resolution", _against_resolution(data)),
@@ -212,14 +218,20 @@ def _steps(data: dict[str, Any]) -> str:
 
 
 def _parameters(data: dict[str, Any]) -> str:
-    if not data["parameters"]:
+    every = data["parameters"]
+    if not every:
         return ""
+    # Of many crystals the distributions are shown above; one by one they would fill the page.
+    shown = every if len(every) <= MOST_PARAMETERS else [p for p in every if "Crystal" not in p["name"]]
+    shown = shown[:MOST_PARAMETERS]
     rows = [
-        [p["label"], p["name"], p["value"], p["shift"], p["esd"], p["unit"], p["prior_share"]]
-        for p in data["parameters"]
+        [p["label"], p["name"], p["value"], p["shift"], p["esd"], p["unit"], p["prior_share"]] for p in shown
     ]
+    title = f"{len(every):,} parameters"
+    if len(shown) < len(every):
+        title += f", {len(shown)} of them here, all in the JSON file"
     inner = table(["parameter", "name", "value", "shift", "ESD", "unit", "prior\nshare"], rows, sort=True)
-    return element("details", element("summary", f"{len(rows)} parameters"), inner)
+    return element("details", element("summary", title), inner)
 
 
 def _history(data: dict[str, Any]) -> str:

@@ -149,6 +149,9 @@ def _main_step(data: dict[str, Any], level: str, experiments: str, reflections: 
             f"{refine} --level 0 -o block",
         )
     if spread is not None and spread > SYSTEMATIC_PX and data["totals"]["panels"] > 1:
+        if data["totals"]["levels"] > 1:
+            text = "Refine the groups of panels, as far down as the data tell."
+            return _step(text, f"{refine} --level auto --outliers tukey -o panels")
         return _step("Refine every panel by itself.", f"{refine} --level 1 --outliers tukey -o panels")
     if max(data["rmsd"]["after"]["core_px"][:2]) > HIGH_RMSD_PX:
         text = "Refine the geometry, the detector as one block, without the outliers."
