@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import gemmi
 import numpy as np
@@ -86,6 +87,7 @@ class CellBasis:
         return np.asarray(np.tensordot(np.asarray(g, dtype=float), self.E, axes=1) / METRIC_SCALE)
 
 
+@lru_cache
 def cell_basis(hall: str) -> CellBasis:
     """Work out which elements of the reciprocal metric a space group leaves free.
 
@@ -113,6 +115,7 @@ def cell_basis(hall: str) -> CellBasis:
     for k, row in enumerate(echelon):
         for value, (a, b) in zip(row, _PLACES, strict=True):
             E[k, a, b] = E[k, b, a] = value
+    E.flags.writeable = False
     return CellBasis(E, tuple(_PLACES[j] for j in pivots))
 
 
@@ -128,6 +131,7 @@ def _rotations(hall: str) -> Array:
     return np.array([op.rot for op in operators.sym_ops], dtype=float) / gemmi.Op.DEN
 
 
+@lru_cache
 def symbol(hall: str) -> str:
     """Give the Hermann-Mauguin symbol of a Hall symbol, or the Hall symbol itself where it has none."""
     found = gemmi.find_spacegroup_by_ops(gemmi.symops_from_hall(hall.strip()))

@@ -136,6 +136,7 @@ class Detector:
     panels: tuple[Panel, ...]
     root: Group
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    _frames: list[NDArray[np.float64]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.panels)
@@ -164,6 +165,11 @@ class Detector:
 
     def stacked(self) -> NDArray[np.float64]:
         """The d matrices of all panels in the laboratory, (P, 3, 3): columns fast, slow, origin (mm)."""
+        if not self._frames:  # a tree is walked once, however many ask
+            self._frames.append(self._stack())
+        return self._frames[0].copy()
+
+    def _stack(self) -> NDArray[np.float64]:
         d = np.empty((len(self.panels), 3, 3))
         for node in self.walk():
             if node.group is None:

@@ -65,10 +65,13 @@ class ExperimentParts:
         """Number of experiments."""
         return len(self.items["experiment"])
 
-    def pointers(self, start: int, stop: int, kind: str) -> NDArray[np.intp]:
-        """Give the number of the model of one kind of each experiment of a range; -1 where it has none."""
-        found = (item.get(kind) for item in self._decoded("experiment", range(start, stop)).values())
-        return np.array([-1 if number is None else number for number in found], dtype=np.intp)
+    def pointers(self, start: int, stop: int, kinds: Sequence[str]) -> dict[str, NDArray[np.intp]]:
+        """Give the numbers of the models of each experiment of a range, by kind; -1 where it has none."""
+        found = list(self._decoded("experiment", range(start, stop)).values())
+        return {
+            kind: np.array([-1 if item.get(kind) is None else item[kind] for item in found], dtype=np.intp)
+            for kind in kinds
+        }
 
     def part(self, start: int, stop: int) -> Experiments:
         """Read the experiments from ``start`` up to ``stop``; models that they share are one object.

@@ -25,7 +25,14 @@ from smalti.storage.places import Fields, Place, load_json
 from smalti.storage.records import HISTORY_KEY, read_records
 from smalti.storage.scan_json import read_scan, write_scan
 
-__all__ = ["CODECS", "read_experiment", "read_experiments", "write_experiments"]
+__all__ = [
+    "CODECS",
+    "experiments_of",
+    "experiments_text",
+    "read_experiment",
+    "read_experiments",
+    "write_experiments",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,17 @@ def read_experiments(path: str | os.PathLike[str]) -> Experiments:
     """
     path = Path(path)
     _refuse_tables(path)
-    top = Place(load_json(path), "", path)
+    return experiments_of(load_json(path), path)
+
+
+def experiments_of(document: Any, path: Path) -> Experiments:
+    """Make the experiments of a document that was read from a file.
+
+    Raises
+    ------
+    InputError
+    """
+    top = Place(document, "", path)
     if not isinstance(top.value, dict) or top.value.get("__id__") != "ExperimentList":
         raise InputError(
             f"'{path}' is not an experiment list.",
@@ -149,6 +166,11 @@ def write_experiments(
     record : Mapping, optional
         What made this file (:func:`smalti.storage.make_record`); follows the history.
     """
+    write_whole(path, experiments_text(experiments, record).encode())
+
+
+def experiments_text(experiments: Experiments, record: Mapping[str, Any] | None = None) -> str:
+    """Give an experiment list as the text of its file."""
     document: dict[str, Any] = {"__id__": "ExperimentList", "experiment": []}
     positions: dict[str, dict[int, int]] = {}
     for kind, codec in CODECS.items():
@@ -167,4 +189,4 @@ def write_experiments(
     history = [*experiments.history, *([record] if record else [])]
     if history:
         document[HISTORY_KEY] = history
-    write_whole(path, by_line({**document, **experiments.extra}).encode())
+    return by_line({**document, **experiments.extra})

@@ -18,7 +18,7 @@ from smalti.storage.records import HISTORY_KEY, Record
 from smalti.storage.refl_reader import MAGIC, VERSIONS
 from smalti.tables import Opaque, Reflections
 
-__all__ = ["write_refl"]
+__all__ = ["identifier_pieces", "write_refl"]
 
 
 def write_refl(path: Path, reflections: Reflections) -> None:
@@ -34,7 +34,7 @@ def _pieces(reflections: Reflections) -> Iterator[bytes]:
     versions = [c.version for c in reflections.opaque.values() if isinstance(c, Shoeboxes)]
     yield pack.pack_array_header(3) + pack.pack(MAGIC) + pack.pack(max(versions, default=VERSIONS[0]))
     yield pack.pack_map_header(3)
-    yield from _identifiers(pack, reflections.identifiers, reflections.history)
+    yield from identifier_pieces(pack, reflections.identifiers, reflections.history)
     yield pack.pack("nrows") + pack.pack(reflections.n_rows)
     names = sorted([*reflections, *reflections.opaque])
     yield pack.pack("data") + pack.pack_map_header(len(names))
@@ -52,7 +52,7 @@ def _pieces(reflections: Reflections) -> Iterator[bytes]:
             ) from None
 
 
-def _identifiers(
+def identifier_pieces(
     pack: msgpack.Packer, identifiers: Mapping[int, str], history: tuple[Record, ...]
 ) -> Iterator[bytes]:
     """Give the map of identifiers, with the history as an earlier value of its first key.

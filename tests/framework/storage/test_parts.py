@@ -106,7 +106,7 @@ def test_parts_of_experiment_lists(tmp_path: Path) -> None:
     first, second = parts.part(0, 2), parts.part(2, 5)
     assert (*first, *second) == tuple(whole)
     assert first[0].detector is second[2].detector, "shared models stay shared from part to part"
-    assert parts.pointers(0, 5, "crystal").tolist() == [0, 0, 0, 1, 0]
+    assert parts.pointers(0, 5, ["crystal"])["crystal"].tolist() == [0, 0, 0, 1, 0]
 
 
 def test_a_part_names_the_place_of_what_is_wrong(tmp_path: Path) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 from smalti.cli.command import DRY_RUN, Choice, Command, Daily, Outcome, Request, Stage
+from smalti.cli.streams import AT, RESUME, STREAM, STREAM_STAGE, is_stream, run_stream
 from smalti.cli.telling import peak_memory_mb
-from smalti.cli.work import Outputs, read_pair, reserve, write
+from smalti.cli.work import EXECUTOR, JOBS, SCHEDULER, Outputs, read_pair, reserve, write
 from smalti.steps.refining import RefineOptions, Spent, forecast, refine
 
 __all__ = ["COMMAND", "STAGE"]
@@ -24,6 +25,8 @@ STAGE = Stage(
 
 def run(request: Request) -> Outcome:
     """Refine models against indexed reflections."""
+    if is_stream(request):
+        return run_stream(request, STAGE)
     started = time.process_time()
     inputs, experiments, reflections = read_pair(request, COMMAND.example)
     reading = time.process_time() - started
@@ -52,16 +55,17 @@ def run(request: Request) -> Outcome:
 COMMAND = Command(
     "refine",
     run,
-    usage="EXPT REFL",
+    usage="EXPT REFL | FOLDERS, LISTS or PAIRS of files",
     details=(
         "The detector moves as one block (--level 0), module by module (--level 1) or at any level of its "
         "tree, by number or name; with --level auto, as far as it helps to predict reflections that are held "
         "out; beam, crystal orientation and cell are refined with it. Panels without "
         "reflections move with their parent. Too few reflections are held by priors or refused, and the "
-        "verdict says whether to believe the result."
+        "verdict says whether to believe the result. Of many files, or of many crystals (--stream), a few at "
+        "a time are read and eliminated: one detector comes out of any number, and sums for a ledger."
     ),
     example="smalti refine indexed.expt indexed.refl --level 1 --outliers tukey -o refined",
-    stages=(STAGE,),
+    stages=(STAGE, STREAM_STAGE),
     daily=(
         Daily("--level", "detector.level", "-l"),
         Daily("--outliers", "refine.outliers"),
@@ -74,6 +78,6 @@ COMMAND = Command(
         Daily("--fix-detector", "refine.fix_detector"),
         Daily("--scan-varying", "refine.scan_varying"),
     ),
-    switches=(DRY_RUN,),
+    switches=(DRY_RUN, STREAM, EXECUTOR, SCHEDULER, JOBS, RESUME, AT),
     output="refined",
 )

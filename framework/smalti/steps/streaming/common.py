@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.problem.layout import Layout
 from smalti.steps.refining.problem.partition import Partition, partition_of
 from smalti.steps.refining.problem.restraints import restraints_of
+from smalti.steps.streaming.remembering import Remembered
 
 __all__ = ["SHARED", "Common", "common_of", "shared_restraints"]
 
@@ -60,6 +62,10 @@ class Common:
         return self.example.detector
 
     @cached_property
+    def _remembered(self) -> Remembered:
+        return Remembered(self.parameterisation)
+
+    @cached_property
     def layout(self) -> Layout:
         """The layout of the example alone: its shared parameters are those of the stream."""
         return self.layout_of((self.example,))
@@ -81,6 +87,10 @@ class Common:
         groups = tuple(own.groups[k] for k in places) if own.groups else ()
         return replace(own, mean=own.mean[places], precision=own.precision[places], groups=groups)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Send what it was made of, and not what it has worked out since."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
     @property
     def n_panels(self) -> int:
         """Number of panels."""
@@ -100,7 +110,7 @@ class Common:
 
     def layout_of(self, experiments: Sequence[Experiment]) -> Layout:
         """Lay out the parameters of some experiments that have adopted the common models."""
-        return Layout.of(Experiments(tuple(experiments)), self.parameterisation, self.options)
+        return Layout.of(Experiments(tuple(experiments)), self._remembered, self.options)
 
     def adopted(self, experiments: Sequence[Experiment], place: str) -> tuple[Experiment, ...]:
         """Give experiments the common models.

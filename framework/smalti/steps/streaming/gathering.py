@@ -110,13 +110,11 @@ def gather(common: Common, group: Group) -> Gathered | dict[str, int]:
     experiments, table = read_group(group)
     place = f"'{group.pair.experiments}', experiments {group.start} to {group.stop - 1},"
     items = common.adopted(experiments, place)
-    keep, left_out = _usable(common, items, table)
-    if not keep.any():
+    numbers, layout, left_out = _usable(common, items, table)
+    if layout is None:
         return left_out
-    numbers = np.flatnonzero(keep)
     table = _renumbered(table, numbers, len(items))
-    chosen = tuple(items[k] for k in numbers)
-    layout = common.layout_of(chosen)
+    chosen = tuple(items[k] for k in numbers.tolist())
     selection = select(table, layout, common.options)
     for reason, count in selection.left_out.items():
         left_out[reason] = left_out.get(reason, 0) + count
@@ -132,8 +130,8 @@ def gather(common: Common, group: Group) -> Gathered | dict[str, int]:
 
 def _usable(
     common: Common, items: Sequence[Experiment], table: Reflections
-) -> tuple[NDArray[np.bool_], dict[str, int]]:
-    """Tell which experiments have crystals and spots that can be refined, (E,), and why not the others."""
+) -> tuple[NDArray[np.intp], Layout | None, dict[str, int]]:
+    """Give the numbers of the experiments that can be refined, their layout, and why not the others."""
     indexed = observed_and_indexed(table)
     spots = np.bincount(table["id"][indexed], minlength=len(items))
     tests = {
@@ -145,16 +143,19 @@ def _usable(
         if (keep & ~good).any():
             left_out[reason] = int((keep & ~good).sum())
         keep &= good
+    if not keep.any():
+        return np.zeros(0, dtype=np.intp), None, left_out
     try:
-        if keep.any():
-            common.layout_of([item for item, good in zip(items, keep, strict=True) if good])
+        numbers = np.flatnonzero(keep)
+        return numbers, common.layout_of([items[k] for k in numbers.tolist()]), left_out
     except DataError:
         fitting = np.array(
             [k and _can_be_laid_out(common, item) for k, item in zip(keep, items, strict=True)]
         )
         left_out["experiments whose cell does not fit its space group"] = int((keep & ~fitting).sum())
-        keep = fitting
-    return keep, left_out
+    numbers = np.flatnonzero(fitting)
+    layout = common.layout_of([items[k] for k in numbers.tolist()]) if len(numbers) else None
+    return numbers, layout, left_out
 
 
 def _can_be_laid_out(common: Common, experiment: Experiment) -> bool:

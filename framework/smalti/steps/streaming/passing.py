@@ -70,7 +70,7 @@ class Files:
             for path in (survey.pair.experiments, survey.pair.reflections):
                 status = path.stat()
                 parts += [str(path), status.st_size, status.st_mtime_ns]
-            parts.append(survey.bounds)
+            parts += [survey.bounds, survey.marks]
         return digest_of(parts)
 
 

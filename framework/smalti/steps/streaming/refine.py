@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.errors import DataError
 from smalti.progress import Progress, silent
 from smalti.roles import DetectorParameterisation, Minimiser, OutlierRejector
 from smalti.steps.pools import Pool
@@ -22,6 +23,7 @@ from smalti.steps.streaming.passing import Files, Runner, covering
 from smalti.steps.streaming.reducing import Order
 from smalti.steps.streaming.result import Streamed, gather_results
 from smalti.steps.streaming.survey import Survey, parts_of, survey
+from smalti.text import plural
 
 __all__ = ["refine_stream", "survey_all"]
 
@@ -29,12 +31,33 @@ Array = NDArray[np.float64]
 
 
 def survey_all(pairs: Sequence[Pair], pool: Pool, progress: Progress = silent) -> tuple[Survey, ...]:
-    """Look through all files."""
-    found = []
+    """Look through all files.
+
+    Raises
+    ------
+    DataError
+        The same spots are there twice.
+    """
+    found: list[Survey] = []
     for item in pool.ordered(survey, pairs):
         found.append(item)
         progress("looking through files", len(found), len(pairs))
+    _refuse_repeated(found)
     return tuple(found)
+
+
+def _refuse_repeated(surveys: Sequence[Survey]) -> None:
+    marks = np.concatenate([item.marks for item in surveys])
+    order = np.argsort(marks, kind="stable")
+    again = order[1:][(marks[order[1:]] == marks[order[:-1]]) & (marks[order[1:]] != 0)]
+    if not len(again):
+        return
+    number = int(np.searchsorted(np.cumsum([item.n_experiments for item in surveys]), again[0], side="right"))
+    raise DataError(
+        f"The spots of {plural(len(again), 'experiment')} are there twice.",
+        f"The first is in '{surveys[number].pair.experiments}'; they would count double.",
+        "Give every file once, and none that was joined from others beside these.",
+    )
 
 
 def refine_stream(

@@ -96,6 +96,12 @@ class Sums:
         """Part of the sum of squares that the crystals' parameters have left."""
         return max(1.0 - float(self.n_own.sum()) / max(3 * self.n_used, 1), 0.1)
 
+    def moved(self, step: Array) -> Sums:
+        """Give the sums at another point, (g,) away, as they are to second order; RMSDs stay."""
+        slopes = np.einsum("hij,j->hi", self.matrix, step)
+        objective = self.objective + self.gradient @ step + 0.5 * slopes @ step
+        return replace(self, gradient=self.gradient + slopes, objective=objective)
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Give everything as arrays, for a file; the reasons as JSON."""
         plain = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}

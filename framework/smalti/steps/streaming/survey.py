@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import DataError
+from smalti.steps.mixing import mixed
 from smalti.steps.streaming.pairs import Pair
 from smalti.storage.experiment_parts import ExperimentParts
 from smalti.storage.table_parts import TableParts
@@ -33,13 +34,15 @@ MOST_ROWS = 50_000
 
 _AT_ONCE = 1 << 20
 _OPEN = 4
+_POSITIONS = ("xyzobs.px.value", "xyzobs.mm.value")
+"""What tells spots apart: the former does not change as the geometry does."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Experiments ``start`` to ``stop`` of a pair, whose reflections are rows ``first`` to ``last``.
+    """Experiments ``start`` to ``stop`` of a pair, whose reflections are among rows ``first`` to ``last``.
 
-    ``number`` counts the groups of the pair.
+    ``number`` counts the groups of the pair, ``size`` the reflections.
     """
 
     pair: Pair
@@ -48,6 +51,7 @@ class Group:
     stop: int
     first: int
     last: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -57,18 +61,29 @@ class Survey:
     Attributes
     ----------
     pair : Pair
-    bounds : (n, 4) int64
-        First experiment and the one after the last, first row and the one after the last, of each group.
-    n_experiments, n_rows : int
+    bounds : (n, 5) int64
+        First experiment and the one after the last, first row and the one after the last, and number of
+        rows, of each group.
+    marks : (n_experiments,) uint64
+        What tells the spots of each experiment from those of any other; 0 where there are none.
+    columns : tuple of str
+        Of the table.
+    n_rows : int
     n_strays : int
         Rows that belong to no experiment.
     """
 
     pair: Pair
     bounds: Index
-    n_experiments: int
+    marks: NDArray[np.uint64]
+    columns: tuple[str, ...]
     n_rows: int
     n_strays: int
+
+    @property
+    def n_experiments(self) -> int:
+        """Number of experiments."""
+        return len(self.marks)
 
     def groups(self) -> Iterator[Group]:
         """Give the groups one after the other."""
@@ -94,44 +109,61 @@ def survey(pair: Pair) -> Survey:
     """
     models, table = parts_of(pair)
     count = len(models)
-    rows = _rows(pair, table, count)
+    rows, marks = _rows(pair, table, count)
     crystal = np.concatenate(
-        [models.pointers(a, min(a + _AT_ONCE, count), "crystal") for a in range(0, count, _AT_ONCE)]
+        [
+            models.pointers(a, min(a + _AT_ONCE, count), ("crystal",))["crystal"]
+            for a in range(0, count, _AT_ONCE)
+        ]
         or [np.zeros(0, dtype=np.intp)]
     )
     groups = _divided(crystal, rows)
     strays = table.n_rows - int((rows[:, 1] - rows[:, 0]).sum())
-    return Survey(pair, groups, count, table.n_rows, strays)
+    return Survey(pair, groups, marks, tuple(table.places), table.n_rows, strays)
 
 
-def _rows(pair: Pair, table: TableParts, count: int) -> Index:
-    """First row and the one after the last of each experiment, (count, 2); rows must be together."""
-    out = np.zeros((count, 2), dtype=np.int64)
-    seen = np.zeros(count, dtype=bool)
-    previous = -1
+def _rows(pair: Pair, table: TableParts, count: int) -> tuple[Index, NDArray[np.uint64]]:
+    """First row and the one after the last of each experiment, (count, 2), and the mark of each, (count,).
+
+    Rows of an experiment must be together.
+    """
+    place = next((name for name in _POSITIONS if name in table.places), "")
+    bounds, marks = np.zeros((count, 2), dtype=np.int64), np.zeros(count, dtype=np.uint64)
+    seen, previous = np.zeros(count, dtype=bool), -1
     for start in range(0, table.n_rows, _AT_ONCE):
-        stop = min(start + _AT_ONCE, table.n_rows)
-        part = table.rows(start, stop, ("id",))
-        part.require("id")
-        number = part["id"]
-        edges = np.concatenate([[0], np.flatnonzero(np.diff(number)) + 1, [stop - start]])
-        values = number[edges[:-1]].astype(np.intp)
-        if values.max(initial=-1) >= count:
-            raise DataError(
-                f"'{pair.reflections}' speaks of experiment {int(values.max())}, counted from 0.",
-                f"'{pair.experiments}' has {count}: they do not belong together.",
-                "Give the pair of files that one command wrote.",
-            )
-        for k, a, b in zip(values.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-            if k < 0:
-                previous = -1
-                continue
-            if seen[k] and previous != k:
-                raise _unsorted(pair, k)
-            if not seen[k]:
-                out[k, 0] = start + a
-            seen[k], previous, out[k, 1] = True, k, start + b
-    return out
+        part = table.rows(start, min(start + _AT_ONCE, table.n_rows), ("id", place))
+        part.require("id", place or _POSITIONS[-1])
+        number = part["id"].astype(np.intp)
+        if number.max(initial=-1) >= count:
+            raise _beyond(pair, int(number.max()), count)
+        edges = np.concatenate([[0], np.flatnonzero(np.diff(number)) + 1, [len(number)]])
+        begin, end, of = edges[:-1], edges[1:], number[edges[:-1]]
+        again = of[seen[np.maximum(of, 0)] & (of >= 0) & ~((begin == 0) & (of == previous))]
+        inside = of[of >= 0]
+        again = np.concatenate([again, np.sort(inside)[1:][np.diff(np.sort(inside)) == 0]])
+        if len(again):
+            raise _unsorted(pair, int(again[0]))
+        with np.errstate(over="ignore"):
+            sums = np.add.reduceat(_mark(part[place]), begin) if len(of) else np.zeros(0, dtype=np.uint64)
+            np.add.at(marks, inside, sums[of >= 0])
+        new = (of >= 0) & ~seen[np.maximum(of, 0)]
+        bounds[of[new], 0] = start + begin[new]
+        bounds[inside, 1] = start + end[of >= 0]
+        seen[inside], previous = True, int(number[-1])
+    return bounds, marks
+
+
+def _mark(positions: NDArray[np.float64]) -> NDArray[np.uint64]:
+    """Give each spot a number that its observed position (N, 3) makes, to the last bit, (N,)."""
+    return mixed(np.ascontiguousarray(positions).view(np.uint64))
+
+
+def _beyond(pair: Pair, number: int, count: int) -> DataError:
+    return DataError(
+        f"'{pair.reflections}' speaks of experiment {number}, counted from 0.",
+        f"'{pair.experiments}' has {count}: they do not belong together.",
+        "Give the pair of files that one command wrote.",
+    )
 
 
 def _unsorted(pair: Pair, number: int) -> DataError:
@@ -143,10 +175,10 @@ def _unsorted(pair: Pair, number: int) -> DataError:
 
 
 def _divided(crystal: NDArray[np.intp], rows: Index) -> Index:
-    """Divide experiments into groups, (n, 4); experiments of one crystal are in one group."""
+    """Divide experiments into groups, (n, 5); experiments of one crystal are in one group."""
     count = len(crystal)
     if count == 0:
-        return np.zeros((0, 4), dtype=np.int64)
+        return np.zeros((0, 5), dtype=np.int64)
     most = int(np.clip(len(np.unique(crystal)) // GROUPS, LEAST_CRYSTALS, MOST_CRYSTALS))
     _, where = np.unique(crystal, return_inverse=True)
     last = np.zeros(int(where.max()) + 1, dtype=np.intp)
@@ -163,7 +195,7 @@ def _divided(crystal: NDArray[np.intp], rows: Index) -> Index:
     return np.array([(a, b, *_span(rows[a:b], size[a:b])) for a, b in bounds], dtype=np.int64)
 
 
-def _span(rows: Index, size: NDArray[np.int64]) -> tuple[int, int]:
-    """Rows of a group from the first to the last."""
+def _span(rows: Index, size: NDArray[np.int64]) -> tuple[int, int, int]:
+    """Rows of a group from the first to the last, and how many they are."""
     used = rows[size > 0]
-    return (int(used[:, 0].min()), int(used[:, 1].max())) if len(used) else (0, 0)
+    return (int(used[:, 0].min()), int(used[:, 1].max()), int(size.sum())) if len(used) else (0, 0, 0)

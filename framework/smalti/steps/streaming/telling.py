@@ -9,7 +9,7 @@ from smalti.solution import Ended
 from smalti.steps.refining.telling.panel_tables import detectors_text, verdict_text
 from smalti.text import plural, ranges, table, wrapped
 
-__all__ = ["as_text", "judgement", "panels_table"]
+__all__ = ["as_text", "halves_text", "judgement", "panels_table"]
 
 Row = Mapping[str, Any]
 
@@ -93,7 +93,7 @@ def as_text(results: Row) -> str:
         _steps(results),
         panels_table(results["panels"]),
         detectors_text(results["detectors"]),
-        _halves(results),
+        halves_text(results),
         verdict_text(results["verdict"]),
     ]
     return "\n\n".join(wrapped(part) for part in parts if part)
@@ -152,7 +152,8 @@ def _motion(row: Row) -> list[str]:
     ]
 
 
-def _halves(results: Row) -> str:
+def halves_text(results: Row) -> str:
+    """Say how far two halves of the crystals are apart."""
     halves = results["halves"]
     if not halves:
         return ""

@@ -94,6 +94,6 @@ def free_set(cell: NDArray[np.intp], angle: Array, d_star: Array, key: Array, fr
 
 
 def keys(h: Array, seed: int) -> Array:
-    """Give each reflection a random number between 0 and 1 that depends on its index and the seed only, (N,)."""
+    """Give each reflection a random number between 0 and 1 of its index and the seed only, (N,)."""
     hkl = np.rint(h).astype(np.int64).astype(np.uint64)
     return np.asarray((mixed(hkl, seed) >> np.uint64(11)) * 2.0**-53)
