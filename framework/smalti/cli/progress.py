@@ -37,20 +37,39 @@ class PlainProgress:
         if now - self._last < INTERVAL:
             return
         self._last = now
-        left = (now - self._started) * (total - done) / done if done and total else 0.0
+        rate = done / max(now - self._started, 1e-3)
+        left = (total - done) / rate if rate and total else 0.0
         of = f"{done} of {total}" if total else f"{done}"
         eta = f", about {left:.0f} s left" if left else ""
-        self._stream.write(f"{stage}: {of}{eta}\n")
+        self._stream.write(f"{stage}: {of}, {speed(rate)}{eta}\n")
         self._stream.flush()
+
+
+def speed(rate: float) -> str:
+    """Write how many are done in a second."""
+    return f"{rate:.0f}/s" if rate >= 10.0 else f"{rate:.2g}/s"
 
 
 @contextmanager
 def _bars() -> Iterator[Progress]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as Bars
+    from rich.text import Text
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    class SpeedColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(speed(task.speed) if task.speed else "")
+
+    text, left = TextColumn("{task.description}"), TimeRemainingColumn()
+    columns = (text, BarColumn(), MofNCompleteColumn(), SpeedColumn(), left)
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks = {}
 

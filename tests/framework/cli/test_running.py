@@ -169,7 +169,7 @@ def test_plain_progress_is_a_line_every_ten_seconds():
         plain("finding spots", done, 60)
     lines = stream.getvalue().splitlines()
     assert len(lines) == 2
-    assert lines[0].startswith("finding spots: 11 of 60, about 4")
+    assert lines[0].startswith("finding spots: 11 of 60, 1.1/s, about 4")
     plain("linking", 1, 2)
     assert len(stream.getvalue().splitlines()) == 2
 
