@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from smalti.storage.records import Record
 
-__all__ = ["COVARIANCE_SUFFIX", "Covariances", "Motions", "read_covariances", "write_covariances"]
+__all__ = [
+    "COVARIANCE_SUFFIX",
+    "Covariances",
+    "CrystalBlocks",
+    "Motions",
+    "read_covariances",
+    "write_covariances",
+]
 
 Array = NDArray[np.float64]
 
@@ -39,13 +46,31 @@ class Motions:
 
 
 @dataclass(frozen=True)
+class CrystalBlocks:
+    """Parameters of K crystals that were eliminated, each with up to m of its own.
+
+    Attributes
+    ----------
+    names : (K,) tuple of tuple of str
+        Empty strings where a crystal has fewer.
+    values : (K, m)
+    covariance : (K, m, m)
+        Of each crystal's own; with others they have no block.
+    """
+
+    names: tuple[tuple[str, ...], ...]
+    values: Array
+    covariance: Array
+
+
+@dataclass(frozen=True)
 class Covariances:
     """What a refinement knows of its own errors.
 
     Attributes
     ----------
     names, units : tuple of str
-        Of the n free parameters.
+        Of the n free parameters; without those of crystals that were eliminated.
     values, shifts, prior_share : (n,)
     covariance : (n, n)
         In the units of the parameters.
@@ -58,6 +83,8 @@ class Covariances:
     cells : (C, 7)
         a, b, c, alpha, beta, gamma, volume of each crystal.
     cell_covariance : (C, 7, 7)
+    crystals : CrystalBlocks or None
+        What was eliminated.
     history : tuple of Record
     """
 
@@ -72,6 +99,7 @@ class Covariances:
     laboratory: Motions
     cells: Array
     cell_covariance: Array
+    crystals: CrystalBlocks | None = None
     history: tuple[Record, ...] = field(default=())
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from smalti.errors import InputError
 from smalti.storage.atomic import write_whole
-from smalti.storage.covariances import Covariances, Motions
+from smalti.storage.covariances import Covariances, CrystalBlocks, Motions
 from smalti.storage.places import open_binary
 from smalti.storage.records import HISTORY_KEY, read_records
 
@@ -51,6 +51,11 @@ def write(path: Path, what: Covariances, history: Sequence[Mapping[str, Any]]) -
         cells = file.create_group("cells")
         cells.attrs["meaning"] = _CELL
         cells["value"], cells["covariance"] = what.cells, what.cell_covariance
+        if what.crystals is not None:
+            crystals = file.create_group("crystals")
+            names = np.array(what.crystals.names, dtype=object)
+            crystals.create_dataset("name", data=names, dtype=h5py.string_dtype())
+            crystals["value"], crystals["covariance"] = what.crystals.values, what.crystals.covariance
         file[HISTORY_KEY] = json.dumps(list(history))
         file.flush()
         image = file.id.get_file_image()
@@ -92,6 +97,7 @@ def _read(file: Any, path: Path) -> Covariances:
         laboratory,
         cells["value"][()],
         cells["covariance"][()],
+        _crystals(file["crystals"]) if "crystals" in file else None,
         read_records(json.loads(file[HISTORY_KEY][()]), path),
     )
     n, size = len(found.names), 6 * len(found.panels)
@@ -99,6 +105,11 @@ def _read(file: Any, path: Path) -> Covariances:
     if shapes != [(n, n), (size, size), (size, size)]:
         raise ValueError("its matrices do not fit its names")
     return found
+
+
+def _crystals(group: Any) -> CrystalBlocks:
+    names = tuple(tuple(str(text) for text in row) for row in group["name"].asstr()[()])
+    return CrystalBlocks(names, group["value"][()], group["covariance"][()])
 
 
 def _strings(group: Any, name: str, values: Sequence[str]) -> None:

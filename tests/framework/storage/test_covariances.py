@@ -1,6 +1,6 @@
 """The covariances of a refinement as a file of their own."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import h5py
 import numpy as np
@@ -8,7 +8,7 @@ import pytest
 
 from smalti.errors import InputError
 from smalti.storage import Covariances, read_covariances, read_history, write_covariances
-from smalti.storage.covariances import Motions
+from smalti.storage.covariances import CrystalBlocks, Motions
 
 RECORD = {
     "program": "smalti",
@@ -55,6 +55,17 @@ def test_everything_comes_back_to_the_last_bit(made, tmp_path):
     assert [dict(record) for record in found.history] == [RECORD]
     assert [dict(record) for record in read_history(path)] == [RECORD]
     np.testing.assert_array_equal(found.relative.of_panel(1), made.relative.covariance[6:, 6:])
+
+
+def test_crystals_that_were_eliminated_come_back(made, tmp_path, rng):
+    path = tmp_path / "refined.covariance.h5"
+    names = (("Crystal1Phi1", "Crystal1Phi2"), ("Crystal2Phi1", ""))
+    blocks = CrystalBlocks(names, np.array([[0.1, 0.2], [0.3, np.nan]]), rng.normal(size=(2, 2, 2)))
+    write_covariances(path, replace(made, crystals=blocks))
+    found = read_covariances(path).crystals
+    assert found is not None and found.names == names
+    np.testing.assert_array_equal(found.values, blocks.values)
+    np.testing.assert_array_equal(found.covariance, blocks.covariance)
 
 
 def test_nothing_refined_is_a_file_too(tmp_path):

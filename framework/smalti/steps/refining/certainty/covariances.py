@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.models import Crystal
+from smalti.steps.refining.problem.covariance import Covariance
 from smalti.steps.refining.problem.displacement import Displacements
 from smalti.steps.refining.problem.layout import Layout
 from smalti.steps.refining.problem.uncertainty import Uncertainty
-from smalti.storage.covariances import Covariances, Motions
+from smalti.storage.covariances import Covariances, CrystalBlocks, Motions
 
 __all__ = ["cell_with_volume", "covariances_of"]
 
@@ -22,7 +24,7 @@ def covariances_of(
     p: Array,
     uncertainty: Uncertainty,
     moved: Sequence[Displacements],
-    cells: Sequence[tuple[Array, Array]],
+    cells: Sequence[tuple[Crystal, Array, Array]],
 ) -> Covariances:
     """Gather the covariances at p (n,).
 
@@ -30,7 +32,7 @@ def covariances_of(
     ----------
     moved : sequence of Displacements
         Of each detector, in the order of the layout.
-    cells : sequence of (values, covariance)
+    cells : sequence of (crystal, values, covariance)
         Of each crystal: six constants and the volume (7,), and their covariance (7, 7).
     """
     shared = uncertainty.covariance.partition.shared
@@ -50,9 +52,18 @@ def covariances_of(
         panels,
         _joint([item.own for item in moved], [item.own_slopes for item in moved], uncertainty),
         _joint([item.laboratory for item in moved], [item.laboratory_slopes for item in moved], uncertainty),
-        np.array([values for values, _ in cells]).reshape(-1, 7),
-        np.array([square for _, square in cells]).reshape(-1, 7, 7),
+        np.array([values for _, values, _ in cells]).reshape(-1, 7),
+        np.array([square for _, _, square in cells]).reshape(-1, 7, 7),
+        _crystals(layout, p, uncertainty.covariance) if uncertainty.covariance.partition.eliminates else None,
     )
+
+
+def _crystals(layout: Layout, p: Array, covariance: Covariance) -> CrystalBlocks:
+    """The parameters that crystals have for themselves."""
+    partition = covariance.partition
+    names = [parameter.name for parameter in layout.parameters]
+    rows = tuple(tuple(names[k] if k >= 0 else "" for k in row) for row in partition.own)
+    return CrystalBlocks(rows, partition.of_crystals(layout.start + p, np.nan), covariance.own)
 
 
 def _joint(motions: Sequence[Array], slopes: Sequence[Array], uncertainty: Uncertainty) -> Motions:

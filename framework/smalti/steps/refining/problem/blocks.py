@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -159,7 +160,7 @@ class CrystalBlock:
     @property
     def start(self) -> Array:
         """Angles from the crystal as it came; the elements of the metric themselves."""
-        metric = self._metric()
+        metric = self._metric
         return np.array([0.0, 0.0, 0.0, *(METRIC_SCALE * metric[place] for place in self.basis.places)])
 
     @property
@@ -170,7 +171,7 @@ class CrystalBlock:
     @property
     def cell_sizes(self) -> Array:
         """Size of the metric that each cell parameter is to be compared with, in its unit."""
-        metric = self._metric()
+        metric = self._metric
         size = [np.sqrt(metric[a, a] * metric[b, b]) for a, b in self.basis.places]
         return METRIC_SCALE * np.array(size)
 
@@ -182,19 +183,24 @@ class CrystalBlock:
 
     def matrix(self, p: Array) -> Array:
         """Give A (3, 3) 1/Angstrom at p (n,), or (N, 3, 3) at many of them (n, N)."""
-        return np.asarray(orientation(p[:3]) @ self.crystal.U @ self._B(p))
+        return np.asarray(orientation(p[:3]) @ self._U @ self._B(p))
 
     def derivatives(self, p: Array) -> Array:
         """Give dA/dp, (n, 3, 3), or (n, N, 3, 3) at many points (n, N)."""
-        B, U, turn = self._B(p), self.crystal.U, orientation(p[:3])
+        B, U, turn = self._B(p), self._U, orientation(p[:3])
         by_metric = np.moveaxis(metric_derivatives(B, self.basis.E / METRIC_SCALE), -3, 0)
         return np.concatenate([orientation_derivatives(p[:3]) @ U @ B, turn @ U @ by_metric])
 
+    @cached_property
     def _metric(self) -> Array:
         return np.asarray(self.crystal.B.T @ self.crystal.B)
 
+    @cached_property
+    def _U(self) -> Array:
+        return self.crystal.U
+
     def _B(self, p: Array) -> Array:
-        return B_from_metric(self._metric() + self.basis.metric(p[3:].T))
+        return B_from_metric(self._metric + self.basis.metric(p[3:].T))
 
 
 @dataclass(frozen=True)

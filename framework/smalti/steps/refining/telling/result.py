@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.models import Experiments
+from smalti.models import Crystal, Experiments
 from smalti.steps.refining.certainty.certainty import Certainty
 from smalti.steps.refining.certainty.covariances import covariances_of
 from smalti.steps.refining.certainty.halving import Halves
@@ -144,13 +144,14 @@ def gather(
         detectors.append(detector_rows(layout, number, moved))
         motions.append(moved)
     halves, apart = halves_row(layout, fit, found.halves, options, panels)
+    cells = cells_of(layout, fit.p, uncertainty)
     results = {
         **_figures(found, refined),
         "panels": _judged(layout, fit, [a | b for a, b in zip(panels, apart, strict=True)]),
         "between_panels": between_panels(found.selection.observations, fit.residuals, fit.working),
         "detectors": detectors,
         "halves": halves,
-        **_models(found),
+        **_models(found, cells),
         "seconds": _durations(clock),
     }
     results["summary_of_experiments"] = summary_row(results["experiments"], results["crystals"])
@@ -161,18 +162,18 @@ def gather(
         (*judgement["reasons"], *judgement["notes"], *found.varied.notes),
         uncertainty.covariance.shared,
         tuple(moved.own_covariance for moved in motions),
-        covariances_of(layout, fit.p, uncertainty, motions, cells_of(layout, fit.p, uncertainty)),
+        covariances_of(layout, fit.p, uncertainty, motions, cells),
         {**results, "verdict": judgement},
     )
 
 
-def _models(found: Findings) -> dict[str, Any]:
+def _models(found: Findings, cells: Sequence[tuple[Crystal, Array, Array]]) -> dict[str, Any]:
     """The parameters and what they make of crystals, and how well they are determined."""
     fit, certainty = found.fit, found.certainty
     layout, uncertainty, known = found.varied.layout, certainty.uncertainty, certainty.determination
     return {
         "held": list(found.held),
-        "crystals": crystal_rows(layout, fit.p, uncertainty),
+        "crystals": crystal_rows(layout, fit.p, uncertainty, cells),
         "parameters": parameter_rows(layout, fit.p, uncertainty),
         "priors": prior_rows(fit, uncertainty),
         "effective_parameters": uncertainty.effective,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalti.geometry.crystal_parameters import symbol
 from smalti.geometry.derivatives import PANEL
+from smalti.models import Crystal
 from smalti.steps.refining.certainty.corners import corner_rows
 from smalti.steps.refining.certainty.covariances import cell_with_volume
 from smalti.steps.refining.problem.crystals import cell_at, crystal_numbers, static_block
@@ -112,30 +114,29 @@ def detector_rows(layout: Layout, number: int, moved: Displacements) -> Row:
     }
 
 
-def cells_of(layout: Layout, p: Array, uncertainty: Uncertainty) -> list[tuple[Array, Array]]:
-    """Give cell and volume of all crystals, (7,) each, and their covariances, (7, 7)."""
+def cells_of(layout: Layout, p: Array, uncertainty: Uncertainty) -> list[tuple[Crystal, Array, Array]]:
+    """Give all crystals, cell and volume of each (7,), and their covariance (7, 7)."""
     found = []
     for number in crystal_numbers(layout):
         cell = cell_at(layout, number, p)
         values, slopes = cell_with_volume(np.array(cell.crystal.cell), cell.slopes)
-        found.append((values, uncertainty.covariance.of(slopes, cell.columns)))
+        found.append((cell.crystal, values, uncertainty.covariance.of(slopes, cell.columns)))
     return found
 
 
-def crystal_rows(layout: Layout, p: Array, uncertainty: Uncertainty) -> list[Row]:
+def crystal_rows(
+    layout: Layout, p: Array, uncertainty: Uncertainty, cells: Sequence[tuple[Crystal, Array, Array]]
+) -> list[Row]:
     """Cell with ESDs, orientation and A matrix of each crystal: its mean over the scan where it varies."""
     rows = []
-    for number, (values, square) in zip(
-        crystal_numbers(layout), cells_of(layout, p, uncertainty), strict=True
-    ):
+    for number, (crystal, values, square) in zip(crystal_numbers(layout), cells, strict=True):
         block = static_block(layout, number)
-        crystal = cell_at(layout, number, p).crystal
         esd = np.sqrt(np.maximum(np.diag(square), 0.0))
         rows.append(
             {
                 "crystal": block.number,
                 "space_group": symbol(crystal.space_group),
-                "cell": list(crystal.cell),
+                "cell": values[:6].tolist(),
                 # What symmetry fixes has an ESD of rounding errors only: it is zero.
                 "cell_esd": [float(x) if x > 1e-9 else 0.0 for x in esd[:6]],
                 "volume": float(values[6]),
