@@ -129,6 +129,13 @@ class RefineOptions:
         "estimated",
         "Variances of centroids: estimated from the residuals, or as in the table but for one common factor.",
     )
+    delta_psi_sigma: float = option(
+        0.0,
+        "Weigh DeltaPsi of stills with this standard deviation; 0: estimated, still by still. Larger ones "
+        "fit x and y of the same spots better, and predict no better.",
+        unit="mrad",
+        ge=0,
+    )
     parallax: bool = option(
         True,
         "Work millimetres out from pixels anew as the geometry moves, on panels that correct for parallax.",
@@ -152,11 +159,6 @@ class RefineOptions:
     minimum_reflections: int = option(10, "Refuse to refine against fewer reflections than this.", ge=3)
     phi_block: float = option(18.0, "Judge outliers in blocks of rotation of this width.", unit="deg", gt=0)
     minimum_stratum: int = option(40, "Join neighbouring blocks until each has this many reflections.", ge=5)
-    minimum_still: int = option(
-        20,
-        "Judge the spots of a still by themselves if it has so many; join it with the next otherwise.",
-        ge=5,
-    )
     rounds: int = option(4, "Most rounds of judging outliers and minimising.", ge=1)
     seed: int = option(42, "Seed of every random choice.", ge=0)
     n_threads: int = option(0, "Threads of the kernels; 0 is one for every core.", ge=0)

@@ -30,6 +30,7 @@ from smalti.steps.refining.weighing.judging import judge, strata
 from smalti.steps.refining.weighing.leverage import crystal_leverages, leverages
 from smalti.steps.refining.weighing.mislabelled import DOUBTED, Mislabelled, find_mislabelled
 from smalti.steps.refining.weighing.noise import Noise, NoiseModel
+from smalti.units import MRAD
 from smalti_ext.threads import allow
 
 __all__ = ["Fit", "Round", "fit_in_rounds"]
@@ -158,7 +159,8 @@ def fit_in_rounds(
     """
     data, held_out = selection.observations, selection.held_out
     groups = strata(data, options, held_out)
-    model = NoiseModel(data, groups, options.noise == "estimated", options.seed)
+    psi = options.delta_psi_sigma * MRAD
+    model = NoiseModel(data, groups, options.noise == "estimated", options.seed, psi)
     p = np.zeros(layout.n) if begin is None else begin
     source = _observed_at(_source(layout, selection, options), selection, p)
     partition, threads = _partition(source, options), source.n_threads

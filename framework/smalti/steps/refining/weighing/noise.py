@@ -38,6 +38,9 @@ the latter count for 1 %."""
 _WIDEST = 1.0 / 4.0
 """Where nothing can be estimated the middle of a cut spot is off by half the unseen width."""
 
+_GRANTED = 1.5**2
+"""Of the median variance, what a spot of a still is judged with at most."""
+
 _KINDS = ("x", "y", "phi")
 _SURE = 0.9999
 
@@ -98,12 +101,15 @@ class NoiseModel:
     estimate : bool
         Whether variances are estimated; otherwise they are those of the table, times one factor.
     seed : int
+    delta_psi_sigma : float
+        rad; what DeltaPsi of stills is weighed with, 0 for what is estimated.
     """
 
     data: Observations
     groups: NDArray[np.intp]
     estimate: bool = True
     seed: int = 0
+    delta_psi_sigma: float = 0.0
 
     def first(self, residuals: Array, effective: float = 0.0) -> Noise:
         """Estimate it before anything is judged, when only the scatter within strata tells something.
@@ -121,7 +127,9 @@ class NoiseModel:
         scale = robust_scale(deviations / np.sqrt(self._telling))
         fitted = self._fitted(deviations, scale)
         left, leverage = Expected.of_all(), np.zeros((self.data.n, 3))
-        return self._noise(fitted, fitted.variance, fitted.variance, scale, left, leverage)
+        return self._noise(
+            fitted, self._told(fitted.variance), self._limited(fitted.variance), scale, left, leverage
+        )
 
     def later(self, residuals: Array, weights: Array, leverage: Array, rejector: OutlierRejector) -> Noise:
         """Estimate it at a minimum.
@@ -139,12 +147,12 @@ class NoiseModel:
         deviations = self._deviations(residuals)
         scale = robust_scale(deviations / np.sqrt(self._telling))
         before = self._fitted(deviations, scale)
-        judging = before.variance
+        judging = self._limited(before.variance)
         left = expected(rejector, deviations / np.sqrt(judging), weights, self.groups, self.seed)
         own = np.where(weights[:, None] > 0.0, residuals, np.nan) / np.sqrt(1.0 - leverage)
         fitted = self._at_minimum(own, weights, left, scale, before) if self.estimate else before
         variance, excess = self._settled(own, fitted.variance if self.estimate else None, weights, left)
-        return self._noise(fitted, variance, judging, excess, left, leverage)
+        return self._noise(fitted, self._told(variance), judging, excess, left, leverage)
 
     def _at_minimum(
         self, own: Array, weights: Array, left: Expected, scale: float, before: _Fitted
@@ -193,6 +201,24 @@ class NoiseModel:
         }
         factors = fitted.factors
         return Noise(variance, judging, scale, told, factors.panels, factors.crystals, left, leverage)
+
+    def _limited(self, variance: Array) -> Array:
+        """Variances (N, 3) to judge by: in x and y no spot of a still is granted much more than the typical.
+
+        A crystal of which all spots scatter widely would otherwise have no outliers.
+        """
+        still = self.data.traits.still
+        out = variance.copy()
+        if still.any():
+            out[still, :2] = np.minimum(out[still, :2], _GRANTED * np.median(out[still, :2], axis=0))
+        return out
+
+    def _told(self, variance: Array) -> Array:
+        """Variances (N, 3) to weigh with: that of DeltaPsi is the user's, where there is one."""
+        if self.delta_psi_sigma > 0.0:
+            variance = variance.copy()
+            variance[self.data.traits.still, 2] = self.delta_psi_sigma**2
+        return variance
 
     def _deviations(self, residuals: Array) -> Array:
         return about_strata(levelled(residuals, self.data), self.groups, self._order)

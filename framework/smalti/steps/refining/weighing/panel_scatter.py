@@ -55,7 +55,8 @@ class Factors:
         placed = by_crystal[still].copy()
         placed[:, :2] /= panels[spots.panel[still], :2]
         judged = None if weights is None else weights[still]
-        crystals = scatter_factors(placed, judged, spots.experiment[still], len(same.crystals))
+        tails = max(_tails(placed), 2.0)
+        crystals = scatter_factors(placed, judged, spots.experiment[still], len(same.crystals), tails)
         return cls(panels, crystals)
 
     def of(self, data: Observations) -> Array:
@@ -67,7 +68,9 @@ class Factors:
         return np.asarray(out)
 
 
-def scatter_factors(squares: Array, weights: Array | None, panel: NDArray[np.intp], n_panels: int) -> Array:
+def scatter_factors(
+    squares: Array, weights: Array | None, panel: NDArray[np.intp], n_panels: int, tails: float = 2.0
+) -> Array:
     """Estimate what the variances of each panel are multiplied with, (P, k) for k coordinates.
 
     Reflections hit an outer panel obliquely and are spread over more pixels, another may have a poorer
@@ -86,6 +89,8 @@ def scatter_factors(squares: Array, weights: Array | None, panel: NDArray[np.int
         the squares are compared, which outliers spoil less than means.
     panel : (N,)
         Panel, or crystal, of each.
+    tails : float
+        Variance of the squares over their squared mean: 2 for normal deviates.
     """
     good = np.isfinite(squares).all(axis=1)
     used = np.flatnonzero(good if weights is None else good & (weights > 0.0))
@@ -103,14 +108,20 @@ def scatter_factors(squares: Array, weights: Array | None, panel: NDArray[np.int
             np.bincount(panel[used], weights=w * column, minlength=n_panels) for column in squares[used].T
         ]
         middle = np.column_stack(total)[there] / count[there, None]
-        error = 2.0 / count[there]
-    # The logarithm of a mean square of n deviates has the variance 2/n, whatever they are.
+        error = tails / count[there]
+    # The logarithm of a mean square of n normal deviates has the variance 2/n, whatever they are.
     logarithm = np.log(np.maximum(middle, _LEAST))
     logarithm -= np.average(logarithm, axis=0, weights=count[there])
     for k in range(squares.shape[1]):
         factors[there, k] = np.exp(_share(logarithm[:, k], error) * logarithm[:, k])
     factors[there] /= np.average(factors[there], axis=0, weights=count[there])
     return np.clip(factors, *_BOUNDS)
+
+
+def _tails(squares: Array) -> float:
+    """Variance of squares (N, k) over their squared mean, of the worst of the k coordinates."""
+    good = squares[np.isfinite(squares).all(axis=1)]
+    return float(np.max(good.var(axis=0) / good.mean(axis=0) ** 2)) if len(good) else 2.0
 
 
 def _medians(squares: Array, panel: NDArray[np.intp]) -> Array:
