@@ -83,7 +83,7 @@ def _displacement(layout, rng):
 
 def _spots(state, layout, e, count, rng) -> Spots:
     """Reflections of one experiment that hit the detector, within a little of the Ewald sphere for stills."""
-    many = 80_000
+    many = 160_000 if state.stills[e] else 60_000
     h = rng.integers(-40, 41, (many, 3)).astype(float)
     h[:, 2] = np.rint(h[:, 2] / 2.0)
     number = np.full(many, e)
