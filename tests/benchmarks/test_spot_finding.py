@@ -74,6 +74,7 @@ def test_linking_and_measuring_100_frames(benchmark: Any) -> None:
                     np.zeros(n),
                     np.ones(n, dtype=np.int32),
                     np.zeros(n, dtype=bool),
+                    np.zeros(n, dtype=bool),
                 ),
                 k > 0,
             )

@@ -30,6 +30,8 @@ class Pixels:
         Number of those background pixels.
     overloaded : (N,) bool
         Whether a neighbour is above the trusted range.
+    cut : (N,) bool
+        Whether a neighbour cannot be used for another reason: a gap, a dead pixel, the end of the panel.
     """
 
     frame: NDArray[np.int32]
@@ -39,11 +41,12 @@ class Pixels:
     background: NDArray[np.float64]
     support: NDArray[np.int32]
     overloaded: NDArray[np.bool_]
+    cut: NDArray[np.bool_]
 
     @classmethod
     def none(cls) -> Pixels:
         """Give no pixels at all."""
-        types = (np.int32, np.int32, np.int32, np.int16, np.float64, np.int32, np.bool_)
+        types = (np.int32, np.int32, np.int32, np.int16, np.float64, np.int32, np.bool_, np.bool_)
         columns: list[NDArray[Any]] = [np.empty(0, dtype=kind) for kind in types]
         return cls(*columns)
 

@@ -22,6 +22,7 @@ def pixels(position: int, index: NDArray[np.int32]) -> Pixels:
         np.zeros(n),
         np.ones(n, dtype=np.int32),
         np.zeros(n, dtype=bool),
+        np.zeros(n, dtype=bool),
     )
 
 
