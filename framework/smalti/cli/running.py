@@ -34,6 +34,9 @@ from smalti.errors import DataError, SmaltiError, UntrustworthyError, UsageError
 
 __all__ = ["BUG", "execute"]
 
+_MOST_NAMED = 12
+"""More files written than this are named in the log and the JSON only."""
+
 BUG = 70
 
 
@@ -221,6 +224,9 @@ def _close(run: _Run, outcome: Outcome, log: logging.Logger) -> None:
     if outcome.outputs:
         names = ", ".join(map(str, outcome.outputs))
         _to_file(log, logging.INFO, f"Written: {names}")
+        if len(outcome.outputs) > _MOST_NAMED:
+            first, last = outcome.outputs[0], outcome.outputs[-1]
+            names = f"{len(outcome.outputs):,} files, {first} to {last}"
         if not run.quiet:
             print(f"Written: {names}", file=sys.stderr if run.json else sys.stdout)
 

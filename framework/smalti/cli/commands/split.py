@@ -9,8 +9,8 @@ from smalti.cli.command import Command, Daily, Outcome, Request, Stage
 from smalti.cli.files import Kind
 from smalti.cli.places import stem
 from smalti.cli.work import Outputs, read_inputs, reserve, write
-from smalti.steps.combining import SplitOptions, split
-from smalti.text import plural, table
+from smalti.steps.combining import SplitOptions, parts_text, split
+from smalti.text import plural
 
 __all__ = ["COMMAND", "STAGE"]
 
@@ -34,7 +34,7 @@ def run(request: Request) -> Outcome:
     left = 0 if tables is None else tables.n_rows - sum(counts)
     warnings = (f"{plural(left, 'reflection')} of no experiment left out",) if left else ()
     named = list(zip([asked.output for asked in requests], parts, counts, strict=True))
-    text = table(("Files", "Experiments", "Nref"), [(n, len(p.numbers), c) for n, p, c in named])
+    text = parts_text([(name, len(part.numbers), count) for name, part, count in named])
     rows = [{"name": n, "experiments": list(p.numbers), "reflections": c} for n, p, c in named]
     return Outcome({"parts": rows}, text, tuple(outputs), warnings)
 
@@ -45,7 +45,7 @@ COMMAND = Command(
     usage="EXPT [REFL]",
     details=(
         "Takes a joint data set apart: one pair of files for each experiment, or for all that share a "
-        "detector or a crystal. Names are numbered: -o part gives part_0.expt, part_0.refl, part_1.expt, ..."
+        "detector, a crystal or a wavelength. Names are numbered: -o part gives part_0.expt, part_0.refl, part_1.expt, ..."
     ),
     example="smalti split combined.expt combined.refl --by detector -o part",
     stages=(STAGE,),

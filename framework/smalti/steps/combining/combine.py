@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from smalti.errors import DataError
 from smalti.geometry.panels import panel_centres
 from smalti.models import Detector, Experiment, Experiments
-from smalti.steps.combining.metrology import with_metrology
+from smalti.steps.combining.metrology import check_same_panels, with_metrology
 from smalti.steps.combining.options import CombineOptions
+from smalti.steps.combining.told import rows_text
 from smalti.tables import Reflections
-from smalti.text import plural, table
+from smalti.text import plural
 from smalti.units import UM
 
 __all__ = ["Combined", "combine"]
@@ -54,13 +55,8 @@ class Combined:
 
     def text(self) -> str:
         """Give the table for people."""
-        rows = [
-            (r["experiment"], r["set"], r["reflections"], f"{r['metrology_um']:.1f}", f"{r['moved_um']:.1f}")
-            for r in self.rows
-        ]
-        heads = ("Exp", "Data set", "Nref", "Metrology\n(um)", "Detector\nmoved (um)")
         models = ", ".join(plural(count, kind) for kind, count in self.shared.items())
-        return table(heads, rows) + f"\n{plural(len(self.rows), 'experiment')} with {models}."
+        return rows_text(self.rows) + f"\n{plural(len(self.rows), 'experiment')} with {models}."
 
 
 def combine(sets: Sets, options: CombineOptions | None = None, reference: Detector | None = None) -> Combined:
@@ -140,7 +136,7 @@ def _with_one(items: tuple[Experiment, ...], kind: str) -> tuple[Experiment, ...
     first = models[0]
     if kind == "detector":
         for other in models[1:]:
-            with_metrology(other, first)  # refuses what is another detector
+            check_same_panels(other, first)
     if kind == "crystal":
         _refuse_other_cells(models)
     return tuple(replace(item, **{kind: first}) for item in items)
@@ -161,13 +157,15 @@ def _refuse_other_cells(crystals: Sequence[Any]) -> None:
 
 
 def _with_equal_joined(items: tuple[Experiment, ...], kind: str) -> tuple[Experiment, ...]:
-    kept: list[Any] = []
+    # Equal models have equal hashes: only those are compared, for a thousand beams are half a million pairs.
+    kept: dict[int, list[Any]] = {}
     chosen: dict[int, Any] = {}
     for model in Experiments(items).unique(kind):
-        same = next((other for other in kept if other == model), None)
+        alike = kept.setdefault(hash(model), [])
+        same = next((other for other in alike if other == model), None)
         chosen[id(model)] = model if same is None else same
         if same is None:
-            kept.append(model)
+            alike.append(model)
     return tuple(
         replace(item, **{kind: chosen[id(model)]}) if (model := getattr(item, kind)) is not None else item
         for item in items
@@ -217,22 +215,33 @@ def _rows(
     if joined is not None and "id" in joined:
         counts = np.bincount(joined["id"][joined["id"] >= 0], minlength=len(placed))
     numbers = [k for k, (experiments, _) in enumerate(sets, start=1) for _ in experiments]
+    known: dict[tuple[int, int], tuple[float, float]] = {}
     rows = []
     for k, (item, before) in enumerate(zip(placed, items, strict=True)):
-        tiles = with_metrology(before.detector, item.detector).moved
+        pair = id(before.detector), id(item.detector)
+        if pair not in known:
+            known[pair] = _change(before.detector, item.detector, carried)
+        metrology, moved = known[pair]
         rows.append(
             {
                 "experiment": k,
                 "set": numbers[k],
                 "identifier": item.identifier,
                 "reflections": int(counts[k]),
-                "metrology_um": float(np.sqrt(np.mean(tiles**2))) / UM
-                if carried or tiles.max() > UM
-                else 0.0,
-                "moved_um": _moved(before.detector, item.detector) / UM,
+                "metrology_um": metrology,
+                "moved_um": moved,
             }
         )
     return tuple(rows)
+
+
+def _change(before: Detector, after: Detector, carried: bool) -> tuple[float, float]:
+    """How far panels moved among themselves (root mean square), and the detector as a whole, um."""
+    if before is after or before == after:
+        return 0.0, 0.0
+    tiles = with_metrology(before, after).moved
+    among = float(np.sqrt(np.mean(tiles**2))) / UM if carried or tiles.max() > UM else 0.0
+    return among, _moved(before, after) / UM
 
 
 def _moved(before: Detector, after: Detector) -> float:

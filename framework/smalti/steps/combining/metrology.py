@@ -11,7 +11,7 @@ from smalti.errors import DataError
 from smalti.geometry.superposition import rigid_motion
 from smalti.models import Detector, Panel
 
-__all__ = ["Carried", "with_metrology"]
+__all__ = ["Carried", "check_same_panels", "with_metrology"]
 
 Array = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ def with_metrology(detector: Detector, reference: Detector) -> Carried:
     DataError
         They are not the same panels.
     """
-    _same_panels(detector, reference)
+    check_same_panels(detector, reference)
     size = np.array([panel.size_mm for panel in detector.panels])
     old, new = detector.stacked(), reference.stacked()
     R, t = rigid_motion(_corners(new, size), _corners(old, size))
@@ -62,7 +62,13 @@ def _corners(d: Array, size: Array) -> Array:
     return np.asarray(np.einsum("pij,pcj->pci", d, flat)).reshape(-1, 3)
 
 
-def _same_panels(detector: Detector, reference: Detector) -> None:
+def check_same_panels(detector: Detector, reference: Detector) -> None:
+    """Refuse detectors that do not have the same panels.
+
+    Raises
+    ------
+    DataError
+    """
     if len(detector) != len(reference):
         raise DataError(
             f"The reference has {len(reference)} panels, the detector {len(detector)}.",

@@ -25,6 +25,7 @@ class CombineOptions:
 class SplitOptions:
     """What is kept together when experiments are split."""
 
-    by: Literal["experiment", "detector", "crystal"] = option(
-        "experiment", "One pair of files for each experiment, or for all that share a detector or a crystal."
+    by: Literal["experiment", "detector", "crystal", "wavelength"] = option(
+        "experiment",
+        "One pair of files for each experiment, or for all that share a detector, a crystal or a wavelength.",
     )

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from smalti.models import Experiments
+from smalti.models import Experiment, Experiments
 from smalti.steps.combining.options import SplitOptions
 from smalti.tables import Reflections
 
 __all__ = ["Part", "split"]
+
+Index = NDArray[Any]
+
+_WAVELENGTH = 1e-5
+"""Angstrom; headers give wavelengths to about that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +50,52 @@ def split(
     options = options or SplitOptions()
     groups: dict[Hashable, list[int]] = {}
     for number, item in enumerate(experiments):
-        model = None if options.by == "experiment" else getattr(item, options.by)
-        groups.setdefault(number if model is None else id(model), []).append(number)
-    imagesets = [id(model) for model in experiments.unique("imageset")]
-    parts, taken = [], np.zeros(0 if reflections is None else reflections.n_rows, dtype=bool)
-    for numbers in groups.values():
+        groups.setdefault(_key(item, number, options.by), []).append(number)
+    place = {id(model): k for k, model in enumerate(experiments.unique("imageset"))}
+    images = [
+        sorted({place[id(e.imageset)] for e in (experiments[k] for k in numbers) if e.imageset is not None})
+        for numbers in groups.values()
+    ]
+    rows = None if reflections is None else _rows_of_each(reflections, list(groups.values()), images)
+    parts = []
+    for k, numbers in enumerate(groups.values()):
         items = tuple(experiments[number] for number in numbers)
         mine = None
-        if reflections is not None:
-            images = [imagesets.index(id(e.imageset)) for e in items if e.imageset is not None]
-            rows = _rows_of(reflections, numbers, images) & ~taken
-            taken |= rows
-            mine = _renumbered(reflections.where(rows), numbers, sorted(set(images)))
+        if reflections is not None and rows is not None:
+            mine = _renumbered(reflections.take(rows[k]), numbers, images[k])
         parts.append(Part(replace(experiments, items=items), mine, tuple(numbers)))
     return tuple(parts)
 
 
-def _rows_of(table: Reflections, numbers: list[int], images: list[int]) -> np.ndarray:
-    rows = np.isin(table["id"], numbers)
+def _key(item: Experiment, number: int, by: str) -> Hashable:
+    """Tell experiments apart that go into different parts."""
+    if by == "experiment":
+        return number
+    if by == "wavelength":
+        return round(item.beam.wavelength / _WAVELENGTH)
+    model = getattr(item, by)
+    return ("none", number) if model is None else id(model)
+
+
+def _rows_of_each(table: Reflections, groups: list[list[int]], images: list[list[int]]) -> list[Index]:
+    """Rows of each part, in order; sorted once, for a thousand parts are a thousand passes otherwise."""
+    part = _part_of(table["id"], groups)
     if "imageset_id" in table:
-        rows |= (table["id"] < 0) & np.isin(table["imageset_id"], images)
-    return np.asarray(rows)
+        # An image set that several parts have goes with the first.
+        part = np.where(table["id"] < 0, _part_of(table["imageset_id"], images), part)
+    order = np.argsort(part, kind="stable")
+    bounds = np.searchsorted(part[order], np.arange(len(groups) + 1))
+    return [order[first:last] for first, last in pairwise(bounds)]
+
+
+def _part_of(values: Index, groups: list[list[int]]) -> Index:
+    """Number of the first group that holds each value; -1 where none does."""
+    part = np.full(max((max(group, default=-1) for group in groups), default=-1) + 2, -1, dtype=np.intp)
+    for k, group in reversed(list(enumerate(groups))):
+        part[group] = k
+    last = len(part) - 1  # stays -1: of no group
+    inside = (values >= 0) & (values < last)
+    return part[np.where(inside, values, last).astype(np.intp)]
 
 
 def _renumbered(table: Reflections, numbers: list[int], images: list[int]) -> Reflections:
