@@ -156,6 +156,14 @@ class RefineOptions:
         "Solve for what crystals share alone, each crystal at its best: auto with 30 crystals or more; "
         "memory and time are then in proportion to their number.",
     )
+    crystals_that_do_not_fit: Literal["leave_out", "keep"] = option(
+        "leave_out",
+        "Of many crystals, those with too few reflections, and those whose spots scatter far more than "
+        "those of the others.",
+    )
+    minimum_per_crystal: int = option(
+        0, "Leave out crystals with fewer reflections than this; 0: two for each parameter of its own.", ge=0
+    )
     minimum_reflections: int = option(10, "Refuse to refine against fewer reflections than this.", ge=3)
     phi_block: float = option(18.0, "Judge outliers in blocks of rotation of this width.", unit="deg", gt=0)
     minimum_stratum: int = option(40, "Join neighbouring blocks until each has this many reflections.", ge=5)

@@ -22,6 +22,7 @@ from smalti.steps.refining.problem.parallax import with_parallax
 from smalti.steps.refining.problem.selection import Selection, observed_and_indexed, select
 from smalti.steps.refining.problem.varying import one_crystal_a_scan
 from smalti.steps.refining.solving.choosing import alternatives_of, choose, try_all
+from smalti.steps.refining.solving.leaving_out import far_off, held_for, too_few
 from smalti.steps.refining.solving.letting_vary import Varied, let_vary
 from smalti.steps.refining.solving.rounds import fit_in_rounds
 from smalti.steps.refining.solving.supporting import followers, supported, told
@@ -30,6 +31,9 @@ from smalti.steps.refining.telling.result import Findings, Refined, gather
 from smalti.tables import Flag, Reflections
 
 __all__ = ["Fitted", "fit_only", "refine"]
+
+_MOST_FITS = 3
+"""Crystals that do not fit spoil what the others are compared with: so often they are looked for."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,9 @@ def fit_only(
     fit = solved.varied.fit
     refined, table = _finish(reflections, solved)
     results = {
-        "experiments": experiment_rows(refined, solved.selection.observations, fit),
+        "experiments": experiment_rows(
+            refined, solved.selection.observations, fit, solved.selection.left_out_experiments
+        ),
         "n_used": int(fit.working.sum()),
         "n_rejected": int(fit.rejected.sum()),
         "ended": fit.rounds[-1].solution.ended.value,
@@ -145,17 +151,20 @@ def _solve(
     """Select reflections, fit, choose the level and let crystals vary."""
     given = _given(experiments, parameterisation, options)
     selection = select(reflections, next(iter(given.values())), options)
-    layouts = {name: supported(layout, selection) for name, layout in given.items()}
+    selection = selection.without(too_few(next(iter(given.values())), selection, options))
     clock["selection"] = time.perf_counter()
-    fit_of = partial(
-        fit_in_rounds,
-        selection=selection,
-        minimiser=minimiser,
-        rejector=rejector,
-        options=options,
-        progress=progress,
+    fitting = partial(
+        fit_in_rounds, minimiser=minimiser, rejector=rejector, options=options, progress=progress
     )
-    chosen, choice = choose(try_all(layouts, fit_of))
+    for left in reversed(range(_MOST_FITS)):
+        given = {name: held_for(layout, selection.left_out_experiments) for name, layout in given.items()}
+        layouts = {name: supported(layout, selection) for name, layout in given.items()}
+        fit_of = partial(fitting, selection=selection)
+        chosen, choice = choose(try_all(layouts, fit_of))
+        far = far_off(chosen.fit, options) if left else {}
+        if not far:
+            break
+        selection = selection.without(far)
     held = told(given[chosen.name], chosen.layout, followers(chosen.layout, selection))
     varied = let_vary(chosen, fit_of, options)
     clock["solution"] = time.perf_counter()

@@ -89,6 +89,16 @@ class Observations:
         spots = replace(spots.take(order), h=np.ascontiguousarray(spots.h[order], dtype=float))
         return cls(rows[order], spots, observed[order], variance[order], traits.take(order), _chunks(spots))
 
+    def take(self, rows: NDArray[np.intp]) -> Observations:
+        """Give some of them, by index."""
+        return Observations.of(
+            self.rows[rows],
+            self.spots.take(rows),
+            self.observed[rows],
+            self.variance[rows],
+            self.traits.take(rows),
+        )
+
     @property
     def chunk_experiment(self) -> NDArray[np.int64]:
         """Experiment of each chunk, (C,)."""

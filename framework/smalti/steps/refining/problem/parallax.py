@@ -72,6 +72,15 @@ class Parallax:
             return None
         return found
 
+    def take(self, rows: NDArray[np.intp], n: int) -> Parallax:
+        """Give those of some of the n observations, by ascending index."""
+        place = np.full(n, -1)
+        place[rows] = np.arange(len(rows))
+        left = place[self.places] >= 0
+        return replace(
+            self, places=place[self.places[left]], pixels=self.pixels[left], panel=self.panel[left]
+        )
+
     def observed(self, data: Observations, d: Array) -> Observations:
         """Give the observations with the millimetres that panels at d (P, 3, 3) make of their pixels."""
         values = data.observed.copy()

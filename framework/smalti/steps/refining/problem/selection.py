@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,8 @@ class Selection:
         Reason in words to number of reflections.
     parallax : Parallax or None
         What makes observed millimetres follow the geometry, where they do.
+    left_out_experiments : Mapping
+        Number of an experiment that takes no part to the reason in words.
     """
 
     observations: Observations
@@ -50,6 +52,27 @@ class Selection:
     entering: Mask
     left_out: Mapping[str, int]
     parallax: Parallax | None = None
+    left_out_experiments: Mapping[int, str] = field(default_factory=dict)
+
+    def without(self, experiments: Mapping[int, str]) -> Selection:
+        """Leave out whole experiments, for reasons; no reflection of theirs is used."""
+        if not experiments:
+            return self
+        data = self.observations
+        keep = np.flatnonzero(~np.isin(data.spots.experiment, list(experiments)))
+        told = dict(self.left_out)
+        for reason in experiments.values():
+            told.setdefault(reason, 0)
+        for number, reason in experiments.items():
+            told[reason] += int((data.spots.experiment == number).sum())
+        return replace(
+            self,
+            observations=data.take(keep),
+            held_out=self.held_out[keep],
+            left_out=told,
+            parallax=self.parallax and self.parallax.take(keep, data.n),
+            left_out_experiments={**self.left_out_experiments, **experiments},
+        )
 
 
 def select(table: Reflections, layout: Layout, options: RefineOptions) -> Selection:

@@ -21,6 +21,7 @@ from smalti.steps.refining.solving.rounds import Fit
 from smalti.steps.refining.solving.supporting import Following
 from smalti.steps.refining.telling.believing import believe
 from smalti.steps.refining.telling.between import between_panels
+from smalti.steps.refining.telling.correlation_rows import correlation_rows
 from smalti.steps.refining.telling.coverage import coverage_row
 from smalti.steps.refining.telling.drift_rows import drift_row
 from smalti.steps.refining.telling.many import summary_row
@@ -155,6 +156,8 @@ def gather(
         "seconds": _durations(clock),
     }
     results["summary_of_experiments"] = summary_row(results["experiments"], results["crystals"])
+    covariances = covariances_of(layout, fit.p, uncertainty, motions, cells)
+    results["correlations"] = correlation_rows(covariances.covariance, covariances.names)
     judgement = verdict(results, fit.rounds[-1].solution.ended, certainty.determination.modes)
     return Refined(
         refined,
@@ -162,7 +165,7 @@ def gather(
         (*judgement["reasons"], *judgement["notes"], *found.varied.notes),
         uncertainty.covariance.shared,
         tuple(moved.own_covariance for moved in motions),
-        covariances_of(layout, fit.p, uncertainty, motions, cells),
+        covariances,
         {**results, "verdict": judgement},
     )
 
@@ -218,7 +221,7 @@ def _figures(found: Findings, refined: Experiments) -> dict[str, Any]:
         "variance_scale": last.noise.scale,
         "noise": noise_row(layout, data, fit),
         "rejected": rejected_row(data, fit),
-        "experiments": experiment_rows(refined, data, fit),
+        "experiments": experiment_rows(refined, data, fit, found.selection.left_out_experiments),
         "coverage": coverage_row(layout, data, fit),
         "free": free_row(fit, found.certainty.uncertainty.effective),
         "level_choice": found.choice,

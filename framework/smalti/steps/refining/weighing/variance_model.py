@@ -99,7 +99,8 @@ def terms(traits: Traits, table: Array) -> tuple[Terms, Terms, Terms]:
     DeltaPsi of stills is no measurement: it is 0 within the width in which a reflection can be seen at all.
     This is the spread of the mosaic blocks, the same for all; what the size of the blocks adds, in
     proportion to d; and what the spread of the wavelength adds, to tan(theta) (Sauter et al. 2014, Acta
-    Cryst. D70, 3299). Its unit is the milliradian.
+    Cryst. D70, 3299). Spots that are far from the sphere are seen in part, and weaker: 1/I. The unit is the
+    milliradian.
 
     Parameters
     ----------
@@ -122,14 +123,14 @@ def terms(traits: Traits, table: Array) -> tuple[Terms, Terms, Terms]:
         if k == 2:
             columns |= {"1/I zeta^2": counting * slowness}
             columns |= {"single": none + traits.single, "unseen": traits.unseen**2}
-            columns = {name: column * turning for name, column in columns.items()} | _widths(traits)
+            columns = {name: column * turning for name, column in columns.items()} | _widths(traits, counting)
         used = {name: column for name, column in columns.items() if column.any()}
         known = UNSEEN_VARIANCE * traits.unseen**2 if k == 2 else none
         choices.append(Terms(tuple(used), np.column_stack(list(used.values())), known))
     return choices[0], choices[1], choices[2]
 
 
-def _widths(traits: Traits) -> dict[str, Array]:
+def _widths(traits: Traits, counting: Array) -> dict[str, Array]:
     """What DeltaPsi of stills may be in proportion to, squared and relative to the median, (N,) each."""
     sine, tangent = np.sin(traits.theta), np.tan(traits.theta)
     typical = float(np.median(traits.theta[traits.still])) if traits.still.any() else 1.0
@@ -137,6 +138,7 @@ def _widths(traits: Traits) -> dict[str, Array]:
         "mosaicity": np.where(traits.still, 1.0, 0.0),
         "size of blocks": np.where(traits.still, (np.sin(typical) / np.maximum(sine, _LEAST_SINE)) ** 2, 0.0),
         "bandwidth": np.where(traits.still, (tangent / np.tan(typical)) ** 2, 0.0),
+        "partiality": np.where(traits.still, counting, 0.0),
     }
 
 
