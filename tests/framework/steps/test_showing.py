@@ -112,6 +112,28 @@ def test_three_hundred_experiments_take_one_screen() -> None:
     json.dumps(shown.summary(), allow_nan=False)
 
 
+def test_everything_is_listed_on_request() -> None:
+    shown = describe(many(300), None)
+    short, long = shown.text(), shown.text(every=True)
+    assert long.startswith(short)
+    listed = long[len(short) :].splitlines()
+    head = next(k for k, line in enumerate(listed) if line.startswith("every experiment:"))
+    assert listed[head + 4].split()[0] == "0" and listed[head + 303].split()[0] == "299"
+    assert "57.000" in listed[head + 4] and "P 4" in listed[head + 4]
+    panels = next(k for k, line in enumerate(listed) if line.startswith("every panel:"))
+    assert len(listed) - panels - 4 == 60
+
+
+def test_crystals_far_from_the_others_are_named() -> None:
+    experiments = many(60)
+    odd = experiments[41]
+    grown = synthetic.crystal((80.0, 80.0, 150.0, 90, 90, 90), " P 4")
+    items = (*experiments[:41], replace(odd, crystal=grown), *experiments[42:])
+    text = describe(Experiments(items), None).text()
+    assert "far from the others: experiment 41 (" in text
+    assert "far from the others" not in describe(experiments, None).text()
+
+
 def test_alike_models_are_told_once_and_few_are_told_with_their_experiments() -> None:
     base = experiment()
     others = [replace(base, beam=replace(base.beam)) for _ in range(3)]

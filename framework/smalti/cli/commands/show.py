@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from smalti.cli.command import Command, Outcome, Request
+from smalti.cli.command import Command, Outcome, Request, Switch
 from smalti.cli.files import Kind, check_exist, recognise
 from smalti.errors import InputError, UsageError
 from smalti.steps.showing import Description, describe
@@ -22,7 +22,8 @@ def run(request: Request) -> Outcome:
             f"Example: {COMMAND.example}",
         )
     shown = {str(path): _describe(path) for path in check_exist(request.files)}
-    text = "\n\n".join(f"{name}\n\n{item.text()}" for name, item in shown.items())
+    every = bool(request.switch("all"))
+    text = "\n\n".join(f"{name}\n\n{item.text(every)}" for name, item in shown.items())
     warnings = tuple(warning for item in shown.values() for warning in item.warnings)
     return Outcome({"files": {name: item.summary() for name, item in shown.items()}}, text, (), warnings)
 
@@ -46,6 +47,10 @@ COMMAND = Command(
     "show",
     run,
     usage="FILE...",
-    details="Tells the models of each experiment in words, and sums up the columns of a table.",
+    details=(
+        "Tells the models of each experiment in words, and sums up the columns of a table. Many experiments "
+        "and panels are summed up; --all lists them besides."
+    ),
     example="smalti show indexed.expt indexed.refl",
+    switches=(Switch("--all", "List every experiment and every panel, a line each."),),
 )

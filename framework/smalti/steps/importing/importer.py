@@ -34,6 +34,10 @@ __all__ = ["Imported", "import_images"]
 
 T = TypeVar("T")
 
+_MOST_SWEEPS = 12
+_ENDS = 4
+"""Of more sweeps so many of the first and of the last are told; ``smalti show --all`` lists them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Imported:
@@ -76,6 +80,9 @@ class Imported:
             name = Path(item.imageset.template).name
             angles = f"{start:.4f}".rstrip("0").rstrip("."), f"{width:.4f}".rstrip("0").rstrip(".")
             rows.append((name, f"{first}-{last}", *angles, len(item.detector)))
+        if len(rows) > _MOST_SWEEPS:
+            more = len(rows) - 2 * _ENDS
+            rows = [*rows[:_ENDS], (f"... {plural(more, 'sweep')} more", "", "", "", ""), *rows[-_ENDS:]]
         if stills:
             rows.append((plural(len(stills), "still"), len(stills), "", "", len(stills[0].detector)))
         return table(("sweep", "images", "start\n(deg)", "width\n(deg)", "panels"), rows)

@@ -9,6 +9,7 @@ from typing import Any
 from smalti.models import Experiments
 from smalti.steps.showing.detector_facts import detector_facts
 from smalti.steps.showing.detector_words import DETECTOR
+from smalti.steps.showing.listing import counts_listed, experiments_listed, panels_listed
 from smalti.steps.showing.model_facts import (
     beam_facts,
     crystal_facts,
@@ -55,14 +56,18 @@ class Description:
         both = {"experiments": self.experiments, "reflections": self.reflections}
         return {key: dict(facts) for key, facts in both.items() if facts is not None}
 
-    def text(self) -> str:
-        """Tell it in words, short however many models there are."""
+    def text(self, every: bool = False) -> str:
+        """Tell it in words, short however many models there are; with ``every`` list them all as well."""
         parts = []
         if self.experiments is not None:
             parts.append(_experiment_words(self.experiments))
+            if every:
+                parts += [experiments_listed(self.experiments), panels_listed(self.experiments)]
         if self.reflections is not None:
             parts.append(table_words(self.reflections))
-        return "\n\n".join(parts)
+            if every:
+                parts.append(counts_listed(self.reflections["experiments"], self.reflections["panels"]))
+        return "\n\n".join(part for part in parts if part)
 
 
 def describe(experiments: Experiments | None, reflections: Reflections | None) -> Description:

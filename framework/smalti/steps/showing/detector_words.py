@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from smalti.steps.showing.model_words import Kind, spread, vector_words
+from smalti.steps.showing.model_words import Kind, Users, spread, vector_words
 from smalti.text import plural, table
 
 __all__ = ["DETECTOR"]
@@ -134,7 +134,7 @@ def _panel_table(panels: Sequence[Facts]) -> list[str]:
     ]
     lines = table(["panel", "name", "origin (laboratory)\nmm", "fast", "slow"], rows).splitlines()
     if len(shown) < len(panels):
-        lines.append(f"... and {len(panels) - len(shown)} more, all of them with --json")
+        lines.append(f"... and {len(panels) - len(shown)} more, all of them with --all")
     distances = spread([panel["distance_mm"] for panel in panels], ".3f")
     angles = spread([panel["two_theta_deg"] for panel in panels], ".3f")
     lines.append(f"of all panels: distance {distances} mm, two-theta {angles} deg")
@@ -150,7 +150,7 @@ def _position(panel: Facts) -> str:
     return "(" + ", ".join(f"{round(x, 3) + 0.0:.3f}" for x in panel["origin"]) + ")"
 
 
-def _detectors(detectors: Sequence[Facts]) -> list[str]:
+def _detectors(detectors: Sequence[Facts], users: Users) -> list[str]:
     return [
         f"{spread([d['n_panels'] for d in detectors], 'd')} panels each",
         f"distance {spread([d['distance_mm'] for d in detectors], '.3f')} mm, "

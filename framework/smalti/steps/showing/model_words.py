@@ -8,16 +8,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smalti.text import plural, ranges, table
 
-__all__ = ["KINDS", "MOST_RANGES", "Kind", "section", "spread", "vector_words"]
+__all__ = ["KINDS", "MOST_RANGES", "Kind", "Users", "section", "spread", "vector_words"]
 
 Facts = Mapping[str, Any]
+Users = Sequence[Sequence[int]]
+"""Of each model the experiments that use it."""
 MOST = 3
 """Different models of a kind that are told one by one; more are summed up."""
 MOST_RANGES = 20
 """Ranges of numbers that are written out."""
+
+_FAR = 6.0
+"""Standard deviations, from the quartiles, beyond which a cell is not of the others."""
+_SAME_CELL = 1e-4
+_NORMAL_IQR = 1.349
+"""Interquartile range of the normal distribution, in standard deviations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +35,10 @@ class Kind:
 
     noun: str
     one: Callable[[Facts], list[str]]
-    many: Callable[[Sequence[Facts]], list[str]]
+    many: Callable[[Sequence[Facts], Users], list[str]]
 
 
-def section(kind: Kind, models: Sequence[Facts], users: Sequence[Sequence[int]]) -> str:
+def section(kind: Kind, models: Sequence[Facts], users: Users) -> str:
     """Tell all models of one kind.
 
     Parameters
@@ -55,7 +64,7 @@ def section(kind: Kind, models: Sequence[Facts], users: Sequence[Sequence[int]])
                 told = [f"  {line}" for line in told]
             lines += [f"  {line}" for line in told]
     else:
-        lines += [f"  {line}" for line in kind.many(models)]
+        lines += [f"  {line}" for line in kind.many(models, users)]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -93,7 +102,7 @@ def _beam(beam: Facts) -> list[str]:
     return [line, f"towards the source {vector_words(beam['to_source'])}"]
 
 
-def _beams(beams: Sequence[Facts]) -> list[str]:
+def _beams(beams: Sequence[Facts], users: Users) -> list[str]:
     return [
         f"wavelength {spread([b['wavelength'] for b in beams], '.5f')} A",
         f"directions within {_turned([b['to_source'] for b in beams]):.4f} deg of "
@@ -114,7 +123,7 @@ def _goniometer(goniometer: Facts) -> list[str]:
     return lines
 
 
-def _goniometers(goniometers: Sequence[Facts]) -> list[str]:
+def _goniometers(goniometers: Sequence[Facts], users: Users) -> list[str]:
     axes = [goniometer["axis"] for goniometer in goniometers]
     lines = [f"axes within {_turned(axes):.3f} deg of {vector_words(np.mean(axes, axis=0).tolist())}"]
     if len({repr(goniometer["fixed_rotation"]) for goniometer in goniometers}) > 1:
@@ -130,7 +139,7 @@ def _scan(scan: Facts) -> list[str]:
     ]
 
 
-def _scans(scans: Sequence[Facts]) -> list[str]:
+def _scans(scans: Sequence[Facts], users: Users) -> list[str]:
     counts = [scan["n_images"] for scan in scans]
     return [
         f"{spread(counts, 'd')} images each, {sum(counts):,} in all, "
@@ -153,22 +162,43 @@ def _crystal(crystal: Facts) -> list[str]:
     return lines
 
 
-def _crystals(crystals: Sequence[Facts]) -> list[str]:
+def _crystals(crystals: Sequence[Facts], users: Users) -> list[str]:
     groups = Counter(crystal["space_group"] for crystal in crystals)
     cells = np.array([[*crystal["cell"], crystal["volume"]] for crystal in crystals])
     rows = [
         (what, *(f"{value:.3f}" for value in values[:6]), f"{values[6]:,.0f}")
-        for what, values in (
-            ("least", cells.min(axis=0)),
-            ("median", np.median(cells, axis=0)),
-            ("greatest", cells.max(axis=0)),
+        for what, values in zip(
+            ("least", "quartile", "median", "quartile", "greatest"),
+            np.percentile(cells, [0, 25, 50, 75, 100], axis=0),
+            strict=True,
         )
     ]
     heads = ["cell", "a\nA", "b\nA", "c\nA", "alpha\ndeg", "beta\ndeg", "gamma\ndeg", "volume\nA^3"]
     return [
         ", ".join(f"{count:,} in {group}" for group, count in groups.most_common(5)),
         *table(heads, rows).splitlines(),
+        *_strange(cells[:, :6], users),
     ]
+
+
+def _strange(cells: NDArray[np.float64], users: Users) -> list[str]:
+    """Name the crystals whose cells are far from the others, by their experiments."""
+    middle = np.median(cells, axis=0)
+    low, high = np.percentile(cells, [25, 75], axis=0)
+    # Quartiles of cells that are all but equal say nothing of what is far.
+    spread_ = np.maximum((high - low) / _NORMAL_IQR, _SAME_CELL * middle)
+    away = np.abs(cells - middle) / spread_
+    far = np.flatnonzero(away.max(axis=1) > _FAR)
+    worst = far[np.argsort(-away[far].max(axis=1), kind="stable")]
+    if not worst.size:
+        return []
+    named = []
+    for k in worst[:MOST]:
+        axis = int(np.argmax(away[k]))
+        which = ("a", "b", "c", "alpha", "beta", "gamma")[axis]
+        named.append(f"{ranges(users[k], MOST)} ({which} {cells[k, axis]:.3f})")
+    more = f" and {plural(len(worst) - MOST, 'other')}" if len(worst) > MOST else ""
+    return [f"far from the others: experiment {', '.join(named)}{more}"]
 
 
 def _imageset(imageset: Facts) -> list[str]:
@@ -180,7 +210,7 @@ def _imageset(imageset: Facts) -> list[str]:
     return [where + how + (f", mask {imageset['mask']}" if imageset["mask"] else "")]
 
 
-def _imagesets(imagesets: Sequence[Facts]) -> list[str]:
+def _imagesets(imagesets: Sequence[Facts], users: Users) -> list[str]:
     first, last = _imageset(imagesets[0])[0], _imageset(imagesets[-1])[0]
     return [f"from {first}", f"to   {last}"]
 

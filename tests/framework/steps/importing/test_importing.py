@@ -105,6 +105,14 @@ def test_images_of_zero_width_are_stills(tmp_path: Path) -> None:
     assert scan is not None and scan.oscillation == (radians(10.0), radians(0.5))
 
 
+def test_many_sweeps_are_told_by_the_first_and_the_last(tmp_path: Path) -> None:
+    for number in range(30):
+        sweep(tmp_path, range(1, 3), f"run{number:02d}_{{:04d}}.fake")
+    text = import_images([tmp_path], READERS).text()
+    assert "run03_####.fake" in text and "run26_####.fake" in text and "run10_####.fake" not in text
+    assert "... 22 sweeps more" in text and len(text.splitlines()) == 12
+
+
 def test_a_sweep_can_be_taken_as_stills(tmp_path: Path) -> None:
     sweep(tmp_path, range(1, 4))
     result = imported(tmp_path, stills=True)
