@@ -142,10 +142,11 @@ def _daily(daily: Daily) -> inspect.Parameter:
 
 def _switch(switch: Switch) -> inspect.Parameter:
     details: dict[str, Any] = {"help": switch.help, "rich_help_panel": _SWITCHES}
+    flags = (switch.flag, switch.short) if switch.short else (switch.flag,)
     if not switch.values:
-        return _option(switch.name, bool, switch.flag, **details)
+        return _option(switch.name, bool, *flags, **details)
     kind = str if len(switch.values) == 1 else tuple[(str,) * len(switch.values)]  # type: ignore[misc]
-    return _option(switch.name, kind, switch.flag, metavar=" ".join(switch.values), **details)
+    return _option(switch.name, kind, *flags, metavar=" ".join(switch.values), **details)
 
 
 _PARAMETRIC = frozenset({"set_", "params", "show_params", "strict"})

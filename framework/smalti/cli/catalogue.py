@@ -41,6 +41,7 @@ COMMANDS: dict[str, Entry] = {
     "symmetry": Entry(_STEPS, "Find which symmetric lattice it is, by refinement under each."),
     "reindex": Entry(_STEPS, "Give the crystal other axes: models, indices and space group together."),
     "refine": Entry(_STEPS, "Refine detector, beam and crystal against the spots."),
+    "ledger": Entry(_STEPS, "Put together, without the data, what many runs told of one detector."),
     "report": Entry(_STEPS, "Draw where the residuals are and what moved, on one page."),
     "panels": Entry(_STEPS, "Turn models and reflections from modules to a single panel, or back."),
     "combine": Entry(_STEPS, "Join data sets, and put one metrology under all of them."),

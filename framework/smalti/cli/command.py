@@ -98,12 +98,14 @@ class Daily:
 class Switch:
     """An option that steers the command and is no parameter of the science.
 
-    ``values`` names what it takes (``("EXPT", "REFL")``); an empty tuple makes it a switch.
+    ``values`` names what it takes (``("EXPT", "REFL")``); an empty tuple makes it a switch. ``short`` is
+    another way to write it, ``-o``.
     """
 
     flag: str
     help: str
     values: tuple[str, ...] = ()
+    short: str = ""
 
     @property
     def name(self) -> str:

@@ -70,12 +70,6 @@ class Gathered:
         """The reflections that are used."""
         return self.selection.observations
 
-    @property
-    def still(self) -> NDArray[np.bool_]:
-        """Which reflections are of stills, (N,)."""
-        stills = np.array([experiment.is_still for experiment in self.experiments])
-        return np.asarray(stills[self.data.spots.experiment])
-
     def observed_at(self, frames: Array) -> RotationSource:
         """Give the source with observed millimetres of panels at d matrices (P, 3, 3)."""
         if self.selection.parallax is None:

@@ -72,7 +72,8 @@ class Journal:
         if self.folder is None:
             return None
         try:
-            with np.load(self.folder / f"{key}.npz") as arrays:
+            content = io.BytesIO((self.folder / f"{key}.npz").read_bytes())
+            with np.load(content) as arrays:
                 count, sums = int(arrays["count"]), Sums.of_arrays(arrays)
         except FileNotFoundError:
             return None

@@ -3,7 +3,7 @@
 Per coordinate, the variance is a sum of terms with coefficients that all reflections share:
 
     x, y      (pixel)^2 (a + b I0/I)           I the intensity, I0 a typical one
-    angle     c                                of stills (rad^2), whose crystals are not sharp
+    angle     c                                of stills (mrad^2), whose crystals are not sharp
               (image)^2 (d + e (1/zeta^2 - 1)) of rotation data
 
 The coefficients are fitted to sums over classes of reflections, so that the whole stream can tell them
@@ -32,8 +32,8 @@ N_CLASSES = 16
 _LEAST_ZETA = 0.05
 _LEAST_INTENSITY = 1e-2
 """Weaker than so many typical spots: like those."""
-_LEAST_VARIANCE = (1e-6, 1e-6, 1e-14)
-"""px^2, px^2, rad^2; no centroid is known better."""
+_LEAST_VARIANCE = 1e-6
+"""Squares of pixels, images or milliradians; no centroid is known better."""
 _NAMES = (("constant", "photons"), ("constant", "photons"), ("stills", "constant", "slowness"))
 _ALL = 1e12
 """Sums over classes are not winsorised: what is in them has been judged."""
@@ -50,7 +50,7 @@ class Law:
     x, y : tuple of two float
         px^2.
     angle : tuple of three float
-        rad^2, image^2, image^2.
+        mrad^2, image^2, image^2.
     """
 
     typical: float
@@ -63,14 +63,14 @@ class Law:
         """Those of each coordinate."""
         return np.array(self.x), np.array(self.y), np.array(self.angle)
 
-    def variance(self, data: Observations, still: Mask) -> Array:
-        """Give the variances (N, 3) mm^2, mm^2, rad^2 of observations, of which some are of stills (N,)."""
-        models = _columns(data, still, self.typical)
+    def variance(self, data: Observations) -> Array:
+        """Give the variances (N, 3) mm^2, mm^2, rad^2 of observations."""
+        models = _columns(data, self.typical)
         plain = [columns @ c for columns, c in zip(models, self.coefficients, strict=True)]
         return np.maximum(np.column_stack(plain), _floors(data))
 
     def described(self) -> dict[str, dict[str, float]]:
-        """Name the coefficients, px^2, rad^2 and image^2."""
+        """Name the coefficients, px^2, mrad^2 and image^2."""
         return {
             kind: dict(zip(names, map(float, values), strict=True))
             for kind, names, values in zip(("x", "y", "angle"), _NAMES, self.coefficients, strict=True)
@@ -98,14 +98,14 @@ class Classes:
         return cls(np.zeros((3, N_CLASSES, 5)))
 
     @classmethod
-    def of(cls, residuals: Array, data: Observations, still: Mask, used: Mask, typical: float) -> Classes:
+    def of(cls, residuals: Array, data: Observations, used: Mask, typical: float) -> Classes:
         """Sum over the used ones of residuals (N, 3)."""
         found = np.zeros((3, N_CLASSES, 5))
-        models, units = _columns(data, still, typical), _units(data, still)
+        models, units = _columns(data, typical), data.traits.unit
         relative = np.log2(_relative(data, typical))
         of_intensity = np.clip(relative + N_CLASSES / 2, 0, N_CLASSES - 1).astype(np.intp)
         of_zeta = 1 + np.clip(data.traits.zeta * (N_CLASSES - 1), 0, N_CLASSES - 2).astype(np.intp)
-        numbers = (of_intensity, of_intensity, np.where(still, 0, of_zeta))
+        numbers = (of_intensity, of_intensity, np.where(data.traits.still, 0, of_zeta))
         for k in range(3):
             number = numbers[k][used]
             scale = units[used, k] ** 2
@@ -120,11 +120,11 @@ class Classes:
         return Classes(self.sums + other.sums)
 
 
-def law_of_group(deviations: Array, data: Observations, still: Mask, typical: float) -> Law:
+def law_of_group(deviations: Array, data: Observations, typical: float) -> Law:
     """Fit the law to deviations (N, 3) from the middle of each crystal, outliers among them."""
     good = np.isfinite(deviations).all(axis=1)
     found = []
-    models, units = _columns(data, still, typical), _units(data, still)
+    models, units = _columns(data, typical), data.traits.unit
     for k in range(3):
         scale = units[good, k] ** 2
         squares = deviations[good, k] ** 2 / scale
@@ -170,23 +170,14 @@ def _relative(data: Observations, typical: float) -> Array:
     return np.where(np.isfinite(intensity), np.maximum(intensity, _LEAST_INTENSITY), 1.0)
 
 
-def _units(data: Observations, still: Mask) -> Array:
-    """In what variances are expressed, (N, 3): pixels, pixels, and radians of stills or images."""
-    units = data.traits.unit.copy()
-    units[still, 2] = 1.0
-    return units
-
-
 def _floors(data: Observations) -> Array:
     """Least variances, (N, 3) mm^2, mm^2, rad^2."""
-    units = data.traits.unit**2
-    units[:, 2] = 1.0
-    return np.asarray(units * _LEAST_VARIANCE)
+    return np.asarray(data.traits.unit**2 * _LEAST_VARIANCE)
 
 
-def _columns(data: Observations, still: Mask, typical: float) -> tuple[Array, Array, Array]:
+def _columns(data: Observations, typical: float) -> tuple[Array, Array, Array]:
     """Give the terms of the law for each reflection, (N, 2), (N, 2) and (N, 3) mm^2, mm^2, rad^2."""
-    units = data.traits.unit**2
+    units, still = data.traits.unit**2, data.traits.still
     weakness = 1.0 / _relative(data, typical)
     slowness = 1.0 / np.maximum(data.traits.zeta, _LEAST_ZETA) ** 2 - 1.0
     image = np.where(still, 0.0, units[:, 2])
@@ -194,5 +185,5 @@ def _columns(data: Observations, still: Mask, typical: float) -> tuple[Array, Ar
     return (
         units[:, 0, None] * plane,
         units[:, 1, None] * plane,
-        np.column_stack([still.astype(float), image, np.where(still, 0.0, image * slowness)]),
+        np.column_stack([np.where(still, units[:, 2], 0.0), image, image * slowness]),
     )

@@ -96,7 +96,7 @@ def work_out(order: Order, group: Group) -> Worked | Mapping[str, int]:
     if not isinstance(gathered, Gathered):
         return gathered
     frames = order.common.frames(order.judged_at)
-    variance = order.law.variance(gathered.data, gathered.still)
+    variance = order.law.variance(gathered.data)
     source = gathered.observed_at(frames)
     p = gathered.partition.with_shared(np.zeros(gathered.layout.n), order.judged_at)
     judged, p, left_out = _judged(gathered, source, variance, p, order.common)
@@ -114,7 +114,7 @@ def first_law(common: Common, typical: float, group: Group) -> Law | None:
     residuals = gathered.source.calc_minus_obs(np.zeros(gathered.layout.n))
     order = np.argsort(gathered.strata, kind="stable")
     deviations = about_strata(residuals, gathered.strata, order)
-    return law_of_group(deviations, gathered.data, gathered.still, typical)
+    return law_of_group(deviations, gathered.data, typical)
 
 
 def typical_intensity(common: Common, group: Group) -> float:
@@ -176,5 +176,5 @@ def _sums(worked: Worked, order: Order, half: int) -> Sums:
         n_crystals=len(crystals),
         n_experiments=len(np.unique(data.spots.experiment[used])),
         left_out=worked.left_out,
-        classes=Classes.of(worked.residuals, data, gathered.still, used, order.law.typical),
+        classes=Classes.of(worked.residuals, data, used, order.law.typical),
     )

@@ -118,38 +118,39 @@ def survey(pair: Pair) -> Survey:
         or [np.zeros(0, dtype=np.intp)]
     )
     groups = _divided(crystal, rows)
-    strays = table.n_rows - int((rows[:, 1] - rows[:, 0]).sum())
+    strays = table.n_rows - int(rows[:, 2].sum())
     return Survey(pair, groups, marks, tuple(table.places), table.n_rows, strays)
 
 
 def _rows(pair: Pair, table: TableParts, count: int) -> tuple[Index, NDArray[np.uint64]]:
-    """First row and the one after the last of each experiment, (count, 2), and the mark of each, (count,).
+    """Give the first row of each experiment, the one after the last and how many there are, (count, 3).
 
-    Rows of an experiment must be together.
+    Rows of an experiment must be together, but for strays among them. Also the mark of each, (count,).
     """
     place = next((name for name in _POSITIONS if name in table.places), "")
-    bounds, marks = np.zeros((count, 2), dtype=np.int64), np.zeros(count, dtype=np.uint64)
-    seen, previous = np.zeros(count, dtype=bool), -1
+    bounds, marks, previous = np.zeros((count, 3), dtype=np.int64), np.zeros(count, dtype=np.uint64), -1
     for start in range(0, table.n_rows, _AT_ONCE):
         part = table.rows(start, min(start + _AT_ONCE, table.n_rows), ("id", place))
         part.require("id", place or _POSITIONS[-1])
-        number = part["id"].astype(np.intp)
-        if number.max(initial=-1) >= count:
+        rows = np.flatnonzero(part["id"] >= 0)
+        if not len(rows):
+            continue
+        number = part["id"][rows].astype(np.intp)
+        if number.max() >= count:
             raise _beyond(pair, int(number.max()), count)
-        edges = np.concatenate([[0], np.flatnonzero(np.diff(number)) + 1, [len(number)]])
-        begin, end, of = edges[:-1], edges[1:], number[edges[:-1]]
-        again = of[seen[np.maximum(of, 0)] & (of >= 0) & ~((begin == 0) & (of == previous))]
-        inside = of[of >= 0]
-        again = np.concatenate([again, np.sort(inside)[1:][np.diff(np.sort(inside)) == 0]])
-        if len(again):
-            raise _unsorted(pair, int(again[0]))
+        first = np.concatenate([[0], np.flatnonzero(np.diff(number)) + 1])
+        of, sizes = number[first], np.diff([*first, len(number)])
+        known = (bounds[of, 2] > 0) & ((of != previous) | (np.arange(len(of)) > 0))
+        twice = np.sort(of)[1:][np.diff(np.sort(of)) == 0]
+        if known.any() or len(twice):
+            raise _unsorted(pair, int([*of[known], *twice][0]))
+        new = bounds[of, 2] == 0
+        bounds[of[new], 0] = start + rows[first[new]]
+        bounds[of, 1] = start + rows[first + sizes - 1] + 1
+        bounds[of, 2] += sizes
         with np.errstate(over="ignore"):
-            sums = np.add.reduceat(_mark(part[place]), begin) if len(of) else np.zeros(0, dtype=np.uint64)
-            np.add.at(marks, inside, sums[of >= 0])
-        new = (of >= 0) & ~seen[np.maximum(of, 0)]
-        bounds[of[new], 0] = start + begin[new]
-        bounds[inside, 1] = start + end[of >= 0]
-        seen[inside], previous = True, int(number[-1])
+            marks[of] += np.add.reduceat(_mark(part[place][rows]), first)
+        previous = int(number[-1])
     return bounds, marks
 
 
@@ -184,7 +185,7 @@ def _divided(crystal: NDArray[np.intp], rows: Index) -> Index:
     last = np.zeros(int(where.max()) + 1, dtype=np.intp)
     last[where] = np.arange(count)  # of equal numbers the last assignment stays
     free = np.maximum.accumulate(last[where]) == np.arange(count)  # no crystal goes on after this one
-    size = rows[:, 1] - rows[:, 0]
+    size = rows[:, 2]
     bounds, begin, crystals, taken, known = [], 0, 0, 0, -1
     for k in range(count):
         crystals += int(crystal[k] != known)
