@@ -18,7 +18,7 @@ from smalti.steps.indexing.crystals import as_seen_with_first, crystal_of
 from smalti.steps.indexing.mapping import MappedSpots, map_spots, rotation_models
 from smalti.steps.indexing.options import IndexOptions
 from smalti.steps.refining.options import RefineOptions
-from smalti.steps.refining.refine import refine
+from smalti.steps.refining.refine import Fitted, fit_only, refine
 from smalti.steps.refining.telling.result import Refined
 from smalti.tables import Flag, Reflections
 
@@ -86,13 +86,14 @@ class Cycle:
         Angstrom.
     indexed : int
         Spots that had an index when it began.
-    refined : Refined
+    refined : Refined or Fitted
+        Of the last cycle with its uncertainties.
     """
 
     number: int
     d_min: float
     indexed: int
-    refined: Refined
+    refined: Refined | Fitted
 
 
 def assign_all(
@@ -224,7 +225,7 @@ def macrocycle(
         return f"{count} indexed spots are too few to refine; the lattice is as fitted to the spots."
     table = indexed_table(task.spots, mapped, found, entering).without(*task.spots.opaque)
     options = refine_options(count, last, task.options, hold_cell=hold_cell)
-    refined = refine_or_why(items, table, task.refinery, options)
+    refined = refine_or_why(items, table, task.refinery, options, light=not last)
     if isinstance(refined, str):
         return f"Macrocycle {number} was not taken over: {refined}"
     log.info("macrocycle %d: %d indexed to %.2f Angstrom", number, count, d_min)
@@ -232,18 +233,20 @@ def macrocycle(
 
 
 def refine_or_why(
-    items: Sequence[Experiment], table: Reflections, refinery: Refinery, options: RefineOptions
-) -> Refined | str:
-    """Refine once; the reason, in words, where that fails or loses the lattice."""
+    items: Sequence[Experiment],
+    table: Reflections,
+    refinery: Refinery,
+    options: RefineOptions,
+    *,
+    light: bool = False,
+) -> Refined | Fitted | str:
+    """Refine once; the reason, in words, where that fails or loses the lattice.
+
+    ``light`` leaves out uncertainties, which nobody reads on the way to other models.
+    """
+    components = (refinery.parameterisation, refinery.minimiser, refinery.rejector)
     try:
-        refined = refine(
-            Experiments(tuple(items)),
-            table,
-            refinery.parameterisation,
-            refinery.minimiser,
-            refinery.rejector,
-            options,
-        )
+        refined = (fit_only if light else refine)(Experiments(tuple(items)), table, *components, options)
     except DataError as error:
         return f"{error.what} {error.why}".strip()
     pairs = zip(items, refined.experiments, strict=True)

@@ -174,8 +174,10 @@ def _refined(
         table = indexed_table(task.spots, mapped, found, entering, which * width)
         items = [item for sweeps in lattices for item in sweeps]
         count = int(found.indexed.sum())
-        options = refine_options(count, number == ROUNDS - 1, task.options)
-        refined = refine_or_why(items, table.without(*task.spots.opaque), task.refinery, options)
+        last = number == ROUNDS - 1
+        options = refine_options(count, last, task.options)
+        table = table.without(*task.spots.opaque)
+        refined = refine_or_why(items, table, task.refinery, options, light=not last)
         if isinstance(refined, str):
             return f"refinement with a further lattice failed: {refined}"
         done = list(refined.experiments)

@@ -29,8 +29,9 @@ from smalti.steps.indexing.more_lattices import Further
 from smalti.steps.indexing.scale import beam_tolerances
 from smalti.steps.indexing.separating import Comparison
 from smalti.steps.indexing.trials import Trial
+from smalti.steps.refining.telling.result import Refined
 from smalti.tables import Reflections
-from smalti.text import table
+from smalti.text import plural, table
 
 __all__ = ["Indexed"]
 
@@ -68,6 +69,8 @@ class Indexed:
         Smaller and larger cells, and how many spots speak for the larger of two.
     comparison : Comparison or None
         Own crystals against a shared one, where both were tried.
+    rescued : int
+        Spots that had no index in the last macrocycle and got one from the models that it refined.
     methods : tuple of Method
         Indexers tried in turn; empty where one was asked for.
     """
@@ -86,6 +89,7 @@ class Indexed:
     further: Further
     alternatives: tuple[Alternative, ...] = ()
     comparison: Comparison | None = None
+    rescued: int = 0
     methods: tuple[Method, ...] = ()
 
     @property
@@ -114,6 +118,7 @@ class Indexed:
             "indexed": list(self.indexed),
             "spots": list(self.total),
             "fraction": sum(self.indexed) / max(sum(self.total), 1),
+            "rescued": self.rescued,
             "max_cell": self.max_cell,
             "beam_shifts": [
                 {**_shift_summary(shift), "tolerance_px": tolerance}
@@ -131,9 +136,8 @@ class Indexed:
                     "number": cycle.number,
                     "d_min": cycle.d_min,
                     "indexed": cycle.indexed,
-                    # of those on the way nobody needs covariances and panels, of which there may be many
                     "refinement": cycle.refined.summary()
-                    if cycle is self.cycles[-1]
+                    if isinstance(cycle.refined, Refined)
                     else {"experiments": cycle.refined.results["experiments"]},
                 }
                 for cycle in self.cycles
@@ -155,6 +159,7 @@ class Indexed:
             crystals_table(self.first_lattice),
             lattices_text(self.further, self.reflections),
             sweep_table(self.indexed, self.total),
+            f"Rescued after the last macrocycle: {plural(self.rescued, 'spot')}." if self.rescued else "",
         ]
         return "\n\n".join(part for part in parts if part)
 

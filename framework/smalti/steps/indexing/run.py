@@ -19,12 +19,13 @@ from smalti.steps.indexing.alternatives import alternative_cells
 from smalti.steps.indexing.assigning import fit_growing
 from smalti.steps.indexing.centre import moved_detectors
 from smalti.steps.indexing.crystals import as_seen_with_first, crystal_of, reduced
-from smalti.steps.indexing.cycles import Refinery, Task, indexed_table, macrocycles
+from smalti.steps.indexing.cycles import Cycle, Refinery, Task, indexed_table, macrocycles
 from smalti.steps.indexing.doubts import doubts
 from smalti.steps.indexing.known import KnownLattice
-from smalti.steps.indexing.mapping import MappedSpots, map_spots, with_pixels
+from smalti.steps.indexing.mapping import MappedSpots, map_spots, rotation_models, with_pixels
 from smalti.steps.indexing.more_lattices import further_lattices, settled
 from smalti.steps.indexing.options import IndexOptions
+from smalti.steps.indexing.rescuing import rescued_by_position
 from smalti.steps.indexing.result import Indexed
 from smalti.steps.indexing.scale import cell_scale, rescaled, scale_warning
 from smalti.steps.indexing.search import find_lattice
@@ -77,6 +78,8 @@ def index(
     options = options or IndexOptions()
     known = KnownLattice.parse(options.space_group, options.unit_cell)
     sweeps, number = distinct_sweeps(experiments, reflections)
+    for item in sweeps:
+        rotation_models(item)
     spots = with_pixels(sweeps, reflections, number)
     mapped = map_spots(sweeps, spots, number)
     usable = _usable(mapped, options)
@@ -95,6 +98,8 @@ def index(
     cycles = (*cycles, *further.cycles)
     flags = cycles[-1].refined.reflections["flags"] if cycles else None
     final, table, which = _finished(experiments, further.lattices, spots, number, flags, options)
+    allowed = np.isin(np.arange(spots.n_rows), usable)
+    table, _ = rescued_by_position(final, table, allowed, len(sweeps))
     sweeps = further.lattices[0]
     basis = primitive(np.array(crystal_of(sweeps[0]).real_space), known.centring)
     indexed, total = _counts(number, table)
@@ -105,8 +110,16 @@ def index(
     bravais = bravais_lattices(basis, options.lattice_tolerance)
     return Indexed(
         final, table, (*warnings, *more, *reasons), trials, best.shifts, bravais, cycles, indexed, total,
-        max_cell, known.name, further, alternatives, comparison,
+        max_cell, known.name, further, alternatives, comparison, rescued=_rescued(cycles, table),
     )  # fmt: skip
+
+
+def _rescued(cycles: Sequence[Cycle], table: Reflections) -> int:
+    """Spots that had no index in the last macrocycle and got one from the models that it refined."""
+    if not cycles:
+        return 0
+    before = cycles[-1].refined.reflections["id"]
+    return int(((table["id"] >= 0) & (before < 0)).sum())
 
 
 def _started(

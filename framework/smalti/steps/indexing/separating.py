@@ -13,6 +13,7 @@ from smalti.models import Experiment
 from smalti.steps.indexing.crystals import largest_turn, separated, turns
 from smalti.steps.indexing.cycles import Cycle, Task, macrocycle, refine_options, refine_or_why
 from smalti.steps.indexing.mapping import map_spots
+from smalti.steps.refining.refine import Fitted
 from smalti.steps.refining.telling.result import Refined
 from smalti.tables import Reflections
 
@@ -103,7 +104,9 @@ def own_crystals(
     if isinstance(trial, str):
         kept = f"All sweeps share one crystal, although own ones were asked for: {trial}"
         return (), None, (kept,) if insist else ()
-    comparison = compare(cycles[-1].refined, trial.refined)
+    shared, own = cycles[-1].refined, trial.refined
+    assert isinstance(shared, Refined) and isinstance(own, Refined), "the last cycle is told in full"
+    comparison = compare(shared, own)
     log.info("chi-squared of each sweep: shared %s, own %s", comparison.shared, comparison.own)
     if not (insist or comparison.better):
         return (), comparison, ()
@@ -176,7 +179,7 @@ def _bounded(ratios: Array, members: Sequence[NDArray[np.bool_]]) -> tuple[float
     return tuple(float(np.minimum(ratios[rows] ** 2, CUT**2).sum()) for rows in members)
 
 
-def _least(refined: Refined) -> int:
+def _least(refined: Refined | Fitted) -> int:
     """Indexed spots of the sweep that has fewest."""
     ids = refined.reflections["id"]
     return int(np.bincount(ids[ids >= 0], minlength=len(refined.experiments)).min())

@@ -19,8 +19,9 @@ def distinct_sweeps(
 ) -> tuple[list[Experiment], NDArray[np.intp]]:
     """Give the sweeps of an experiment list, without crystals, and the sweep of each spot.
 
-    Experiments that differ only in their crystal (several lattices indexed before) are one sweep. A spot is
-    placed by ``id``, or if it has none (-1, not indexed before) by ``imageset_id``.
+    Experiments that differ only in their crystal (several lattices indexed before) are one sweep, or one
+    still where they have images. A spot is placed by ``id``, or if it has none (-1, not indexed before) by
+    ``imageset_id``.
 
     Returns
     -------
@@ -36,9 +37,12 @@ def distinct_sweeps(
     keys: dict[tuple[int, ...], int] = {}
     images: dict[int, int] = {}
     of_experiment = []
-    for item in experiments:
+    for number, item in enumerate(experiments):
         models = (item.beam, item.detector, item.goniometer, item.scan, item.imageset)
         key = tuple(id(model) for model in models)
+        if item.is_still and item.imageset is None:
+            # nothing but its place in the list tells such a still from others
+            key = (number,)
         if key not in keys:
             keys[key] = len(sweeps)
             sweeps.append(replace(item, crystal=None, profile=None, scaling_model=None))

@@ -7,7 +7,7 @@ from typing import Any
 
 from smalti.geometry.change_of_basis import as_operator
 from smalti.geometry.lattice_symmetry import Setting
-from smalti.steps.refining.telling.result import Refined
+from smalti.steps.refining.refine import Fitted
 from smalti.steps.reindexing import Reindexed
 from smalti.text import table
 
@@ -43,7 +43,7 @@ class Choice:
         From the primitive axes.
     reindexed : Reindexed
         On its axes, before refinement.
-    refined : Refined or None
+    refined : Fitted or None
         None where refinement failed.
     rmsd : tuple of three float or None
         x px, y px, z images of the reflections that the triclinic refinement used.
@@ -55,7 +55,7 @@ class Choice:
 
     setting: Setting
     reindexed: Reindexed
-    refined: Refined | None
+    refined: Fitted | None
     rmsd: tuple[float, float, float] | None
     ratio: float | None
     problem: str = ""

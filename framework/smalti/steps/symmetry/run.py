@@ -16,8 +16,7 @@ from smalti.progress import Progress, silent
 from smalti.steps.indexing.cycles import Refinery
 from smalti.steps.indexing.mapping import with_pixels
 from smalti.steps.refining.options import RefineOptions
-from smalti.steps.refining.refine import refine
-from smalti.steps.refining.telling.result import Refined
+from smalti.steps.refining.refine import Fitted, fit_only
 from smalti.steps.reindexing import change_axes
 from smalti.steps.symmetry.options import SymmetryOptions
 from smalti.steps.symmetry.result import GROUPS, Choice, Symmetry
@@ -102,7 +101,7 @@ def _tried(
     moved = change_axes(experiments, reflections, M, (group.hall, group.xhm()))
     assert moved.reflections is not None
     try:
-        refined = refine(
+        refined = fit_only(
             moved.experiments,
             moved.reflections.without(*moved.reflections.opaque),
             refinery.parameterisation,
@@ -121,7 +120,7 @@ def _tried(
     return Choice(setting, moved, refined, None, None)
 
 
-def rmsds(refined: Refined, rows: NDArray[np.bool_]) -> tuple[float, float, float]:
+def rmsds(refined: Fitted, rows: NDArray[np.bool_]) -> tuple[float, float, float]:
     """RMSD in x (px), y (px) and z (images) of some rows (N,) of the table."""
     table = refined.reflections
     away = table["xyzcal.px"][rows] - table["xyzobs.px.value"][rows]

@@ -91,19 +91,21 @@ def find_in_still(
     """
     if still.usable.size < LEAST_OF_STILL:
         return Found(problem="too few spots")
-    best, problems = Found(), list[str]()
+    best = Found()
     for indexer in indexers:
         try:
             trials = _trials(still, still.usable, indexer, known, options)
-        except DataError as error:
-            problems.append(error.what.rstrip("."))
+        except DataError:
             continue
         if not best.trials or trials[0].indexed > best.trials[0].indexed:
             best = Found((), indexer.name, trials)
         if trials[0].indexed >= ENOUGH:
             break
     if not best.trials:
-        return Found(problem=problems[0])
+        told = known.cell or known.space_group
+        return Found(
+            problem="no lattice fits the spots and what is known" if told else "no lattice fits the spots"
+        )
     crystal = _crystal(best.trials[0], still, still.usable, known, options)
     if crystal is None:
         return Found(trials=best.trials, problem="the lattice does not fit the space group and cell given")

@@ -85,7 +85,7 @@ def refined_stills(
         table, count, length = _table(done, of_still, stills, spots, usable, sweep, options.tolerance)
         if count < LEAST_TO_REFINE:
             return done, tuple(cycles), (f"{count} indexed spots are too few to refine.",)
-        refined = refine_or_why(done, table, refinery, _refine_options(count, options))
+        refined = refine_or_why(done, table, refinery, _refine_options(count, options), light=True)
         if isinstance(refined, str):
             return done, tuple(cycles), (f"Macrocycle {number} was not taken over: {refined}",)
         done = list(refined.experiments)

@@ -144,11 +144,17 @@ class IndexedStills:
         if len(self.rows) > SHOWN:
             return ""
         rows = [
-            (row.still, row.spots, count, f"{100 * count / max(row.spots, 1):.1f}", _cell(cell), row.problem)
+            (
+                row.still,
+                row.spots,
+                count,
+                f"{100 * count / max(row.spots, 1):.1f}",
+                row.problem or _cell(cell),
+            )
             for row in self.rows
             for count, cell in zip(row.indexed or (0,), self._row(row)["cells"] or [()], strict=True)
         ]
-        return table(("still", "spots", "# indexed", "% indexed", "cell", "problem"), rows)
+        return table(("still", "spots", "# indexed", "% indexed", "cell"), rows)
 
     def _cells_text(self) -> str:
         cells, others = self.cells, self._others()
