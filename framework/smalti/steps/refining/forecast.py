@@ -17,6 +17,8 @@ from smalti.roles import DetectorParameterisation, Minimiser, OutlierRejector
 from smalti.solution import Parameter
 from smalti.steps.executing import available_cores
 from smalti.steps.refining.options import RefineOptions
+from smalti.steps.refining.problem.arrows import pieces_of
+from smalti.steps.refining.problem.eliminating import eliminate
 from smalti.steps.refining.problem.layout import Layout
 from smalti.steps.refining.problem.selection import Selection, select
 from smalti.steps.refining.problem.source import RotationSource
@@ -24,6 +26,7 @@ from smalti.steps.refining.problem.varying import one_crystal_a_scan
 from smalti.steps.refining.refine import refine
 from smalti.steps.refining.solving.choosing import alternatives_of
 from smalti.steps.refining.solving.letting_vary import foreseen
+from smalti.steps.refining.solving.projecting import partition_for
 from smalti.tables import Reflections
 from smalti.text import plural, table
 
@@ -152,10 +155,12 @@ def forecast(
     threads = options.n_threads or available_cores()
     plain = reflections.with_columns(opaque={})
 
+    sample = _some_crystals if _eliminates(layout, selection, options) else _some_rows
+
     def run(every: int) -> None:
-        part = plain.take(np.arange(0, plain.n_rows, every)) if every > 1 else plain
+        parts = sample(experiments, plain, every) if every > 1 else (experiments, plain)
         enough = replace(options, minimum_reflections=3) if every > 1 else options
-        refine(experiments, part, parameterisation, minimiser, rejector, enough)
+        refine(*parts, parameterisation, minimiser, rejector, enough)
 
     every = -(-plain.n_rows // SAMPLE)
     try:
@@ -164,7 +169,7 @@ def forecast(
         every = 1
         seconds, memory = _continued(run, every)
     durations = {
-        "pass": _seconds_of_a_pass(layout, selection, threads),
+        "pass": _seconds_of_a_pass(layout, selection, options),
         "refining": seconds,
         "total": spent.seconds + seconds + spent.writing,
     }
@@ -177,6 +182,20 @@ def forecast(
         -(-plain.n_rows // every),
         threads,
     )
+
+
+def _some_rows(experiments: Experiments, table: Reflections, every: int) -> tuple[Experiments, Reflections]:
+    """Every so manieth row."""
+    return experiments, table.take(np.arange(0, table.n_rows, every))
+
+
+def _some_crystals(
+    experiments: Experiments, table: Reflections, every: int
+) -> tuple[Experiments, Reflections]:
+    """Every so manieth experiment: of many crystals each costs the same, however many reflections it has."""
+    few = replace(experiments, items=experiments.items[::every])
+    part = table.where(table["id"] % every == 0)
+    return few, part.with_columns({"id": (part["id"] // every).astype(table["id"].dtype)})
 
 
 def _continued(run: Callable[[int], None], every: int) -> tuple[float, float]:
@@ -206,12 +225,26 @@ def _traced(run: Callable[[int], None], every: int) -> tuple[float, float]:
         tracemalloc.stop()
 
 
-def _seconds_of_a_pass(layout: Layout, selection: Selection, threads: int) -> float:
-    """Seconds of one linearisation against all reflections."""
-    data = selection.observations
-    source = RotationSource(layout, data, 1.0 / data.variance, layout.prior, threads)
+def _source(layout: Layout, selection: Selection, options: RefineOptions) -> RotationSource:
+    data, threads = selection.observations, options.n_threads or available_cores()
+    return RotationSource(layout, data, 1.0 / data.variance, layout.prior, threads)
+
+
+def _eliminates(layout: Layout, selection: Selection, options: RefineOptions) -> bool:
+    """Whether crystals would be eliminated."""
+    return partition_for(_source(layout, selection, options), options).eliminates
+
+
+def _seconds_of_a_pass(layout: Layout, selection: Selection, options: RefineOptions) -> float:
+    """Seconds of one linearisation against all reflections, and of eliminating crystals where it is done."""
+    source, p = _source(layout, selection, options), np.zeros(layout.n)
+    partition = partition_for(source, options)
     began = time.perf_counter()
-    source.normal_equations(np.zeros(layout.n))
+    if partition.eliminates:
+        for piece in pieces_of(source, partition, p):
+            eliminate(piece.arrow)
+    else:
+        source.normal_equations(p)
     return time.perf_counter() - began
 
 

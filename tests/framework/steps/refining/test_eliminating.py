@@ -68,7 +68,9 @@ def test_every_parameter_is_shared_or_of_one_crystal(problem):
 
 def test_sums_by_crystal_are_those_of_the_joint_normal_equations(problem):
     source, which = problem
-    p = 0.01 * np.random.default_rng(1).normal(size=source.layout.n)
+    p = 1e-2 * np.random.default_rng(1).normal(size=source.layout.n)
+    there = np.isfinite(source.calc_minus_obs(p)).all(axis=1)  # some graze the Ewald sphere
+    source = replace(source, weights=source.weights * there[:, None])
     joint = source.normal_equations(p)
     expected, right = schur(joint.matrix, joint.gradient, which)
     held, energy, own_energy = held_arrow(source, which, p)

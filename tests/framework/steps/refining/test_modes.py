@@ -9,6 +9,7 @@ from smalti.models import Experiments
 from smalti.solution import PanelDerivatives, Parameter, Prior
 from smalti.steps.refining import RefineOptions
 from smalti.steps.refining.certainty.modes import determination
+from smalti.steps.refining.certainty.reaching import Seen
 from smalti.steps.refining.problem.layout import Layout
 from smalti.steps.refining.problem.partition import Partition
 from smalti.steps.refining.problem.selection import select
@@ -32,8 +33,9 @@ def linearised(experiments, table, component, **options):
     p = np.zeros(layout.n)
     held = np.diag(layout.prior.precision)
     with_data = np.bincount(data.spots.panel, minlength=layout.n_panels) > 0
+    seen = Seen(with_data, np.ones(len(experiments), dtype=bool))
     N = source.normal_equations(p).matrix - held
-    return source, layout, determination(layout, Partition.joint(layout.n), p, N, held, with_data)
+    return source, layout, determination(layout, Partition.joint(layout.n), p, N, held, seen)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from smalti.steps.refining.certainty.following import assess_with_crystals, information_of_shared
 from smalti.steps.refining.certainty.modes import Determination, determination
+from smalti.steps.refining.certainty.reaching import Seen
 from smalti.steps.refining.certainty.sandwich import Information, information
 from smalti.steps.refining.problem.layout import Layout
 from smalti.steps.refining.problem.partition import Partition
@@ -48,13 +49,16 @@ def certainty_of(fit: Fit) -> Certainty:
     layout, partition = fit.source.layout, fit.partition
     effective = fit.rounds[-1].effective
     known = information_of_shared(fit, effective) if partition.eliminates else information(fit, effective)
-    panel = fit.source.observations.spots.panel[fit.working]
-    with_data = np.bincount(panel, minlength=layout.n_panels) > 0
+    spots = fit.source.observations.spots
+    seen = Seen(
+        np.bincount(spots.panel[fit.working], minlength=layout.n_panels) > 0,
+        np.bincount(spots.experiment[fit.working], minlength=len(layout.uses)) > 0,
+    )
     return Certainty(
         assess_with_crystals(fit, known)
         if partition.eliminates
         else assess(known.curvature, known.scatter, known.held),
-        _determination(layout, partition, fit.p, known, with_data),
+        _determination(layout, partition, fit.p, known, seen),
         known,
     )
 
@@ -64,14 +68,14 @@ def _determination(
     partition: Partition,
     p: NDArray[np.float64],
     known: Information,
-    with_data: NDArray[np.bool_],
+    seen: Seen,
 ) -> Determination:
     """Analyse what holds the parameters; of crystals that vary what all their samples do together.
 
     That is what motions of everything are made of. How well each sample is known its own ESD tells.
     """
     if not layout.sample_offset:
-        found = determination(layout, partition, p, known.curvature, known.held, with_data)
+        found = determination(layout, partition, p, known.curvature, known.held, seen)
         nowhere = np.zeros(layout.n)
         return replace(
             found,
@@ -82,7 +86,7 @@ def _determination(
         )
     steady, at, together = steadied(layout, p)
     data, held = (together.T @ matrix @ together for matrix in (known.curvature, known.held))
-    found = determination(steady, Partition.joint(steady.n), at, data, held, with_data)
+    found = determination(steady, Partition.joint(steady.n), at, data, held, seen)
     # Motions of everything take each sample by its own amount, nearly the common one: no data see them.
     modes = tuple(
         replace(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.problem.arrows import held_arrow, pieces_of
 from smalti.steps.refining.problem.eliminating import eliminate
 from smalti.steps.refining.problem.observations import Observations
+from smalti.steps.refining.problem.partition import MANY
 from smalti.steps.refining.problem.substituting import scatter_of_shared
 from smalti.steps.refining.solving.rounds import Fit
 
@@ -41,6 +43,8 @@ class Halves:
 
     Attributes
     ----------
+    split : str
+        How the reflections were divided.
     n : tuple of int
         Number of reflections of each half.
     difference : (g,)
@@ -52,6 +56,7 @@ class Halves:
         Of the difference, and the number of directions that it has.
     """
 
+    split: str
     n: tuple[int, int]
     difference: Array
     covariance: Array
@@ -86,7 +91,8 @@ def refine_halves(fit: Fit, certainty: Certainty, options: RefineOptions) -> Hal
     few = n_used < LEAST or 1.5 * n_used < _PER_PARAMETER * certainty.uncertainty.effective
     if options.halves == "off" or few or fit.source.n_parameters == 0:
         return None
-    first = first_half(fit.source.observations, fit.working, options)
+    split = _split(fit, options)
+    first = first_half(fit.source.observations, fit.working, replace(options, halves=split))
     counts = int(first.sum()), n_used - int(first.sum())
     if min(counts) < 0.25 * n_used:
         return None
@@ -100,7 +106,7 @@ def refine_halves(fit: Fit, certainty: Certainty, options: RefineOptions) -> Hal
         difference -= sign * answer @ (W.T @ half.slope)
         covariance += answer @ (W.T @ half.scatter @ W) @ answer.T
     chi_squared, freedom = _chi_squared(difference, covariance)
-    return Halves(counts, W @ difference, W @ covariance @ W.T, chi_squared, freedom)
+    return Halves(split, counts, W @ difference, W @ covariance @ W.T, chi_squared, freedom)
 
 
 @dataclass(frozen=True)
@@ -149,8 +155,9 @@ def _eliminated(fit: Fit, mask: Mask, curvature: float, scatter: float) -> _Half
 def first_half(data: Observations, working: Mask, options: RefineOptions) -> Mask:
     """Choose the first of two halves of the reflections that were fitted, (N,).
 
-    ``reflections``: every other one of a panel, in the order of the angle; ``wedges``: those in every
-    other block of rotation; ``scan``: those of the first half of each experiment.
+    ``reflections``: every other one of a panel, in the order of the angle; ``crystals``: those of every
+    other experiment; ``wedges``: those in every other block of rotation; ``scan``: those of the first half of
+    each experiment. Stills have no angle: of them every other is taken for both of the latter.
     """
     spots, chosen = data.spots, np.flatnonzero(working)
     angle, experiment = spots.angle[chosen], spots.experiment[chosen]
@@ -158,13 +165,28 @@ def first_half(data: Observations, working: Mask, options: RefineOptions) -> Mas
     if options.halves == "reflections":
         first[chosen[::2]] = True  # observations are sorted by panel and angle
         return first
+    still = data.traits.still[chosen] | (options.halves == "crystals")
+    first[chosen[still]] = np.unique(experiment[still], return_inverse=True)[1] % 2 == 0
     if options.halves == "wedges":
-        first[chosen] = np.floor(angle / np.radians(options.phi_block)).astype(np.int64) % 2 == 0
+        turning = np.floor(angle[~still] / np.radians(options.phi_block)).astype(np.int64)
+        first[chosen[~still]] = turning % 2 == 0
         return first
-    for number in np.unique(experiment):
+    for number in np.unique(experiment[~still]):
         mine = experiment == number
         first[chosen[mine]] = angle[mine] < 0.5 * (angle[mine].min() + angle[mine].max())
     return first
+
+
+def _split(fit: Fit, options: RefineOptions) -> Literal["reflections", "crystals", "wedges", "scan", "off"]:
+    """How to divide the reflections.
+
+    Between crystals, where there are many, is more than noise: their mosaic blocks, their centring and what
+    was indexed wrongly differ, too.
+    """
+    if options.halves != "auto":
+        return options.halves
+    crystals = {use["crystal"] for use in fit.source.layout.uses}
+    return "crystals" if len(crystals) >= MANY else "reflections"
 
 
 def _none(fit: Fit) -> Prior:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from smalti.steps.refining.certainty.naming import Motions, Shares, groups_of, in_words
-from smalti.steps.refining.certainty.reaching import Reach, reach_of
+from smalti.steps.refining.certainty.reaching import Reach, Seen, reach_of
 from smalti.steps.refining.problem.layout import Layout
 from smalti.steps.refining.problem.partition import Partition
 from smalti.steps.refining.problem.uncertainty import unit_scale
@@ -53,7 +53,7 @@ class Mode:
     direction : (n,)
         In the units of the parameters.
     of_panels : bool
-        Whether most of it is motions of single panels.
+        Whether most of it is motions of single panels, or parts of the detector are needed to make it.
     """
 
     name: str
@@ -151,7 +151,7 @@ class _Space:
 
 
 def determination(
-    layout: Layout, partition: Partition, p: Array, data: Array, held: Array, with_data: Mask
+    layout: Layout, partition: Partition, p: Array, data: Array, held: Array, felt: Seen
 ) -> Determination:
     """Analyse what holds the shared parameters at p (n,); crystals that were eliminated follow them.
 
@@ -162,28 +162,40 @@ def determination(
     ----------
     data, held : (g, g)
         Normal matrix of the data, and what priors and restraints add to it.
-    with_data : (P,) bool
-        Panels, counted over all detectors, that have reflections.
+    felt : Seen
+        Panels and experiments that have reflections.
     """
     seen = np.diag(data) > 0.0
     unseen = _unseen(layout, partition, seen, held)
     if not seen.any():
         return Determination(1.0, 0.0 if len(seen) else 1.0, tuple(unseen))
-    reach, motions = reach_of(layout, partition, p, with_data)
+    reach, motions = reach_of(layout, partition, p, felt)
     space = _space(layout, partition, p, data, held, reach, seen)
     modes, taken = [], np.zeros((0, len(space.data)))
-    found = space.of_parameters(reach.parameters(np.array([motion.local for motion in motions])))
-    for motion, c in zip(motions, found, strict=True):
+    local: Array = np.array([motion.local for motion in motions])
+    found = space.of_parameters(reach.parameters(local))
+    alone = reach.by_some(_of_the_whole(layout, partition)).parameters(local)
+    for motion, c, whole in zip(motions, found, alone, strict=True):
         if c.any():
             taken = np.vstack([taken, c])
-            modes.append(space.mode(c, "gauge", motion.name))
+            modes.append(replace(space.mode(c, "gauge", motion.name), of_panels=not whole.any()))
     rest = _complement(taken.T)
     modes += [space.mode(c, "weak") for c in _weakest(space, rest)]
-    whole = linalg.eigvalsh(space.data + space.held)
+    values = linalg.eigvalsh(space.data + space.held)
     smallest = min((mode.eigenvalue for mode in modes), default=1.0)
-    condition = min(float(whole[-1]) / max(float(whole[0]), 1e-300), 1e300)
+    condition = min(float(values[-1]) / max(float(values[0]), 1e-300), 1e300)
     modes.sort(key=lambda mode: (not mode.null, mode.eigenvalue))
     return Determination(condition, smallest, (*modes, *unseen))
+
+
+def _of_the_whole(layout: Layout, partition: Partition) -> NDArray[np.intp]:
+    """Which shared parameters are not of parts of a detector: these are held among one another by tolerances."""
+    sizes = {len(layout.detector_block(number).detector) for number in layout.panel_offset}
+    parameters = [layout.parameters[k] for k in partition.shared]
+    return np.array(
+        [k for k, item in enumerate(parameters) if not item.panels or len(item.panels) in sizes],
+        dtype=np.intp,
+    )
 
 
 def _weakest(space: _Space, rest: Array) -> Array:

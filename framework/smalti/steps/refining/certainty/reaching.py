@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from smalti.steps.refining.problem.layout import N_SHARED, Layout
 from smalti.steps.refining.problem.partition import Partition
 from smalti.steps.refining.problem.slopes import slopes_of
 
-__all__ = ["Reach", "reach_of"]
+__all__ = ["Reach", "Seen", "reach_of"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -24,13 +25,20 @@ _EXACT = 1e-6
 """A direction that parameters reproduce to this part of its length is one of theirs."""
 
 
-def reach_of(layout: Layout, partition: Partition, p: Array, with_data: Mask) -> tuple[Reach, list[Motion]]:
+class Seen(NamedTuple):
+    """What has reflections: panels (P,), counted over all detectors, and experiments (E,)."""
+
+    panels: Mask
+    experiments: Mask
+
+
+def reach_of(layout: Layout, partition: Partition, p: Array, seen: Seen) -> tuple[Reach, list[Motion]]:
     """Tell which motions the shared parameters can make, and give those of everything.
 
     Parameters
     ----------
-    with_data : (P,) bool
-        Panels that have reflections.
+    seen : Seen
+        What has no reflections may do what it likes.
 
     Returns
     -------
@@ -41,7 +49,7 @@ def reach_of(layout: Layout, partition: Partition, p: Array, with_data: Mask) ->
     state, n_panels = layout.state(p), PANEL.stop * layout.n_panels
     motions, spare = gauge_motions(layout, state), about_spindles(state)
     if partition.eliminates:
-        tangent, everything = _followed(layout, partition, p, motions, spare)
+        tangent, everything = _followed(layout, partition, p, motions, spare, seen.experiments)
         motions = [Motion(item.name, local) for item, local in zip(motions, everything, strict=True)]
         redundant = sparse.csr_array((0, tangent.shape[0]))
     else:
@@ -52,15 +60,17 @@ def reach_of(layout: Layout, partition: Partition, p: Array, with_data: Mask) ->
         shape = (len(turning), tangent.shape[0])
         redundant = sparse.csr_array((spare[turning].ravel(), (rows, columns.ravel())), shape=shape)
     felt = np.ones(tangent.shape[0], dtype=bool)
-    felt[:n_panels] = np.repeat(with_data, PANEL.stop)
-    if not partition.eliminates:  # a setting rotation of a still does nothing
+    felt[:n_panels] = np.repeat(seen.panels, PANEL.stop)
+    if not partition.eliminates:
+        felt[n_panels:] = np.repeat(seen.experiments, N_SHARED)
+        # a setting rotation of a still does nothing
         at = n_panels + N_SHARED * np.flatnonzero(state.stills)[:, None] - PANEL.stop
         felt[at + np.arange(SETTING.start, SETTING.stop)] = False
     return Reach.of(tangent, redundant, felt), motions
 
 
 def _followed(
-    layout: Layout, partition: Partition, p: Array, motions: Sequence[Motion], spare: Array
+    layout: Layout, partition: Partition, p: Array, motions: Sequence[Motion], spare: Array, seen: Mask
 ) -> tuple[sparse.csr_array, Array]:
     """Derivatives by shared parameters, and motions, without what crystals make up for.
 
@@ -91,6 +101,7 @@ def _followed(
         e, i, j = np.indices(place.shape)
         wide[e, i, place] = slopes.shared[members]
         wide = np.concatenate([wide[:, :, :-1], others[:, members].transpose(1, 2, 0, 3)], axis=2)
+        wide *= seen[members][:, :, None, None]
         rows = wide.transpose(0, 1, 3, 2).reshape(k, n * N_SHARED, -1)
         parts.append((rows - basis @ (basis.transpose(0, 2, 1) @ rows)).reshape(-1, rows.shape[2]))
     few: Array = np.asarray(np.linalg.qr(np.concatenate(parts), mode="r"))
@@ -148,6 +159,13 @@ class Reach:
     values: Array
     vectors: Array
     felt: NDArray[np.bool_]
+
+    def by_some(self, columns: NDArray[np.intp]) -> Reach:
+        """Give what some of the parameters can make on their own."""
+        spare = np.arange(self.n, self.system.shape[1])
+        system = sparse.csr_array(self.system[:, np.concatenate([columns, spare])])
+        values, vectors = np.linalg.eigh((system.T @ system).toarray())
+        return Reach(system, self.scale[columns], values, vectors, self.felt)
 
     @classmethod
     def of(cls, tangent: sparse.csr_array, redundancies: sparse.csr_array, felt: NDArray[np.bool_]) -> Reach:

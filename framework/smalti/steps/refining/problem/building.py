@@ -15,6 +15,7 @@ from smalti.steps.refining.problem.blocks import (
     CrystalBlock,
     SettingBlock,
 )
+from smalti.steps.refining.problem.detector_block import DetectorBlock
 from smalti.steps.refining.problem.models import across, crystal_of, goniometer_of
 from smalti.steps.refining.problem.tiles import detector_blocks
 from smalti.steps.refining.problem.tying import with_one_cell
@@ -56,13 +57,21 @@ def blocks_of(
 def names_held(
     experiments: Experiments, blocks: Sequence[Block], owner: Mapping[int, int], options: RefineOptions
 ) -> set[str]:
-    """Name the parameters of beams that only stills use, which are held unless they are asked for.
+    """Name the parameters that are held because stills alone do not tell them.
 
-    Each crystal of a still turns with its beam and its cell grows with the wavelength: every image would
-    free parameters that next to nothing determines.
+    Of beams that only stills use everything, unless it is asked for: each crystal of a still turns with its
+    beam and its cell grows with the wavelength, and every image would free parameters that next to nothing
+    determines. Of a detector that only stills see the turn in its plane: crystals follow a turn of
+    everything about the beam, which is the gauge.
     """
+    sweeps = [item for item in experiments if not item.is_still]
+    seen = {owner[id(item.detector)] for item in sweeps}
+    detectors = [
+        block for k, block in enumerate(blocks) if isinstance(block, DetectorBlock) and k not in seen
+    ]
+    held = {f"Detector{block.number}Tau1" for block in detectors}
     if options.refine_still_beams:
-        return set()
-    turning = {owner[id(item.beam)] for item in experiments if not item.is_still}
+        return held
+    turning = {owner[id(item.beam)] for item in sweeps}
     beams = {owner[id(item.beam)] for item in experiments} - turning
-    return {parameter.name for number in beams for parameter in blocks[number].parameters}
+    return held | {parameter.name for number in beams for parameter in blocks[number].parameters}

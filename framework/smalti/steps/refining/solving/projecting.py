@@ -12,15 +12,16 @@ from scipy.sparse import linalg as sparse_linalg
 from smalti.roles import Minimiser
 from smalti.solution import NormalEquations, Solution
 from smalti.steps.answers import solution_of
+from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.problem.arrows import held_arrow
-from smalti.steps.refining.problem.partition import Partition
+from smalti.steps.refining.problem.partition import MANY, Partition, partition_of
 from smalti.steps.refining.problem.reducing import Reduction, reduce_crystals
 from smalti.steps.refining.problem.remembering import Remembering
 from smalti.steps.refining.problem.source import RotationSource
 from smalti.steps.refining.problem.substituting import own_inverses
 from smalti.steps.refining.problem.uncertainty import determined, inverse_of
 
-__all__ = ["Minimum", "Projected", "determined_by", "minimise"]
+__all__ = ["Minimum", "Projected", "determined_by", "minimise", "partition_for"]
 
 Array = NDArray[np.float64]
 
@@ -42,6 +43,19 @@ class Minimum:
     p: Array
     solution: Solution
     equations: NormalEquations
+
+
+def partition_for(source: RotationSource, options: RefineOptions) -> Partition:
+    """Tell which crystals are eliminated, as the options say."""
+    layout = source.layout
+    crystals = len({use["crystal"] for use in layout.uses})
+    wanted = options.eliminate_crystals == "always" or (
+        options.eliminate_crystals == "auto" and crystals >= MANY
+    )
+    if not wanted:
+        return Partition.joint(layout.n, len(layout.uses))
+    coupling = [restraint.rows(layout, np.zeros(layout.n))[1] for restraint in source.restraints]
+    return partition_of(layout, coupling, eliminate=True)
 
 
 def minimise(source: RotationSource, partition: Partition, minimiser: Minimiser, p: Array) -> Minimum:

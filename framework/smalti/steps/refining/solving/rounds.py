@@ -17,14 +17,14 @@ from smalti.steps.executing import available_cores
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.problem.layout import Layout
 from smalti.steps.refining.problem.observations import Observations
-from smalti.steps.refining.problem.partition import MANY, Partition, partition_of
+from smalti.steps.refining.problem.partition import Partition
 from smalti.steps.refining.problem.restraints import restraints_of
 from smalti.steps.refining.problem.selection import Selection
 from smalti.steps.refining.problem.smoothness import held_paths
 from smalti.steps.refining.problem.source import RotationSource
 from smalti.steps.refining.solving.concentrating import FEW, concentrate
 from smalti.steps.refining.solving.learning import learn, settled
-from smalti.steps.refining.solving.projecting import Minimum, determined_by, minimise
+from smalti.steps.refining.solving.projecting import Minimum, determined_by, minimise, partition_for
 from smalti.steps.refining.solving.supporting import followers
 from smalti.steps.refining.weighing.judging import judge, strata
 from smalti.steps.refining.weighing.leverage import crystal_leverages, leverages
@@ -163,7 +163,7 @@ def fit_in_rounds(
     model = NoiseModel(data, groups, options.noise == "estimated", options.seed, psi)
     p = np.zeros(layout.n) if begin is None else begin
     source = _observed_at(_source(layout, selection, options), selection, p)
-    partition, threads = _partition(source, options), source.n_threads
+    partition, threads = partition_for(source, options), source.n_threads
     before = source.calc_minus_obs(p)
     p, residuals, noise = _start(source, partition, p, before, held_out, model, minimiser, options)
     rounds: list[Round] = []
@@ -205,19 +205,6 @@ def _source(layout: Layout, selection: Selection, options: RefineOptions) -> Rot
     )
     data, threads = selection.observations, options.n_threads or available_cores()
     return RotationSource(layout, data, 1.0 / data.variance, layout.prior, threads, restraints)
-
-
-def _partition(source: RotationSource, options: RefineOptions) -> Partition:
-    """Which crystals are eliminated, as the options say."""
-    layout = source.layout
-    crystals = len({use["crystal"] for use in layout.uses})
-    wanted = options.eliminate_crystals == "always" or (
-        options.eliminate_crystals == "auto" and crystals >= MANY
-    )
-    if not wanted:
-        return Partition.joint(layout.n, len(layout.uses))
-    coupling = [restraint.rows(layout, np.zeros(layout.n))[1] for restraint in source.restraints]
-    return partition_of(layout, coupling, eliminate=True)
 
 
 def _learnt(source: RotationSource, partition: Partition, found: Minimum) -> Prior:
