@@ -22,6 +22,7 @@ __all__ = ["cbf_bytes", "header", "write_cbf"]
 # Marks the start of binary data in a CBF file [International Tables for Crystallography G, 2.3.3.3].
 _BINARY = b"\x0c\x1a\x04\xd5"
 _PADDING = 4095
+_STILL_EXPOSURE = 0.1
 _EPOCH = datetime.datetime(2026, 5, 1, 12, 0, 0)
 
 
@@ -80,18 +81,19 @@ def cbf_bytes(name: str, counts: NDArray[np.int32], text: str) -> bytes:
 def header(experiment: Experiment, image: int, layout: str, n_dead: int) -> str:
     """Write the header of one image (array index from 0) of a nominal experiment.
 
-    A header can say where a flat detector stands, and nothing of its modules.
+    A header can say where a flat detector stands, and nothing of its modules. A still, which has no scan, has
+    an increment of 0.
     """
-    if experiment.scan is None:
-        raise ValueError("a scan is needed")
     panel = experiment.detector.panels[0]
     # The root of a flat detector stands at the outer corner of the frame.
     x, y, z = experiment.detector.root.origin
     pixel = panel.pixel_size[0]
-    start, width = (clean_degrees(angle) for angle in experiment.scan.oscillation)
+    scan = experiment.scan
+    start, width = (0.0, 0.0) if scan is None else (clean_degrees(angle) for angle in scan.oscillation)
     angle = start + image * width
-    exposure = experiment.scan.exposure_times[image]
-    moment = _EPOCH + datetime.timedelta(seconds=experiment.scan.epochs[image])
+    exposure = _STILL_EXPOSURE if scan is None else scan.exposure_times[image]
+    seconds = _STILL_EXPOSURE * image if scan is None else scan.epochs[image]
+    moment = _EPOCH + datetime.timedelta(seconds=seconds)
     return "\n".join(
         f"# {line}"
         for line in (

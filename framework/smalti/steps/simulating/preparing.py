@@ -27,11 +27,11 @@ def _check_format(options: SimulateOptions) -> None:
             "Of this detector there are tables of stills only.",
             "Ask for simulate.stills=100 simulate.output=indexed, or choose another layout.",
         )
-    if options.stills and options.output == "images":
+    if options.stills and options.output == "images" and options.image_format != "cbf":
         raise UsageError(
-            "Images of stills cannot be simulated.",
-            "Of stills there are tables of found or indexed spots.",
-            "Give --make indexed or --make strong.",
+            "Images of stills cannot be written as NXmx.",
+            "They are written one by one, as miniCBF.",
+            "Choose image_format=cbf, or --make indexed or --make strong for tables.",
         )
     cbf = options.output == "images" and options.image_format == "cbf"
     if cbf and not options.layout.strip().upper().startswith("PILATUS"):

@@ -19,6 +19,7 @@ from smalti.steps.simulating.instrument import nominal, true
 from smalti.steps.simulating.options import SimulateOptions
 from smalti.steps.simulating.preparing import prepared
 from smalti.steps.simulating.spots import resolution_limit
+from smalti.steps.simulating.still_images import write_still_images
 from smalti.steps.simulating.still_tables import Lot, Recipe, make_lot
 from smalti.steps.simulating.structure import Structure
 from smalti.storage import write_experiments, write_json, write_reflections
@@ -34,7 +35,7 @@ class SimulatedStills:
     Attributes
     ----------
     stills, reflections, panels : int
-    tables, truth_files : tuple of Path
+    tables, truth_files, images : tuple of Path
     """
 
     stills: int
@@ -51,22 +52,27 @@ class SimulatedStills:
             "stills": self.stills,
             "reflections": self.reflections,
             "panels": self.panels,
+            "images": len(self.images),
             "tables": [str(path) for path in self.tables],
             "truth": [str(path) for path in self.truth_files],
         }
 
     def text(self) -> str:
         """Say what was made and where it lies."""
-        files = len(self.tables) // 2
-        first = f"{self.tables[0]}, {self.tables[1].name}"
         return "\n".join(
             (
                 f"{plural(self.stills, 'still')} with {plural(self.reflections, 'reflection')} on "
                 f"{plural(self.panels, 'panel')}.",
-                f"Tables: {first}" if files == 1 else f"Tables: {files:,} pairs, the first {first}",
+                self._made(),
                 f"Truth: {self.truth_files[0]} ... {self.truth_files[-1].name}",
             )
         )
+
+    def _made(self) -> str:
+        if self.images:
+            return f"{plural(len(self.images), 'image')}: {self.images[0]} ... {self.images[-1].name}"
+        files, first = len(self.tables) // 2, f"{self.tables[0]}, {self.tables[1].name}"
+        return f"Tables: {first}" if files == 1 else f"Tables: {files:,} pairs, the first {first}"
 
 
 def simulate_stills(
@@ -79,10 +85,13 @@ def simulate_stills(
     """Make stills with known truth, file by file: memory does not grow with their number.
 
     Writes ``indexed.expt``, ``indexed.refl`` (or ``strong``) and ``truth.expt``; where there are several
-    files they end in numbers. ``truth.json`` says the options.
+    files they end in numbers. Images come with ``truth.refl``; the spots of all are in memory together.
+    ``truth.json`` says the options.
     """
     options = prepared(options, directory)
     recipe = make_recipe(options)
+    if options.output == "images":
+        return _with_images(recipe, directory, progress, jobs, record)
     files = -(-options.stills // options.files_of)
 
     def make(number: int) -> tuple[int, tuple[Path, Path, Path]]:
@@ -99,11 +108,27 @@ def simulate_stills(
         tables += paths[:2]
         truths.append(paths[2])
         progress("simulating stills", min(number * options.files_of, options.stills), options.stills)
-    description = directory / "truth.json"
+    truths.append(_describe(directory, options, rows, record))
+    return SimulatedStills(options.stills, rows, len(recipe.truth.detector), tuple(tables), tuple(truths))
+
+
+def _with_images(
+    recipe: Recipe, directory: Path, progress: Progress, jobs: int, record: Mapping[str, Any] | None
+) -> SimulatedStills:
+    options = recipe.options
+    images, spots, A, rows = write_still_images(recipe, directory, progress, jobs, record)
+    truth = directory / "truth.expt"
+    group, name = recipe.crystal.space_group, recipe.truth.identifier
+    write_experiments(truth, experiments_of(recipe.truth, A, group, name, options.stills), record)
+    truths = (truth, spots, _describe(directory, options, rows, record))
+    return SimulatedStills(options.stills, rows, len(recipe.truth.detector), (), truths, images)
+
+
+def _describe(directory: Path, options: SimulateOptions, rows: int, record: Mapping[str, Any] | None) -> Path:
+    path = directory / "truth.json"
     history = [record] if record else []
-    write_json(description, {"options": dataclasses.asdict(options), "reflections": rows, "history": history})
-    panels = len(recipe.truth.detector)
-    return SimulatedStills(options.stills, rows, panels, tuple(tables), (*truths, description))
+    write_json(path, {"options": dataclasses.asdict(options), "reflections": rows, "history": history})
+    return path
 
 
 def make_recipe(options: SimulateOptions) -> Recipe:

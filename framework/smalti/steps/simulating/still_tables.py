@@ -19,7 +19,7 @@ from smalti.steps.simulating.structure import Structure
 from smalti.tables import Flag, Reflections
 from smalti.units import radians
 
-__all__ = ["Lot", "Recipe", "make_lot"]
+__all__ = ["Lot", "Recipe", "drawn_crystals", "make_lot"]
 
 Array = NDArray[np.float64]
 Columns = dict[str, NDArray[np.generic]]
@@ -68,14 +68,20 @@ class Lot:
 
 def make_lot(recipe: Recipe, number: int, size: int) -> Lot:
     """Make the stills of one file, whose number (from 0) starts the random numbers."""
+    rng, true, given = drawn_crystals(recipe, number, size)
+    parts = [_spots(recipe, true[k : k + _AT_ONCE], k, rng) for k in range(0, size, _AT_ONCE)]
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Lot(true, given, Reflections(columns | _housekeeping(columns, recipe.options)))
+
+
+def drawn_crystals(recipe: Recipe, number: int, size: int) -> tuple[np.random.Generator, Array, Array]:
+    """Draw the crystals of one file: the random numbers that go on, and A as it is and as it is given."""
     options = recipe.options
     rng = np.random.default_rng([options.seed, 5, number])
     U = random_rotations(rng, size)
     true = U @ spread_cells(rng, recipe.crystal, size, options.cell_spread)
     given = turned_a_little(rng, U, radians(options.orientation_error)) @ recipe.crystal.B
-    parts = [_spots(recipe, true[k : k + _AT_ONCE], k, rng) for k in range(0, size, _AT_ONCE)]
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return Lot(true, given, Reflections(columns | _housekeeping(columns, options)))
+    return rng, true, given
 
 
 def _spots(recipe: Recipe, A: Array, first: int, rng: np.random.Generator) -> Columns:

@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import fabio
 import numpy as np
 import pytest
 
@@ -178,6 +179,37 @@ def test_what_cannot_be_simulated_is_refused(tmp_path: Path) -> None:
         simulate(OPTIONS, tmp_path)
     with pytest.raises(UsageError, match="Images of a CS-PAD"):
         simulate_stills(replace(OPTIONS, output="images"), tmp_path)
+
+
+def test_images_of_stills_show_what_the_truth_says(tmp_path: Path) -> None:
+    options = replace(
+        OPTIONS, output="images", layout="PILATUS 300K", stills=3, counts=1500.0, background=0.2, outliers=0.0
+    )
+    made = simulate_stills(options, tmp_path)
+    assert [path.name for path in made.images] == [f"simulated_0000{k}.cbf" for k in (1, 2, 3)]
+    truth = read_reflections(tmp_path / "truth.refl")
+    experiments = read_experiments(tmp_path / "truth.expt")
+    assert len(experiments) == 3 and truth.n_rows == made.reflections
+    detector = experiments[0].detector
+    window = np.array([panel.window for panel in detector.panels])
+    for k, path in enumerate(made.images):
+        frame = fabio.open(path).data
+        mine = truth.where((truth["id"] == k) & (truth["intensity.sum.value"] > 1000.0))
+        place = np.floor(mine["xyzcal.px"][:, :2]).astype(int) + window[mine["panel"].astype(int)]
+        others = frame[frame >= 0]
+        assert mine.n_rows > 20
+        assert np.median(frame[place[:, 1], place[:, 0]]) > 50 > 10 > np.median(others)
+        assert "Angle_increment 0.0000 deg." in path.read_bytes()[:2000].decode("ascii", "ignore")
+
+
+@pytest.mark.dials
+def test_dials_imports_the_images_as_stills(tmp_path: Path, dials: object) -> None:
+    made = simulate_stills(replace(OPTIONS, output="images", layout="PILATUS 100K", stills=2), tmp_path)
+    files = [path.name for path in made.images]
+    done = subprocess.run(["dials.import", *files], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0
+    said = " ".join(done.stdout.split())
+    assert "num images: 2" in said and "still: 1 sweep: 0" in said
 
 
 @pytest.mark.dials
