@@ -134,6 +134,8 @@ def _port(word: str | None) -> int:
 
 def _serve(request: Request, session: Session) -> Outcome:
     """Serve until Ctrl-C, which is how one closes the viewer and no error."""
+    options, scene = session.options, session.scene
+    scene.prepare(scene.shot(options.frame - 1, options.sum, options.how), options.pool)
     with Viewer(session, _port(request.switch("port"))) as viewer:
         address = address_of(viewer)
         _say(
@@ -151,7 +153,7 @@ def _serve(request: Request, session: Session) -> Outcome:
         except KeyboardInterrupt:
             pass
         finally:
-            session.scene.close()
+            scene.close()
     return Outcome({"address": f"http://127.0.0.1:{viewer.port}/"}, "Closed.")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,11 +31,14 @@ class Ground:
         Flat indices of pixels of no panel.
     masked : (M,) int32
         Flat indices of pixels of a panel that no frame may use.
+    pooled : dict
+        Level to the number of usable pixels under each of its pixels, as they are asked for.
     """
 
     usable: NDArray[np.bool_]
     gaps: Index
     masked: Index
+    pooled: dict[int, NDArray[np.int32]] = field(default_factory=dict, compare=False)
 
     @property
     def nbytes(self) -> int:
@@ -55,11 +58,14 @@ class Frame:
         Flat indices of pixels of the ground that are without a measurement on this frame.
     over : (K,) int32
         Those above the trusted range.
+    largest : int
+        The largest count by size.
     """
 
     values: NDArray[Any]
     missing: Index
     over: Index
+    largest: int
 
     @property
     def nbytes(self) -> int:
@@ -105,7 +111,10 @@ def load(roll: Roll, index: int, ground: Ground) -> Frame:
     lost = np.flatnonzero(ground.usable ^ use)
     limits = [panel.trusted_range[1] for panel in roll.experiment.detector.panels]
     above = counts.reshape(-1)[lost] > _limits_at(roll, lost, limits)
-    return Frame(_compact(counts * use), lost[~above].astype(np.int32), lost[above].astype(np.int32))
+    values = counts * use
+    low, high = int(values.min()), int(values.max())
+    missing, over = lost[~above].astype(np.int32), lost[above].astype(np.int32)
+    return Frame(_compact(values, low, high), missing, over, max(high, -low))
 
 
 def _limits_at(roll: Roll, index: NDArray[np.intp], limits: list[float]) -> Any:
@@ -121,9 +130,8 @@ def _limits_at(roll: Roll, index: NDArray[np.intp], limits: list[float]) -> Any:
     return found
 
 
-def _compact(values: NDArray[np.int32]) -> NDArray[Any]:
+def _compact(values: NDArray[np.int32], low: int, high: int) -> NDArray[Any]:
     """Hold counts in the smallest of three types: frames are kept, and most counts are small."""
-    low, high = int(values.min()), int(values.max())
     if low < 0 or high > np.iinfo(np.uint16).max:
         return values
     return values.astype(np.uint8 if high <= np.iinfo(np.uint8).max else np.uint16)

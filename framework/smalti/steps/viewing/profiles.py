@@ -20,6 +20,8 @@ __all__ = ["RadialBins", "histogram", "line_profile", "radial_bins", "radial_pro
 Array = NDArray[np.float64]
 BINS = 600
 MOST_POINTS = 4000
+FINE = 64
+"""Counts up to this have a bin each."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +94,17 @@ def histogram(stack: Stack, ground: Ground) -> tuple[Array, NDArray[np.intp]]:
     counts = stack.total[good_pixels(stack, ground)]
     if counts.size == 0:
         return np.array([0.0, 1.0]), np.zeros(1, dtype=np.intp)
-    low, high = int(counts.min()), int(counts.max())
-    fine = np.arange(min(low, 0), 65)
-    wide = np.unique(np.ceil(64.0 * 2.0 ** (np.arange(1, 12 * 26) / 12.0)).astype(np.int64))
-    edges = np.concatenate([fine, wide[wide > 64]])
-    edges = edges[: int(np.searchsorted(edges, high, "right")) + 1]
-    pixels, _ = np.histogram(counts, edges)
-    return edges / stack.divisor, pixels
+    low, high = min(int(counts.min()), 0), int(counts.max())
+    # Most counts are small: they are counted as they are, and only the others searched for.
+    small = np.bincount(np.minimum(counts - low, FINE + 1 - low), minlength=FINE + 2 - low)
+    if high <= FINE:
+        top = max(high, low) + 1
+        return np.arange(low, top + 1) / stack.divisor, small[: top - low]
+    wide = np.unique(np.ceil(FINE * 2.0 ** (np.arange(12 * 26) / 12.0)).astype(np.int64)) + 1
+    wide = wide[: int(np.searchsorted(wide, high, "right")) + 1]
+    large, _ = np.histogram(counts[counts > FINE], wide)
+    edges = np.concatenate([np.arange(low, FINE + 1), wide])
+    return edges / stack.divisor, np.concatenate([small[:-1], large])
 
 
 def line_profile(values: NDArray[Any], points: Array) -> list[float | None]:

@@ -59,28 +59,49 @@ def coded_level(stack: Stack, ground: Ground, level: int, pool: Pool) -> tuple[N
     divisor : int
     """
     shape = stack.total.shape
-    lost = np.concatenate([stack.missing, stack.over])
-    if level == 0:
-        values, divisor = stack.total, stack.divisor
-        n_good = None
-    else:
-        good = ground.usable.copy()
-        good.reshape(-1)[lost] = False
-        n_good = _sums(good.view(np.uint8), level)
-        # What is not usable is 0 in every frame, but frames of a stack may differ in what they lack.
-        total = np.where(good, stack.total, 0) if stack.n > 1 and lost.size else stack.total
+    n_good: NDArray[Any] | None = None
+    values, divisor = stack.total, stack.divisor
+    if level > 0:
+        lost = np.concatenate([stack.missing, stack.over])
+        n_good = _good_at(ground, lost, level)
         if pool == "mean":
-            area = 1 << (2 * level)
-            values = _sums(total, level)
-            part = np.flatnonzero((n_good < area) & (n_good > 0))
-            flat, count = values.reshape(-1), n_good.reshape(-1)[part]
-            flat[part] = (flat[part].astype(np.int64) * area + count // 2) // count
-            divisor = stack.divisor * area
+            values = _means(_without(stack, lost), n_good, level)
+            divisor = stack.divisor << (2 * level)
         else:
-            values, divisor = _largest(total, good, level), stack.divisor
+            values = _largest(_without(stack, lost), ground.usable, level)
     out = _narrow(values)
     _write_codes(out, stack, ground, level, shape, n_good)
     return out, divisor
+
+
+def _without(stack: Stack, lost: Index) -> NDArray[Any]:
+    """Give the counts with 0 wherever a frame of the stack has none; a single frame has 0 there already."""
+    if stack.n == 1 or lost.size == 0:
+        return stack.total
+    total = stack.total.copy()
+    total.reshape(-1)[lost] = 0
+    return total
+
+
+def _good_at(ground: Ground, lost: Index, level: int) -> NDArray[Any]:
+    """Number of usable pixels under each pixel of a level; that of the ground is worked out once."""
+    if level not in ground.pooled:
+        ground.pooled[level] = _sums(ground.usable.view(np.uint8), level).astype(np.int32)
+    n_good = ground.pooled[level]
+    if lost.size:
+        n_good = n_good.copy()
+        np.subtract.at(n_good.reshape(-1), _at_level(lost, ground.usable.shape, level), 1)
+    return n_good
+
+
+def _means(total: NDArray[Any], n_good: NDArray[Any], level: int) -> NDArray[Any]:
+    """Mean of the usable pixels times their number where all are usable."""
+    area = 1 << (2 * level)
+    values = _sums(total, level)
+    part = np.flatnonzero((n_good < area) & (n_good > 0))
+    flat, count = values.reshape(-1), n_good.reshape(-1)[part]
+    flat[part] = (flat[part].astype(np.int64) * area + count // 2) // count
+    return values
 
 
 def _write_codes(

@@ -5,19 +5,19 @@ from __future__ import annotations
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.steps.executing import available_cores
+from smalti.steps.executing import available_cores, ordered
 from smalti.steps.viewing.contrast import Contrast, judge
 from smalti.steps.viewing.counts import Frame, Ground, ground_of, load
 from smalti.steps.viewing.gallery import Gallery, Roll
 from smalti.steps.viewing.keeping import Shelf
 from smalti.steps.viewing.pyramid import Pool, coded_level, overview_level, tile
-from smalti.steps.viewing.stacking import How, Stack, shifted, stacked
+from smalti.steps.viewing.stacking import How, Lost, Stack, shifted, stacked
 
 __all__ = ["Payload", "Scene", "Shot"]
 
@@ -75,6 +75,7 @@ class Scene:
         self.gallery = gallery
         self._grounds: Shelf[Ground] = Shelf(2)
         self._frames: Shelf[Frame] = Shelf(MEMORY, lambda frame: frame.nbytes)
+        self._lost: Shelf[Lost] = Shelf(SPARE, lambda lost: lost[0].nbytes + lost[1].nbytes + 100)
         self._stacks: Shelf[Stack] = Shelf(SPARE, lambda stack: stack.nbytes)
         self._levels: Shelf[tuple[NDArray[Any], int]] = Shelf(SPARE, lambda level: level[0].nbytes)
         self._payloads: Shelf[Payload] = Shelf(SPARE / 2, lambda payload: len(payload.body))
@@ -102,25 +103,39 @@ class Scene:
     def frame(self, number: int) -> Frame:
         """One frame."""
         roll, index = self.gallery.find(number)
-        return self._frames.get(number, lambda: load(roll, index, self.ground(roll)))
+
+        def read() -> Frame:
+            frame = load(roll, index, self.ground(roll))
+            self._lost.get(number, lambda: (frame.missing, frame.over))
+            return frame
+
+        return self._frames.get(number, read)
+
+    def _lost_on(self, number: int) -> Lost:
+        """The pixels that a frame lacks: kept for longer than its counts."""
+
+        def read() -> Lost:
+            frame = self.frame(number)
+            return frame.missing, frame.over
+
+        return self._lost.peek(number) or read()
 
     def stack(self, shot: Shot) -> Stack:
         """The frames of a shot, taken together."""
         plain = shot.plain
         found = self._stacks.get(plain, lambda: self._make_stack(plain))
-        return (
-            found
-            if found.how == shot.how
-            else Stack(found.total, found.n, shot.how, found.missing, found.over)
-        )
+        return found if found.how == shot.how else replace(found, how=shot.how)
 
     def _make_stack(self, shot: Shot) -> Stack:
-        frames = [self.frame(shot.frame + k) for k in range(shot.n)]
+        numbers = range(shot.frame, shot.frame + shot.n)
         if shot.how == "sum" and shot.n > 3 and shot.frame > 0:
             before = self._stacks.peek(Shot(shot.frame - 1, shot.n, shot.how))
-            if before is not None and self.gallery.find(shot.frame - 1)[0] is self.roll(shot):
-                return shifted(before, self.frame(shot.frame - 1), frames, shot.how)
-        return stacked(frames, shot.how)
+            if before is not None and before.n == shot.n:
+                leaving, entering = self.frame(shot.frame - 1), self.frame(numbers[-1])
+                return shifted(before, leaving, entering, [self._lost_on(k) for k in numbers])
+        if shot.n == 1:
+            return stacked([self.frame(shot.frame)], shot.how)
+        return stacked(ordered(self.frame, numbers), shot.how)
 
     def contrast(self, shot: Shot) -> Contrast:
         """Robust limits of a shot's usable pixels."""
@@ -153,13 +168,20 @@ class Scene:
 
         What was asked for and is no longer near is not begun.
         """
-        with self._lock:
-            self._wanted += 1
-            ticket = self._wanted
+        ticket = self._next_ticket()
         for k in range(1, depth + 1):
             frame = shot.frame + k * step
             if 0 <= frame < len(self.gallery):
                 self._pool.submit(self._prepare, self.shot(frame, shot.n, shot.how), pool, ticket)
+
+    def _next_ticket(self) -> int:
+        with self._lock:
+            self._wanted += 1
+            return self._wanted
+
+    def prepare(self, shot: Shot, pool: Pool) -> None:
+        """Make a shot ready in the background, before anybody asks for it."""
+        self._pool.submit(self._prepare, shot, pool, self._next_ticket())
 
     def _prepare(self, shot: Shot, pool: Pool, ticket: int) -> None:
         if ticket != self._wanted:

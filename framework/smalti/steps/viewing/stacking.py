@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from smalti.steps.viewing.counts import Frame, Index
 
-__all__ = ["HOWS", "How", "Stack", "shifted", "stacked"]
+__all__ = ["HOWS", "How", "Lost", "Stack", "shifted", "stacked"]
 
 How = Literal["sum", "mean", "max"]
+Lost = tuple[Index, Index]
+"""Pixels without a measurement, and pixels above the trusted range: flat indices."""
 HOWS: tuple[How, ...] = get_args(How)
 
 
@@ -28,6 +30,8 @@ class Stack:
     n : int
         Number of frames.
     how : "sum", "mean" or "max"
+    bound : int
+        What no total is larger than.
     missing, over : (M,) and (K,) int32
         Flat indices of pixels that any of the frames is without, or has above the trusted range.
     """
@@ -35,6 +39,7 @@ class Stack:
     total: NDArray[Any]
     n: int
     how: How
+    bound: int
     missing: Index
     over: Index
 
@@ -49,42 +54,52 @@ class Stack:
         return self.total.nbytes + self.missing.nbytes + self.over.nbytes
 
 
-def stacked(frames: Sequence[Frame], how: How) -> Stack:
-    """Take frames of one roll together."""
-    first = frames[0].values
-    if how == "max":
-        total = first.astype(np.int32)
-        for frame in frames[1:]:
+def stacked(frames: Iterable[Frame], how: How) -> Stack:
+    """Take frames of one roll together; each is let go of before the next is asked for."""
+    total: NDArray[Any] | None = None
+    lost: list[Lost] = []
+    bound = 0
+    for frame in frames:
+        bound += frame.largest
+        lost.append((frame.missing, frame.over))
+        if total is None:
+            total = frame.values.astype(np.int32)
+        elif how == "max":
             np.maximum(total, frame.values, out=total)
-    else:
-        total = first.astype(_type_of_sum(frames))
-        for frame in frames[1:]:
-            total += frame.values
-    return Stack(total, len(frames), how, *_lost(frames))
+        else:
+            total = _wide(total, bound)
+            np.add(total, frame.values, out=total, casting="unsafe")
+    assert total is not None
+    return Stack(total, len(lost), how, bound, *_joined(lost))
 
 
-def shifted(before: Stack, leaving: Frame, frames: Sequence[Frame], how: How) -> Stack:
-    """Move a sum on by one frame: take off the one that leaves, add the last of the new ``frames``.
+def shifted(before: Stack, leaving: Frame, entering: Frame, lost: Sequence[Lost]) -> Stack:
+    """Move a sum on by one frame: two passes over the pixels, however many frames there are.
 
-    Two passes over the pixels, however many frames there are. ``frames`` (those of the new stack) are
-    only asked for the pixels that they lack.
+    Parameters
+    ----------
+    before : Stack
+    leaving, entering : Frame
+        The first frame of the old sum and the last of the new one.
+    lost : sequence of (missing, over)
+        The pixels that the frames of the new sum lack.
     """
-    total = before.total.astype(np.promote_types(before.total.dtype, _type_of_sum(frames)))
-    total -= leaving.values
-    total += frames[-1].values
-    return Stack(total, len(frames), how, *_lost(frames))
+    bound = before.bound - leaving.largest + entering.largest
+    total = _wide(before.total.copy(), before.bound + entering.largest)
+    np.subtract(total, leaving.values, out=total, casting="unsafe")
+    np.add(total, entering.values, out=total, casting="unsafe")
+    return Stack(total, before.n, before.how, bound, *_joined(lost))
 
 
-def _type_of_sum(frames: Sequence[Frame]) -> type[np.signedinteger[Any]]:
-    wide = any(frame.values.dtype == np.int32 for frame in frames)
-    bound = max(int(np.abs(frame.values).max()) for frame in frames) if wide else np.iinfo(np.uint16).max
-    return np.int32 if bound * len(frames) <= np.iinfo(np.int32).max else np.int64
+def _wide(total: NDArray[Any], bound: int) -> NDArray[Any]:
+    """Give sums in a type that holds what they may come to."""
+    return total if bound <= np.iinfo(total.dtype).max else total.astype(np.int64)
 
 
-def _lost(frames: Sequence[Frame]) -> tuple[Index, Index]:
-    over = _union([frame.over for frame in frames])
-    missing = _union([frame.missing for frame in frames])
-    return missing[~np.isin(missing, over)], over
+def _joined(lost: Sequence[Lost]) -> Lost:
+    over = _union([item[1] for item in lost])
+    missing = _union([item[0] for item in lost])
+    return (missing[~np.isin(missing, over)] if over.size else missing), over
 
 
 def _union(parts: Sequence[Index]) -> Index:

@@ -206,6 +206,16 @@ def test_histograms_count_the_usable_pixels():
     edges, pixels = histogram(stack, ground)
     assert pixels.sum() == ground.usable.sum() - 2
     assert pixels[2] == (stack.total[ground.usable] == 2).sum() and edges[2] == 2.0
+    assert len(edges) == len(pixels) + 1
+    stack.total[30, 30:34] = (64, 65, 1000, 10**6)
+    edges, pixels = histogram(stack, ground)
+    assert pixels.sum() == ground.usable.sum() - 2 and len(edges) == len(pixels) + 1
+    for count in (64, 65, 1000, 10**6):
+        k = np.searchsorted(edges, count, "right") - 1
+        assert pixels[k] == 1 and edges[k] <= count < edges[k + 1]
+    stack.total[30, 30] = -7
+    edges, pixels = histogram(stack, ground)
+    assert edges[0] == -7.0 and pixels[0] == 1 and pixels.sum() == ground.usable.sum() - 2
 
 
 def test_a_line_is_broken_where_there_is_no_count():

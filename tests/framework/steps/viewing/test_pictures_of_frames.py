@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,16 +42,22 @@ def test_stacks_are_sums_and_maxima(roll):
     raw[:, 5, 6] = raw[:, 70, 100] = 0
     np.testing.assert_array_equal(stacked(frames[:4], "sum").total, raw[:4].sum(axis=0))
     np.testing.assert_array_equal(stacked(frames[:4], "max").total, raw[:4].max(axis=0))
-    moved = shifted(stacked(frames[:4], "sum"), frames[0], frames[1:], "sum")
+    lost = [(frame.missing, frame.over) for frame in frames[1:]]
+    moved = shifted(stacked(frames[:4], "sum"), frames[0], frames[4], lost)
     np.testing.assert_array_equal(moved.total, raw[1:].sum(axis=0))
+    assert moved.bound == stacked(frames[1:], "sum").bound >= moved.total.max()
     assert moved.n == 4 and moved.over.tolist() == [70 * 130 + 100]
 
 
 def test_a_sum_is_wide_enough(roll):
     ground = ground_of(roll)
     frame = load(roll, 0, ground)
-    large = type(frame)(np.full((91, 130), 2**30, dtype=np.int32), frame.missing, frame.over)
+    large = replace(frame, values=np.full((91, 130), 2**30, dtype=np.int32), largest=2**30)
     assert int(stacked([large] * 4, "sum").total.max()) == 2**32
+    one = stacked([large], "sum")
+    assert one.total.dtype == np.int32
+    moved = shifted(stacked([large, frame], "sum"), frame, large, [(frame.missing, frame.over)] * 2)
+    assert int(moved.total.max()) > 2**31 - 100
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
@@ -148,6 +155,7 @@ def test_a_scene_reads_each_frame_once_and_sums_by_steps():
     second = scene.stack(scene.shot(1, 4, "sum"))
     np.testing.assert_array_equal(second.total, stacked([scene.frame(k) for k in range(1, 5)], "sum").total)
     assert sorted(series.seen) == [0, 1, 2, 3, 4]
+    assert scene.stack(scene.shot(2, 4, "sum")).over.tolist() == [70 * 130 + 100]
     assert scene.shot(4, 10, "sum") == Shot(4, 2, "sum")
     scene.close()
 

@@ -22,7 +22,7 @@ PLAIN = ViewOptions(show="none", width=130, low=0.0, high=10.0)
 
 
 def decoded(data):
-    """Undo a PNG as written here: one IDAT, filter 2 on every row."""
+    """Undo a PNG as written here: one IDAT, unfiltered rows, with or without a palette."""
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
     chunks, at = {}, 8
     while at < len(data):
@@ -31,15 +31,21 @@ def decoded(data):
         assert struct.unpack(">I", data[at + 8 + length : at + 12 + length])[0] == zlib.crc32(kind + body)
         chunks[kind], at = body, at + 12 + length
     width, height, depth, colour, *_ = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
-    assert (depth, colour) == (8, 2)
-    rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(height, 1 + 3 * width)
-    assert (rows[:, 0] == 2).all()
-    return np.cumsum(rows[:, 1:].astype(np.uint32), axis=0).astype(np.uint8).reshape(height, width, 3)
+    rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(height, -1)
+    assert depth == 8 and not rows[:, 0].any()
+    if colour == 3:
+        return np.frombuffer(chunks[b"PLTE"], np.uint8).reshape(-1, 3)[rows[:, 1:]]
+    assert colour == 2
+    return rows[:, 1:].reshape(height, width, 3)
 
 
-def test_png_files_hold_the_picture():
-    rgb = np.random.default_rng(2).integers(0, 256, (17, 23, 3)).astype(np.uint8)
-    np.testing.assert_array_equal(decoded(png_bytes(rgb)), rgb)
+@pytest.mark.parametrize("colours", [5, 256])
+def test_png_files_hold_the_picture(colours):
+    rng = np.random.default_rng(2)
+    rgb = rng.integers(0, colours, (37, 53, 3)).astype(np.uint8)
+    data = png_bytes(rgb)
+    np.testing.assert_array_equal(decoded(data), rgb)
+    assert (b"PLTE" in data) == (colours == 5)
 
 
 def test_a_pixel_has_the_colour_of_its_count(tmp_path):

@@ -195,7 +195,8 @@ class _Handler(BaseHTTPRequestHandler):
         if page is None:
             raise InputError(f"There is no file {name[:80]}.", "Only the page's own files are served.")
         kind = _KINDS[(name or "index.html").rpartition(".")[2]]
-        return Answer(page, f"{kind}; charset=utf-8")
+        # The address is another one each time the viewer is started: files of the page may be kept.
+        return Answer(page, f"{kind}; charset=utf-8", {"Cache-Control": "private, max-age=3600"})
 
     def _send(self, answer: Answer, status: HTTPStatus = HTTPStatus.OK) -> None:
         self.send_response(status)

@@ -28,7 +28,7 @@ export class Charts {
 
   async fresh(name) {
     const key = JSON.stringify(this.shot);
-    if (this.keys[name]?.key !== key) this.keys[name] = { key, value: await ask(name, this.shot) };
+    if (this.keys[name]?.key !== key) this.keys[name] = { key, value: ask(name, this.shot) };
     return this.keys[name].value;
   }
 

@@ -58,20 +58,36 @@ export class FlatPainter {
   }
 }
 
-function paint(out, part, { low, high, scale, empty }, table) {
-  const { data, divisor, lowest } = part;
+function paint(out, part, view, table) {
+  const { data, divisor, lowest, narrow } = part;
+  const colour = colourer(view, divisor, lowest, table);
+  if (!narrow) {
+    for (let k = 0; k < data.length; k += 1) out[k] = colour(data[k]);
+    return;
+  }
+  // There are 65536 counts of 16 bits and millions of pixels: every count is coloured once.
+  const known = new Uint32Array(65536);
+  const done = new Uint8Array(65536);
+  for (let k = 0; k < data.length; k += 1) {
+    const at = data[k] + 32768;
+    if (!done[at]) {
+      known[at] = colour(data[k]);
+      done[at] = 1;
+    }
+    out[k] = known[at];
+  }
+}
+
+function colourer({ low, high, scale, empty }, divisor, lowest, table) {
   const span = Math.max(high - low, 1e-9);
   const codes = empty.map(([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
   const log = Math.log1p(span);
-  for (let k = 0; k < data.length; k += 1) {
-    const code = data[k] - lowest;
-    if (code < 4) {
-      out[k] = codes[code];
-      continue;
-    }
-    let t = Math.min(1, Math.max(0, (data[k] / divisor - low) / span));
+  return (count) => {
+    const code = count - lowest;
+    if (code < 4) return codes[code];
+    let t = Math.min(1, Math.max(0, (count / divisor - low) / span));
     if (scale === "sqrt") t = Math.sqrt(t);
     else if (scale === "log") t = Math.log1p(t * span) / log;
-    out[k] = table[Math.round(t * 255)];
-  }
+    return table[Math.round(t * 255)];
+  };
 }

@@ -46,7 +46,7 @@ export class Layers {
       delete this.data[name];
       throw error;
     }
-    if (this.data[name] === entry) this.app.redraw();
+    if (this.data[name] === entry) this.app.redraw(false);
   }
 
   async fetchThreshold(shot) {
@@ -69,7 +69,7 @@ export class Layers {
       if (this.data.threshold === entry) delete this.data.threshold;
       throw error;
     }
-    this.app.redraw();
+    this.app.redraw(false);
   }
 }
 

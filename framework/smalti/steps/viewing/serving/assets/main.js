@@ -3,6 +3,7 @@
 import { ask } from "./api.js";
 import { Camera } from "./camera.js";
 import { Charts } from "./charts.js";
+import { Colouring } from "./colouring.js";
 import { Controls } from "./controls.js";
 import { FlatPainter } from "./flat.js";
 import { GlPainter } from "./gl.js";
@@ -29,6 +30,7 @@ class App {
     this.stage = document.getElementById("stage");
     this.painter = this.makePainter();
     this.about = null;
+    this.colouring = new Colouring(this);
     this.auto = { low: 0, high: 10, key: "" };
     this.pyramid = new Pyramid(this);
     this.layers = new Layers(this);
@@ -69,7 +71,8 @@ class App {
     if (has(PICTURE)) this.guard(this.bring());
     if (has(DATA)) this.guard(this.layers.update());
     if (changed.has("low") || changed.has("high")) this.guard(this.charts.update());
-    this.redraw();
+    // Another frame is drawn when it is there; what is drawn over the old one goes at once.
+    this.redraw(![...changed].every((name) => SHOT.has(name) || name === "show"));
   }
 
   // Bring the picture of the present view, with a sign where it takes long.
@@ -91,6 +94,7 @@ class App {
     this.about = about;
     // The contrast stays from frame to frame, so that they can be compared, unless it would be wrong.
     const key = `${this.camera.roll.first}:${about.n}:${how}`;
+    const before = this.limits;
     if (this.auto.key !== key || about.high > 2 * this.auto.high || about.high < 0.5 * this.auto.high)
       this.auto = { low: about.low, high: about.high, key };
     const angles = about.angles ? `  φ ${about.angles[0].toFixed(2)}–${about.angles[1].toFixed(2)}°` : "";
@@ -101,22 +105,28 @@ class App {
     document.title = `${about.image}: ${this.camera.roll.name} – smalti`;
     this.controls.show();
     this.probe.again();
-    this.redraw();
-    await this.charts.update();
+    this.redraw(before.low !== this.limits.low || before.high !== this.limits.high || !this.firstPaint);
+    // Charts wait until the user does: they would take the time of the next frame.
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.guard(this.charts.update()), 150);
   }
 
-  redraw() {
+  // Draw before the screen is next refreshed: all, or only what is over the picture.
+  redraw(picture = true) {
+    this.stale = this.stale || picture;
     if (this.waiting) return;
     this.waiting = true;
     requestAnimationFrame(() => {
       this.waiting = false;
-      this.draw();
+      if (this.stale) this.draw();
+      else this.overlay.draw();
     });
   }
 
   draw() {
+    this.stale = false;
     if (this.painter.lost) location.reload();
-    const { table, empty, nothing } = this.colouring();
+    const { empty, nothing } = this.colouring.current();
     const parts = this.pyramid.drawn();
     const { low, high } = this.limits;
     this.painter.draw({
@@ -126,35 +136,6 @@ class App {
     this.overlay.draw();
     document.body.dataset.ready = parts.length && this.about ? this.pyramid.shown.key : "";
     if (parts.length && this.about && !this.firstPaint) this.firstPaint = performance.now();
-    return table;
-  }
-
-  // The table of colours and what goes with it; made again only when the choice changes.
-  colouring() {
-    const { colours, invert } = this.values;
-    const key = `${colours}:${invert}`;
-    if (this.colours?.key === key) return this.colours;
-    const steps = invert ? [...this.session.colours[colours]].reverse() : this.session.colours[colours];
-    const table = new Uint8Array(1024);
-    for (let k = 0; k < 256; k += 1) {
-      const at = (k / 255) * (steps.length - 1), i = Math.min(steps.length - 2, Math.floor(at));
-      for (let c = 0; c < 3; c += 1) table[4 * k + c] = Math.round(steps[i][c] + (at - i) * (steps[i + 1][c] - steps[i][c]));
-      table[4 * k + 3] = 255;
-    }
-    this.light = table[0] + table[1] + table[2] > 3 * 128;
-    const none = this.session.no_count[this.light ? "light" : "dark"];
-    const order = Object.entries(this.session.codes).sort((a, b) => a[1] - b[1]);
-    this.colours = { key, table, empty: order.map(([name]) => none[name]), nothing: none.nothing };
-    this.painter.setTable(table);
-    return this.colours;
-  }
-
-  // Black or white, whichever can be read on the colour of a count.
-  inkOn(value) {
-    const { low, high } = this.limits;
-    const t = Math.round(255 * Math.min(1, Math.max(0, (value - low) / Math.max(high - low, 1e-9))));
-    const [r, g, b] = this.colouring().table.slice(4 * t, 4 * t + 3);
-    return r * 0.3 + g * 0.59 + b * 0.11 > 140 ? "#000" : "#fff";
   }
 
   resize() {
@@ -175,7 +156,7 @@ class App {
     const to = Math.min(last, Math.max(1, Math.round(frame) || 1));
     this.set({ frame: to });
     this.controls.show();
-    if (again) for (const work of [this.tellAbout(), this.layers.update()]) this.guard(work);
+    if (again) for (const work of [this.bring(), this.tellAbout(), this.layers.update()]) this.guard(work);
   }
 
   step(n) { this.go(this.values.frame + n); }

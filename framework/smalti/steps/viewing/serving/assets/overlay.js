@@ -38,7 +38,7 @@ export class Overlay {
   // Lines are drawn twice, so that they stand out on light and dark.
   stroke(name, width = 1.5) {
     const { context } = this;
-    context.strokeStyle = this.app.light ? "rgb(255 255 255 / .55)" : "rgb(0 0 0 / .45)";
+    context.strokeStyle = this.app.colouring.light ? "rgb(255 255 255 / .55)" : "rgb(0 0 0 / .45)";
     context.lineWidth = width + 1.6;
     context.stroke();
     context.strokeStyle = this.ink(name);
@@ -56,7 +56,7 @@ export class Overlay {
     context.textAlign = align;
     context.font = "11px system-ui, sans-serif";
     context.lineWidth = 3;
-    context.strokeStyle = this.app.light ? "rgb(255 255 255 / .85)" : "rgb(0 0 0 / .75)";
+    context.strokeStyle = this.app.colouring.light ? "rgb(255 255 255 / .85)" : "rgb(0 0 0 / .75)";
     context.strokeText(text, x, y);
     context.fillStyle = this.ink(name);
     context.fillText(text, x, y);
@@ -217,7 +217,7 @@ export class Overlay {
           const px = x - x0 + 0.5, py = y - y0 + 0.5;
           const at = camera.toScreen(m[0] * px + m[1] * py + m[4], m[2] * px + m[3] * py + m[5]);
           if (!this.onScreen(...at)) continue;
-          context.fillStyle = app.inkOn(value);
+          context.fillStyle = app.colouring.inkOn(value);
           context.fillText(found.divisor > 1 ? value.toFixed(2) : String(value), ...at);
           written += 1;
         }

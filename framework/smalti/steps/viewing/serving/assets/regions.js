@@ -16,7 +16,7 @@ export class Regions {
 
   async load() {
     this.shapes = await ask("mask");
-    this.app.redraw();
+    this.app.redraw(false);
     this.app.controls.showRegions();
   }
 
@@ -33,7 +33,7 @@ export class Regions {
     this.tool = tool;
     this.points = [];
     this.app.controls.showRegions();
-    this.app.redraw();
+    this.app.redraw(false);
   }
 
   start(point) {
@@ -41,13 +41,13 @@ export class Regions {
       this.points.push(point, point);
     } else this.points = [point, point];
     if (this.tool === "polygon" && this.points.length > 2) this.points.splice(-3, 1);
-    this.app.redraw();
+    this.app.redraw(false);
   }
 
   move(point) {
     if (!this.points.length) return;
     this.points[this.points.length - 1] = point;
-    this.app.redraw();
+    this.app.redraw(false);
   }
 
   end() {
@@ -70,7 +70,7 @@ export class Regions {
       this.saved = false;
     }
     this.app.controls.showRegions();
-    this.app.redraw();
+    this.app.redraw(false);
   }
 
   undo() {
@@ -80,7 +80,7 @@ export class Regions {
       this.saved = false;
     }
     this.app.controls.showRegions();
-    this.app.redraw();
+    this.app.redraw(false);
   }
 
   async save() {
