@@ -45,6 +45,7 @@ class Crystal:
     space_group: str = " P 1"
     scan_points: tuple[Matrix, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    _known: list[NDArray[np.float64]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @classmethod
     def from_A(
@@ -57,7 +58,15 @@ class Crystal:
     @property
     def A(self) -> NDArray[np.float64]:
         """A = U B, (3, 3) 1/Angstrom; columns are a*, b*, c*."""
-        return np.asarray(np.linalg.inv(np.array(self.real_space)))
+        return self._worked_out[0].copy()
+
+    @property
+    def _worked_out(self) -> list[NDArray[np.float64]]:
+        """A and B: of very many crystals each is asked several times."""
+        if not self._known:
+            axes = np.array(self.real_space)
+            self._known.extend((np.linalg.inv(axes), np.linalg.inv(np.linalg.cholesky(axes @ axes.T))))
+        return self._known
 
     @property
     def cell(self) -> tuple[float, float, float, float, float, float]:
@@ -77,8 +86,7 @@ class Crystal:
         In the PDB convention a lies along x, so that the real-space orthogonalisation O is upper
         triangular with G = O^T O, and B = O^-T.
         """
-        axes = np.array(self.real_space)
-        return np.asarray(np.linalg.inv(np.linalg.cholesky(axes @ axes.T)))
+        return self._worked_out[1].copy()
 
     @property
     def U(self) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ __all__ = ["Batch", "Order", "Worked", "first_law", "reduce_batch", "typical_int
 
 Array = NDArray[np.float64]
 
-_JUDGEMENTS = 2
+_JUDGEMENTS = 1
 """How often a crystal is judged and brought to its best before it is judged for good."""
 _LEAST_SHARE = 0.5
 """A crystal of which fewer of its spots than this are explained is not believed, and left out."""
