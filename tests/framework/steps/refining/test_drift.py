@@ -14,8 +14,11 @@ from smalti.steps.refining import RefineOptions, refine
 from smalti.steps.refining.problem.layout import Layout
 from smalti.steps.refining.problem.restraints import restraints_of
 from smalti.steps.refining.telling.drift_rows import drift_text
+from smalti.steps.simulating import SimulateOptions
+from smalti.steps.simulating.instrument import nominal
 from smalti.tables import Reflections
 from smalti.testing import synthetic
+from smalti.testing.many_crystals import observed_stills
 from smalti_plugins.detectors.hierarchical import Hierarchical
 from smalti_plugins.minimisers.gauss_newton import GaussNewton
 from smalti_plugins.outliers.none import NoOutliers
@@ -151,3 +154,29 @@ def test_what_cannot_be_followed_is_refused() -> None:
     timeless = tuple(replace(item, scan=replace(item.scan, epochs=())) for item in experiments)
     with pytest.raises(DataError, match="when it was measured"):
         laid_out(Experiments(timeless))
+
+
+def test_stills_in_their_order() -> None:
+    """Eighty stills, so that crystals are eliminated; the detector jumps by 20 um in the middle."""
+    options = SimulateOptions(
+        output="indexed", stills=40, layout="PILATUS 300K", distance=130.0, wavelength=1.0, outliers=0.0,
+        unit_cell=(79.0, 79.0, 38.0, 90.0, 90.0, 90.0), space_group="P 43 21 2", mosaicity=0.06,
+    )  # fmt: skip
+    start = nominal(options).detector
+    moved = start.moved({(): (np.eye(3), np.array([0.02, 0.0, 0.0]))})
+    lots = [
+        observed_stills(truth, replace(options, seed=seed), start=start)
+        for seed, truth in ((1, start), (2, moved))
+    ]
+    experiments = Experiments(tuple(item for lot, _ in lots for item in lot))
+    table = Reflections.concatenate(
+        [part.with_columns({"id": part["id"] + 40 * k}) for k, (_, part) in enumerate(lots)]
+    ).with_columns(identifiers={k: item.identifier for k, item in enumerate(experiments)})
+    chosen = replace(OPTIONS, drift_by="experiment", drift_interval=40)
+    refined = refine(experiments, table, Hierarchical(level=1), GaussNewton(), NoOutliers(), chosen)
+    assert len(refined.results["drift"]["chains"][0]["steps"]) == 2
+    row = paths(refined)["Shift1"]
+    assert row["drifts"] and not paths(refined)["Shift2"]["drifts"]
+    # The walk allows 5 um times the square root of 40 experiments: it hardly draws.
+    assert row["values"][1] - row["values"][0] == pytest.approx(20.0, abs=4.0 * row["esds"][0] + 1.0)
+    assert refined.experiments[0].detector.panels == refined.experiments[79].detector.panels
