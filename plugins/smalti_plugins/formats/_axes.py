@@ -206,7 +206,7 @@ def place(chain: list[HeaderAxis]) -> tuple[Array, Array]:
     R, t = np.eye(3), np.zeros(3)
     for axis in chain:
         direction = np.array(axis.vector)
-        if axis.turning:
+        if axis.turning and any(axis.vector):  # one without a direction has no setting either
             turn = rotation(direction, radians(axis.setting))
             R, t = turn @ R, turn @ t + np.array(axis.offset)
         else:
@@ -224,6 +224,8 @@ def goniometer_of(axes: Mapping[str, HeaderAxis]) -> tuple[Goniometer | None, fl
     if len(ends) != 1:
         raise ValueError(f"The goniometer axes {', '.join(own)} do not form one chain")
     chain = [axis for axis in chain_of(axes, ends[0]) if axis.turning]
+    if not all(any(axis.vector) for axis in chain):
+        raise ValueError(f"An axis of the goniometer has no direction: {', '.join(a.name for a in chain)}")
     scan = next((k for k, axis in enumerate(chain) if axis.increment), len(chain) - 1)
     # A sweep backwards is a sweep forwards about the reversed axis: widths stay positive.
     back = chain[scan].increment < 0.0

@@ -87,6 +87,8 @@ def _element(
     if set(indices) != {1, 2}:
         raise ValueError(f"The array {name} has {len(indices)} dimensions where two are needed")
     chains = {k: chain_of(axes, step.axis) for k, (step, _) in indices.items()}
+    if not all(chains.values()):
+        raise KeyError(f"the axis of an index of {name}")
     own = [chain[0].name for chain in chains.values()]
     # The axis that depends on the other one carries the offsets of both.
     last = next((name for name in own if not any(axes[other].depends_on == name for other in own)), own[0])
@@ -100,6 +102,8 @@ def _element(
         step, axis = indices[k][0], chains[k][0]
         if axis.turning:
             raise ValueError(f"The pixels of {name} run along {axis.name}, which is a rotation")
+        if not any(axis.vector):
+            raise ValueError(f"The axis {axis.name} has no direction")
         # The sign of the increment tells the direction, as CBFlib takes it; the word "increasing" is
         # not heard. The setting of the first pixel replaces that of the frame, where it is told.
         sign = -1.0 if step.pitch < 0.0 else 1.0

@@ -191,6 +191,13 @@ HOSTILE = [
     ("5 20 0.25", "5 20", ""),
     ("0 -1 0 -0.33", "1 0 0 -0.33", "not at right angles"),
     ("Q0S0A0_F translation", "Q0S0A0_F rotation", "which is a rotation"),
+    (
+        "Q0S0A0_F translation detector Q0S0A0_S 1 0 0",
+        "Q0S0A0_F translation detector Q0S0A0_S 0 0 0",
+        "no direc",
+    ),
+    ("ARM_R rotation detector ARM_Z 0 0 1", "ARM_R rotation detector ARM_Z 0 0 0", "no direction"),
+    (" Q0S0A0_F Q0S0A0_F 0.0", " Q0S0A0_F . 0.0", "the axis of an index of ARRAY_Q0S0A0"),
     ("_diffrn_scan_frame_axis.", "_another.", "_diffrn_scan_frame_axis"),
     ("_array_structure_list_axis.", "_another.", "_array_structure_list_axis"),
     ("_array_structure_list.axis_set_id", "_array_structure_list.other", "axis_set_id"),
