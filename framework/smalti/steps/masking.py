@@ -14,9 +14,15 @@ from smalti.models import Experiment
 from smalti.roles import Series
 from smalti_ext.trusted import Area, mark_trusted
 
-__all__ = ["fitting_mask", "frame_mask", "masked_by", "valid"]
+__all__ = ["MASK", "fitting_mask", "frame_mask", "masked_by", "valid"]
 
 Mask = NDArray[np.bool_]
+MASK = "smalti_mask"
+"""Parameter of an image set that names the mask given on import.
+
+Where the file format has a place for masks DIALS expects a pickle of its own and fails on any other file;
+parameters that it does not know it passes over.
+"""
 
 
 def frame_mask(experiment: Experiment, series: Series) -> Mask:
@@ -56,8 +62,10 @@ def frame_mask(experiment: Experiment, series: Series) -> Mask:
     own = series.mask()
     if own is not None:
         mask &= _fitting(own, mask, "The reader's mask")
-    if experiment.imageset is not None and experiment.imageset.mask:
-        mask = masked_by(mask, Path(experiment.imageset.mask))
+    images = experiment.imageset
+    for name in (images.mask, images.params.get(MASK)) if images is not None else ():
+        if name:
+            mask = masked_by(mask, Path(str(name)))
     return mask
 
 

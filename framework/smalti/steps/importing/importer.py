@@ -26,7 +26,7 @@ from smalti.steps.importing.options import ImportOptions
 from smalti.steps.importing.overriding import Overrides, angles
 from smalti.steps.importing.remembering import told
 from smalti.steps.importing.sweeps import Sweep, divide
-from smalti.steps.masking import fitting_mask
+from smalti.steps.masking import MASK, fitting_mask
 from smalti.steps.panelling import to_single
 from smalti.text import plural, table
 
@@ -260,7 +260,8 @@ def _experiments(sweeps: Sequence[tuple[Sweep, Reader]], options: ImportOptions)
         params = {"reader": reader.name, "multi_panel": options.panels == "modules", **told(reader)}
         imageset = ImageSet(sweep.template, indices=sweep.indices, params=params)
         if options.mask:
-            imageset = replace(imageset, mask=str(fitting_mask(Path(options.mask), sweep.header.size)))
+            params[MASK] = str(fitting_mask(Path(options.mask), sweep.header.size))
+            imageset = replace(imageset, params=params)
         if sweep.scan is None:
             imageset = replace(imageset, template="", images=tuple(str(path) for path in sweep.paths))
         goniometer = None if sweep.scan is None else sweep.header.goniometer
