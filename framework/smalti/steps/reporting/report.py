@@ -10,6 +10,7 @@ from smalti.errors import DataError
 from smalti.models import Experiments
 from smalti.steps.reporting.content import content
 from smalti.steps.reporting.page import render
+from smalti.steps.reporting.reciprocal_section import reciprocal_points
 from smalti.steps.reporting.refinement import Refinement
 from smalti.steps.reporting.residuals import Residuals, gather, on_the_reflections_of
 from smalti.steps.reporting.verdict import judge
@@ -99,6 +100,7 @@ def make_report(
     data = content(experiments, after, earlier, Refinement.of(details), records)
     data["verdict"] = judge(data, names)
     data["warnings"] = warnings
+    data["reciprocal"] = reciprocal_points(experiments, reflections)
     return Report(render(data, title or f"smalti: {names[0]}"), data, tuple(warnings))
 
 

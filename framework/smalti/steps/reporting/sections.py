@@ -12,6 +12,7 @@ from smalti.steps.reporting.groups import groups_section
 from smalti.steps.reporting.markup import element, estimate, figure, number, symbol, table
 from smalti.steps.reporting.over_scan import over_scan_section
 from smalti.steps.reporting.plots import Line, lines, stacked, stairs
+from smalti.steps.reporting.reciprocal_section import reciprocal_section
 
 __all__ = ["sections"]
 
@@ -33,6 +34,7 @@ def sections(data: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("images", "Spots on images", _images(data)),
         ("steps", "Steps of refinement", _steps(data)),
         ("experiments", "Experiments and crystals", experiments_section(data)),
+        ("reciprocal", "Reciprocal lattice", reciprocal_section(data)),
         ("over-scan", "Crystals over the scan", over_scan_section(data)),
         ("parameters", "Parameters", _parameters(data)),
         ("history", "History", _history(data)),
