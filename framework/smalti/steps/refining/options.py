@@ -147,9 +147,10 @@ class RefineOptions:
         lt=0.5,
     )
     free_minimum: int = option(1000, "Hold none out where there are fewer reflections than this.", ge=0)
-    halves: Literal["reflections", "wedges", "scan", "off"] = option(
-        "reflections",
-        "Compare refinements of two halves: every other reflection, every other phi_block, halves of scans.",
+    halves: Literal["auto", "reflections", "crystals", "wedges", "scan", "off"] = option(
+        "auto",
+        "Compare refinements of two halves: every other reflection, every other crystal, every other "
+        "phi_block, halves of scans; auto: of crystals where there are 30 or more.",
     )
     eliminate_crystals: Literal["auto", "always", "never"] = option(
         "auto",

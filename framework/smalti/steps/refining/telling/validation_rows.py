@@ -91,7 +91,7 @@ def halves_row(
     variance = np.trace(covariance[seen, :2, :2], axis1=1, axis2=2)
     moved = np.array([row["shift_um"] for row in panels])[seen]
     return {
-        "split": options.halves,
+        "split": halves.split,
         "n": list(halves.n),
         "difference_um": _rms(own[seen, :2]) * 2.0**0.5 / UM,
         "expected_difference_um": float(np.sqrt(max(variance.mean(), 0.0))) / UM if seen.any() else 0.0,

@@ -103,6 +103,7 @@ _NOTHING = 1e-3
 
 _SPLITS = {
     "reflections": "every other reflection",
+    "crystals": "every other crystal",
     "wedges": "every other wedge of the rotation",
     "scan": "one half of each scan",
 }

@@ -38,7 +38,7 @@ the latter count for 1 %."""
 _WIDEST = 1.0 / 4.0
 """Where nothing can be estimated the middle of a cut spot is off by half the unseen width."""
 
-_GRANTED = 2.0
+_GRANTED = 1.4
 """Times the median variance is what a spot of a still is judged with at most."""
 
 _KINDS = ("x", "y", "phi")
