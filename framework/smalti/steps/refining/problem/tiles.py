@@ -70,7 +70,8 @@ def _joined(own: DetectorBlock, leaders: Sequence[DetectorBlock], options: Refin
             continue
         fitted = superposed(own.detector, leader.detector)
         near = fitted.furthest <= (ALIKE if options.tiles == "auto" else _FAR)
-        below = _below(replace(own, detector=fitted.detector), leader) if near else None
+        placed = replace(own, detector=fitted.detector)
+        below = _known_or_tried(placed, leader) if near else None
         if below is not None and below.any():
             return replace(
                 own,
@@ -84,7 +85,7 @@ def _joined(own: DetectorBlock, leaders: Sequence[DetectorBlock], options: Refin
     if options.tiles == "shared" and leaders:
         raise DataError(
             f"Detector {own.number} cannot share the tiles of detector {leaders[0].number}.",
-            f"{why_apart(own, leaders[0]).capitalize()}.",
+            f"For one thing, {why_apart(own, leaders[0])}.",
             "Combine data sets of one detector, or give refine.tiles=own.",
         )
     return own
@@ -101,6 +102,13 @@ def why_apart(own: DetectorBlock, other: DetectorBlock) -> str:
         name = own.parameterisation.name
         return f"the parameterisation '{name}' does not tell tiles from the place of the whole (priors may)"
     return ""
+
+
+def _known_or_tried(own: DetectorBlock, leader: DetectorBlock) -> Mask | None:
+    """As :func:`_below`; equal detectors, as the steps of a drift are, need no trial."""
+    if leader.leader and own.detector == leader.detector:
+        return np.array(leader.below, dtype=bool)
+    return _below(own, leader)
 
 
 def _below(own: DetectorBlock, leader: DetectorBlock) -> Mask | None:

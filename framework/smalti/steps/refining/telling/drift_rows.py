@@ -17,7 +17,7 @@ from smalti.steps.refining.solving.rounds import Fit
 from smalti.text import table
 from smalti.units import UM
 
-__all__ = ["CHANCE", "drift_row", "drift_text"]
+__all__ = ["CHANCE", "drift_row", "drift_text", "panels_to_list"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -110,12 +110,19 @@ def _beyond_noise(values: Array, by_noise: Array) -> dict[str, Any]:
             "drifts": probability < CHANCE}  # fmt: skip
 
 
+def panels_to_list(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Rows of panels without those of later steps of a drift, which are the same tiles."""
+    drift = results["drift"]
+    again = {step["detector"] for chain in (drift or {"chains": []})["chains"] for step in chain["steps"][1:]}
+    return [row for row in results["panels"] if row["detector"] not in again]
+
+
 def drift_text(row: Mapping[str, Any] | None) -> str:
     """Set what drifts against time; of what does not, a sentence."""
     if row is None:
         return ""
     parts = [_chain_text(chain, row["unit"]) for chain in row["chains"]]
-    return "\n\n".join(parts)
+    return "\n\n".join(parts) + "\nPanels are listed for the first step; the JSON has them for all."
 
 
 def _chain_text(chain: Mapping[str, Any], unit: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from smalti.steps.refining.telling.drift_rows import drift_text
+from smalti.steps.refining.telling.drift_rows import drift_text, panels_to_list
 from smalti.steps.refining.telling.many import MANY, experiments_text
 from smalti.steps.refining.telling.noise_rows import classes_table
 from smalti.steps.refining.telling.panel_tables import (
@@ -56,7 +56,7 @@ def as_text(results: Row) -> str:
         experiments_text(results["summary_of_experiments"])
         if len(results["experiments"]) > MANY
         else _experiments(results["experiments"]),
-        panels_table(results["panels"]),
+        panels_table(panels_to_list(results)),
         detectors_text(results["detectors"]),
         tiles_text(results["tiles"]),
         drift_text(results["drift"]),
