@@ -155,7 +155,7 @@ def gather(
         **_models(found, cells),
         "seconds": _durations(clock),
     }
-    results["summary_of_experiments"] = summary_row(results["experiments"], results["crystals"])
+    results["summary_of_experiments"] = summary_row(results["experiments"], _seen_crystals(layout, results))
     covariances = covariances_of(layout, fit.p, uncertainty, motions, cells)
     results["correlations"] = correlation_rows(covariances.covariance, covariances.names)
     judgement = verdict(results, fit.rounds[-1].solution.ended, certainty.determination.modes)
@@ -168,6 +168,13 @@ def gather(
         covariances,
         {**results, "verdict": judgement},
     )
+
+
+def _seen_crystals(layout: Layout, results: Mapping[str, Any]) -> list[Row]:
+    """Rows of the crystals of experiments that were used: those of others are as they were given."""
+    used = [row["experiment"] for row in results["experiments"] if row["n_used"]]
+    numbers = {layout.blocks[layout.uses[number]["crystal"]].number for number in used}
+    return [row for row in results["crystals"] if row["crystal"] in numbers]
 
 
 def _models(found: Findings, cells: Sequence[tuple[Crystal, Array, Array]]) -> dict[str, Any]:
