@@ -49,7 +49,6 @@ export class Probe {
   show(told, x, y) {
     this.told = told;
     const parts = [word("", typeof told.value === "number" ? count(told.value) : told.value, "count")];
-    parts.push(word("image", `${Math.floor(x)}, ${Math.floor(y)}`));
     if (told.panel !== undefined) {
       parts.push(word("panel", `${told.panel} ${told.name}`), word("fast, slow", `${told.px[0].toFixed(1)}, ${told.px[1].toFixed(1)} px`));
       parts.push(word("", `${told.mm[0].toFixed(3)}, ${told.mm[1].toFixed(3)} mm`));
@@ -57,6 +56,7 @@ export class Probe {
       if (told.angle !== null) parts.push(word("φ", `${told.angle.toFixed(2)}°`));
       parts.push(...spot(told));
     }
+    parts.push(word("image", `${Math.floor(x)}, ${Math.floor(y)}`));
     this.line.replaceChildren(...parts);
   }
 
