@@ -8,6 +8,7 @@ def label(
     panel: NDArray[np.int16],
     n_fast: int,
     parent: NDArray[np.int64],
+    sides: NDArray[np.uint8],
 ) -> int: ...
 def surroundings(
     counts: NDArray[np.int32],

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from smalti_ext import _components
 from smalti_ext.checking import check
 
-__all__ = ["CUT", "OVERLOADED", "beside", "label", "surroundings"]
+__all__ = ["CUT", "OVERLOADED", "Labels", "beside", "label", "surroundings"]
 
 CUT, OVERLOADED = 1, 2
 """Bits of what :func:`beside` gives."""
+
+
+class Labels(NamedTuple):
+    """Groups of strong pixels.
+
+    Attributes
+    ----------
+    group : (N,) int64
+        Number of the group of each pixel; groups are numbered by their first pixels.
+    n_groups : int
+    sides : (N,) uint8
+        Which neighbours of a pixel belong to its group: bits 1 and 2 those before and after it along fast,
+        4 and 8 along slow, 16 and 32 from frame to frame.
+    """
+
+    group: NDArray[np.int64]
+    n_groups: int
+    sides: NDArray[np.uint8]
 
 
 def label(
@@ -20,7 +40,7 @@ def label(
     index: NDArray[np.int32],
     panel: NDArray[np.int16],
     n_fast: int,
-) -> tuple[NDArray[np.int64], int]:
+) -> Labels:
     """Number the groups of strong pixels that touch along fast, slow or from frame to frame.
 
     Pixels of different panels never touch. Time and memory grow with the strong pixels, not with the
@@ -38,12 +58,6 @@ def label(
         Panel of each pixel.
     n_fast : int
         Pixels in a row of a frame.
-
-    Returns
-    -------
-    group : (N,) int64
-        Number of the group of each pixel; groups are numbered by their first pixels.
-    n_groups : int
     """
     for name, array, dtype in (
         ("starts", starts, np.int64),
@@ -62,8 +76,9 @@ def label(
         raise ValueError("starts must rise from 0 to the number of pixels")
     if linked.size and linked[0]:
         raise ValueError("the first frame continues nothing")
-    group = np.empty(n, dtype=np.int64)
-    return group, _components.label(starts, linked.view(np.uint8), index, panel, n_fast, group)
+    group, sides = np.empty(n, dtype=np.int64), np.zeros(n, dtype=np.uint8)
+    count = _components.label(starts, linked.view(np.uint8), index, panel, n_fast, group, sides)
+    return Labels(group, count, sides)
 
 
 def surroundings(

@@ -84,6 +84,14 @@ SCHEMA: Mapping[str, Column] = {
         Column("intensity.sum.value", "f8", (), "counts", "summed intensity"),
         Column("intensity.sum.variance", "f8", (), "counts^2", "its variance"),
         Column("n_signal", "i4", (), "", "pixels in the spot"),
+        Column("significance", "f8", (), "", "standard deviations by which a spot exceeds its background"),
+        Column(
+            "truncated",
+            "i4",
+            (),
+            "",
+            "1: beside a gap, edge or dead pixel; 2: at an end of the scan; or both",
+        ),
         Column("d", "f8", (), "Angstrom", "resolution"),
         Column("delpsical.rad", "f8", (), "rad", "angle from the Ewald sphere (stills)"),
     )

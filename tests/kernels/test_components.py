@@ -27,9 +27,14 @@ def test_equals_scipy(rng: np.random.Generator, density: float) -> None:
     strong = rng.random((7, 23, 31)) < density
     starts, index = lists(strong)
     linked = np.array([False] + [True] * 6)
-    group, n = label(starts, linked, index, np.zeros(index.size, dtype=np.int16), 31)
+    group, n, _ = label(starts, linked, index, np.zeros(index.size, dtype=np.int16), 31)
     expected, n_expected = ndimage.label(strong)
     assert n == n_expected
+    padded = np.pad(strong, 1)
+    sides = label(starts, linked, index, np.zeros(index.size, dtype=np.int16), 31).sides
+    for bit, (axis, step) in enumerate([(2, 1), (2, -1), (1, 1), (1, -1), (0, 1), (0, -1)]):
+        neighbour = np.roll(padded, step, axis)[1:-1, 1:-1, 1:-1]
+        np.testing.assert_array_equal((sides >> bit) & 1, neighbour[strong])
     assert same_partition(group, expected[strong])
     # Groups are numbered by their first pixels.
     first = [int(np.flatnonzero(group == k)[0]) for k in range(n)]
@@ -40,7 +45,7 @@ def test_frames_that_are_not_linked_stay_apart(rng: np.random.Generator) -> None
     strong = rng.random((6, 15, 17)) < 0.3
     starts, index = lists(strong)
     linked = np.array([False, True, False, True, True, False])
-    group, n = label(starts, linked, index, np.zeros(index.size, dtype=np.int16), 17)
+    group, n, _ = label(starts, linked, index, np.zeros(index.size, dtype=np.int16), 17)
     pieces = [strong[:2], strong[2:5], strong[5:]]
     expected, offset = [], 0
     for piece in pieces:
@@ -55,14 +60,14 @@ def test_panels_that_touch_stay_apart() -> None:
     strong = np.ones((1, 6, 8), dtype=bool)
     starts, index = lists(strong)
     panel = ((index % 8 >= 3) + 2 * (index // 8 >= 4)).astype(np.int16)
-    group, n = label(starts, np.array([False]), index, panel, 8)
+    group, n, _ = label(starts, np.array([False]), index, panel, 8)
     assert n == 4
     assert same_partition(group, panel)
 
 
 def test_rows_do_not_wrap() -> None:
     index = np.array([7, 8], dtype=np.int32)  # the last pixel of one row, the first of the next
-    group, n = label(
+    group, n, _ = label(
         np.array([0, 2], dtype=np.int64), np.array([False]), index, np.zeros(2, dtype=np.int16), 8
     )
     assert n == 2
@@ -70,7 +75,7 @@ def test_rows_do_not_wrap() -> None:
 
 
 def test_nothing_at_all() -> None:
-    group, n = label(
+    group, n, _ = label(
         np.zeros(4, dtype=np.int64),
         np.array([False, True, True]),
         np.empty(0, dtype=np.int32),

@@ -20,11 +20,11 @@ from smalti.steps.finding.filters import FilterCount, added, filtered
 from smalti.steps.finding.found import Found, ImageCounts
 from smalti.steps.finding.frames import FrameOutcome
 from smalti.steps.finding.linking import link
-from smalti.steps.finding.measuring import measure
+from smalti.steps.finding.measuring import Spots, measure
 from smalti.steps.finding.options import FindOptions
 from smalti.steps.finding.pixels import Pixels
 from smalti.steps.finding.runs import Run, n_frames, runs_of
-from smalti.steps.finding.tabulating import resolutions, rows
+from smalti.steps.finding.tabulating import resolutions, rows, with_ends
 from smalti.tables import Reflections
 from smalti.text import plural
 
@@ -41,6 +41,8 @@ class _Diary:
     ----------
     used : list of (experiment, z)
         The usable frames of the present run: the position in a run counts in this list.
+    linked : list of bool
+        Whether each of them continues the one before.
     strong : dict
         (experiment, z) to strong pixels; -1 for a frame that was not used.
     refused : list of str
@@ -51,6 +53,7 @@ class _Diary:
     """
 
     used: list[tuple[int, int]] = field(default_factory=list)
+    linked: list[bool] = field(default_factory=list)
     strong: dict[tuple[int, int], int] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
@@ -105,11 +108,12 @@ def find_spots(
     total = sum(n_frames(run) for run in runs)
     for run, outcomes in zip(runs, execution.runs(runs, readers, finder, options), strict=True):
         diary.used.clear()
+        diary.linked.clear()
         frames = _usable(outcomes, diary, options, progress, total)
         first = next(frames, None)
         if first is not None:
             _gather(run, chain([first], frames), diary, options, harvest)
-    return _found(experiments, diary, harvest)
+    return _found(experiments, diary, harvest, options)
 
 
 def _usable(
@@ -130,6 +134,7 @@ def _usable(
         linked = before == (outcome.number, outcome.z - 1) and not outcome.still
         position = np.full(len(outcome.pixels), len(diary.used), dtype=np.int32)
         diary.used.append(here)
+        diary.linked.append(linked)
         diary.n_fast = outcome.shape[1]
         yield replace(outcome.pixels, frame=position), linked
 
@@ -158,12 +163,14 @@ def _gather(
 ) -> None:
     """Link, measure and filter the spots of one run."""
     arrays, n_fast = PanelArrays.of(run.detector), diary.n_fast
+    gain = np.array([panel.gain for panel in run.detector.panels])
     members = {number: experiment for number, experiment, _ in run.members}
     for groups in link(frames, n_fast, remove_hot=options.hot_pixels == "remove"):
         harvest.hot.extend((int(k) % n_fast, int(k) // n_fast) for k in groups.hot)
         if groups.n == 0:
             continue
-        spots = measure(groups, n_fast)
+        spots = measure(groups, n_fast, gain, options.centroid)
+        ends = _at_ends(spots, diary.linked)
         harvest.groups.append(groups.n)
         used = np.array(diary.used, dtype=np.int64)[spots.position]
         for number in np.unique(used[:, 0]).tolist():
@@ -173,20 +180,29 @@ def _gather(
             keep, counts = filtered(part, resolutions(part, experiment, arrays), run.detector, options)
             kept = part.take(keep)
             harvest.filters.append(counts)
-            harvest.parts.append(rows(kept, number, experiment, shift[keep], arrays))
+            harvest.parts.append(rows(kept, number, experiment, shift[keep], arrays, ends[here][keep]))
             harvest.keys.append(np.column_stack([np.full(len(kept.size), number), kept.first]))
 
 
-def _found(experiments: Experiments, diary: _Diary, harvest: _Harvest) -> Found:
+def _at_ends(spots: Spots, linked: list[bool]) -> NDArray[np.bool_]:
+    """Whether the image before or after a spot is missing, (S,): it may go on there."""
+    # Spots are given out only once the image after them is known, or known to be none.
+    follows = np.array([*linked, False])
+    return np.asarray(~(follows[spots.box[:, 4]] & follows[spots.box[:, 5]]))
+
+
+def _found(experiments: Experiments, diary: _Diary, harvest: _Harvest, options: FindOptions) -> Found:
     filters = added(harvest.filters)
     groups = sum(harvest.groups)
     if not any(len(key) for key in harvest.keys):
         raise DataError(*_nothing(diary, groups, filters))
     keys = np.concatenate(harvest.keys)
     order = np.lexsort(keys.T[::-1])
-    columns = {
+    columns: Columns = {
         name: np.concatenate([part[name] for part in harvest.parts])[order] for name in harvest.parts[0]
     }
+    if options.centroid == "net":
+        columns = with_ends(columns, experiments)
     identifiers = {k: item.identifier for k, item in enumerate(experiments) if item.identifier}
     reflections = Reflections(columns, identifiers)
     warnings = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ class Groups:
     group : (N,) int64
         Number of the group of each pixel, 0 to n - 1, in the order of the groups' first pixels.
     n : int
+    sides : (N,) uint8
+        Which neighbours of a pixel belong to its group: see :func:`smalti_ext.components.label`.
     hot : (H,) int32
         Flat indices of hot pixels that were taken out (given with the last groups of a run).
     """
@@ -35,6 +37,7 @@ class Groups:
     pixels: Pixels
     group: NDArray[np.int64]
     n: int
+    sides: NDArray[np.uint8]
     hot: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
 
 
@@ -81,7 +84,7 @@ def link(
         hot = hot_pixels(pool, always, n_fast, len(continues))
         pool = pool.take(~np.isin(pool.index, hot))
     last = _labelled(pool, continues, n_fast)
-    yield Groups(last.pixels, last.group, last.n, hot)
+    yield replace(last, hot=hot)
 
 
 def _labelled(pixels: Pixels, continues: list[bool], n_fast: int) -> Groups:
@@ -89,8 +92,8 @@ def _labelled(pixels: Pixels, continues: list[bool], n_fast: int) -> Groups:
     starts = np.append(first, len(pixels)).astype(np.int64)
     follows = np.diff(positions, prepend=-2) == 1
     linked = follows & np.array(continues, dtype=bool)[positions]
-    group, n = label(starts, np.ascontiguousarray(linked), pixels.index, pixels.panel, n_fast)
-    return Groups(pixels, group, n)
+    found = label(starts, np.ascontiguousarray(linked), pixels.index, pixels.panel, n_fast)
+    return Groups(pixels, found.group, found.n_groups, found.sides)
 
 
 def _unfinished(groups: Groups, last: int, always: NDArray[np.int32] | None) -> NDArray[np.bool_]:
@@ -106,4 +109,4 @@ def _unfinished(groups: Groups, last: int, always: NDArray[np.int32] | None) -> 
 def _kept(groups: Groups, rows: NDArray[np.bool_]) -> Groups:
     """The groups of some pixels, whole groups at a time, numbered anew in the same order."""
     numbers, group = np.unique(groups.group[rows], return_inverse=True)
-    return Groups(groups.pixels.take(rows), group.astype(np.int64), len(numbers))
+    return Groups(groups.pixels.take(rows), group.astype(np.int64), len(numbers), groups.sides[rows])

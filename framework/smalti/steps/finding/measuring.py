@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalti.steps.finding.linking import Groups
+from smalti.steps.finding.uncertainty import significance, variances
+from smalti_ext.moments import moments
 
-__all__ = ["Spots", "measure"]
+__all__ = ["Definition", "Spots", "measure"]
+
+Definition = Literal["net", "dials"]
 
 PIXEL_VARIANCE = 1.0 / 12.0
 """Variance of a position known to lie somewhere in one pixel (or image), px^2."""
 
 Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,10 @@ class Spots:
         Mean background under a pixel; 0 where none could be measured.
     support : (S,)
         Mean number of background pixels behind it.
-    overloaded : (S,) bool
+    significance : (S,)
+        Standard deviations by which the spot exceeds its background.
+    overloaded, cut : (S,) bool
+        Whether a pixel lies beside one above the trusted range; beside a gap, an edge or a dead pixel.
     """
 
     first: NDArray[np.int64]
@@ -56,78 +65,93 @@ class Spots:
     total: Array
     background: Array
     support: Array
-    overloaded: NDArray[np.bool_]
+    significance: Array
+    overloaded: Flags
+    cut: Flags
 
-    def take(self, mask: NDArray[np.bool_]) -> Spots:
+    def take(self, mask: Flags) -> Spots:
         """Give some of the spots, by mask."""
         return Spots(*(getattr(self, f.name)[mask] for f in fields(self)))
 
 
-def measure(groups: Groups, n_fast: int) -> Spots:
+def measure(groups: Groups, n_fast: int, gain: Array | None = None, definition: Definition = "net") -> Spots:
     """Measure groups of strong pixels.
 
-    The centroid is weighted with the counts w of the strong pixels. Its variance is that of DIALS:
-    with W = sum w, V = sum w (x - m)^2 W / (W^2 - sum w^2), it is V / W + 1/12 along each direction.
+    The weight of a pixel is its count less the mean background under the spot ("net"), with the variance of
+    :func:`variances`; or its count ("dials"): with W = sum w, V = sum w (x - m)^2 W / (W^2 - sum w^2), the
+    variance of the latter is V / W + 1/12 along each direction.
+
+    Parameters
+    ----------
+    gain : (P,), optional
+        Counts per photon of each panel; 1 where not given.
     """
-    pixels, group, n = groups.pixels, groups.group, groups.n
     # Pixels by group, in their own order within each: the sums are then the same however the frames
     # were cut into chunks.
-    order = np.argsort(group, kind="stable")
-    group = group[order]
-    starts = np.searchsorted(group, np.arange(n))
-    index = pixels.index[order].astype(np.int64)
-    frame = pixels.frame[order].astype(np.int64)
-    weight = pixels.value[order].astype(float)
-    xyz = np.column_stack([index % n_fast, index // n_fast, frame])
-    size = np.diff(np.append(starts, len(group)))
-    centroid, variance, total = _centroids(np.asarray(xyz + 0.5, dtype=np.float64), weight, group, starts)
-    box = np.empty((n, 6), dtype=np.int64)
-    peak = np.empty((n, 3))
-    if n:
-        box[:, ::2] = np.minimum.reduceat(xyz, starts)
-        box[:, 1::2] = np.maximum.reduceat(xyz, starts) + 1
-        brightest = np.maximum.reduceat(weight, starts)
-        top = np.flatnonzero(weight == brightest[group])
-        peak[:] = xyz[top[np.searchsorted(group[top], np.arange(n))]] + 0.5
-    known = np.isfinite(pixels.background[order])
-    background = _mean(np.where(known, pixels.background[order], 0.0), group, n, known)
+    order = np.argsort(groups.group, kind="stable")
+    pixels, group, n = groups.pixels.take(order), groups.group[order], groups.n
+    starts = np.searchsorted(group, np.arange(n + 1))
+    size = np.diff(starts)
+    panel = pixels.panel[starts[:-1]].astype(np.int64)
+    per_photon = np.ones(n) if gain is None else gain[panel]
+    value = pixels.value.astype(np.float64)
+    known = np.isfinite(pixels.background)
+    background = _mean(np.where(known, pixels.background, 0.0), group, n, known)
+    support = _mean(pixels.support.astype(float), group, n, np.ones(len(group), dtype=bool))
+    weight = value if definition == "dials" else np.maximum(value - background[group], 0.0)
+    noise = np.maximum(value, 0.0) * per_photon[group]
+    sums = moments(
+        starts.astype(np.int64), pixels.index, pixels.frame, weight, noise, groups.sides[order], n_fast
+    )
+    if definition == "dials":
+        spread = sums.total**2 - sums.squares
+        variance = sums.spread / np.where(spread > 0.0, spread, np.inf)[:, None] + PIXEL_VARIANCE
+    else:
+        variance = variances(sums, background, per_photon)
+    box, peak = _extent(pixels.index, pixels.frame, value, group, starts[:-1], n_fast)
+    total = np.bincount(group, value, minlength=n).astype(np.float64)
     return Spots(
-        np.column_stack([frame[starts], index[starts]]),
-        frame[starts],
-        pixels.panel[order][starts].astype(np.int64),
+        np.column_stack([pixels.frame[starts[:-1]], pixels.index[starts[:-1]]]).astype(np.int64),
+        pixels.frame[starts[:-1]].astype(np.int64),
+        panel,
         size,
         box,
-        centroid,
+        sums.centroid,
         variance,
         peak,
         total,
         background,
-        _mean(pixels.support[order].astype(float), group, n, np.ones(len(group), dtype=bool)),
-        np.bincount(group, pixels.overloaded[order], minlength=n) > 0,
+        support,
+        significance(total / per_photon, background * support / per_photon, size, support),
+        np.bincount(group, pixels.overloaded, minlength=n) > 0,
+        np.bincount(group, pixels.cut, minlength=n) > 0,
     )
 
 
-def _centroids(
-    xyz: Array, weight: Array, group: NDArray[np.int64], starts: NDArray[np.intp]
-) -> tuple[Array, Array, Array]:
+def _extent(
+    index: NDArray[np.int32],
+    frame: NDArray[np.int32],
+    value: Array,
+    group: NDArray[np.int64],
+    starts: NDArray[np.intp],
+    n_fast: int,
+) -> tuple[NDArray[np.int64], Array]:
+    """Boxes (S, 6) and centres of the brightest pixels (S, 3)."""
     n = len(starts)
-    total = np.bincount(group, weight, minlength=n).astype(np.float64)
-    square = np.bincount(group, weight * weight, minlength=n)
-    # Strong pixels hold counts above zero unless a finder's threshold is negative.
-    safe = np.where(total > 0.0, total, 1.0)
-    centroid, variance = np.empty((n, 3)), np.empty((n, 3))
-    spread = total * total - square
-    for k in range(3):
-        # Relative to the first pixel no digit is lost to the size of the frame.
-        origin = xyz[starts, k]
-        shift = xyz[:, k] - origin[group]
-        mean = np.bincount(group, weight * shift, minlength=n) / safe
-        moment = np.bincount(group, weight * (shift - mean[group]) ** 2, minlength=n)
-        centroid[:, k] = origin + mean
-        variance[:, k] = np.where(spread > 0.0, moment / np.where(spread > 0.0, spread, 1.0), 0.0)
-    return centroid, variance + PIXEL_VARIANCE, total
+    box, peak = np.empty((n, 6), dtype=np.int64), np.empty((n, 3))
+    if n == 0:
+        return box, peak
+    slow, fast = np.divmod(index, np.int32(n_fast))
+    brightest = np.maximum.reduceat(value, starts)
+    top = np.flatnonzero(value == brightest[group])
+    top = top[np.searchsorted(group[top], np.arange(n))]
+    for axis, place in enumerate((fast, slow, frame)):
+        box[:, 2 * axis] = np.minimum.reduceat(place, starts)
+        box[:, 2 * axis + 1] = np.maximum.reduceat(place, starts) + 1
+        peak[:, axis] = place[top] + 0.5
+    return box, peak
 
 
-def _mean(values: Array, group: NDArray[np.int64], n: int, known: NDArray[np.bool_]) -> Array:
+def _mean(values: Array, group: NDArray[np.int64], n: int, known: Flags) -> Array:
     count = np.bincount(group, known, minlength=n)
     return np.asarray(np.bincount(group, values, minlength=n) / np.maximum(count, 1.0))

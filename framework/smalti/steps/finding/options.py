@@ -24,6 +24,11 @@ class FindOptions:
         ge=1,
     )
     max_spot_size: int = option(1000, "Most strong pixels in a spot.", unit="px", ge=1)
+    centroid: Literal["net", "dials"] = option(
+        "net",
+        "What weighs a pixel: 'net' its count less the background, with the variance that centroids really "
+        "have; 'dials' its count, with 1/12 px^2 besides the scatter of photons.",
+    )
     max_separation: float = option(
         2.0, "Greatest distance between brightest pixel and centroid, in pixels and images.", unit="px", gt=0
     )

@@ -81,7 +81,7 @@ def test_a_sweep(
 ) -> None:
     images = sorted((data / "l_cysteine").glob("l-cyst_01_*.cbf.gz"))[:n]
     experiments = dials_spots(tmp_path, images, (), (f"threshold.algorithm={finder.name}",))
-    found = find_spots(experiments, readers(), finder, FindOptions())
+    found = find_spots(experiments, readers(), finder, FindOptions(centroid="dials"))
     theirs = read_reflections(tmp_path / "strong.refl")
     assert found.reflections.n_rows == theirs.n_rows > 0
     assert_same_spots(found, theirs)
@@ -99,7 +99,7 @@ def test_a_still_of_sixty_panels(data: Path, dials: str, tmp_path: Path) -> None
     image = sorted((data / "thaumatin_grid").glob("*"))[0]
     experiments = dials_spots(tmp_path, [image], ("format.multi_panel=True",))
     assert len(experiments[0].detector) == 60
-    found = find_spots(experiments, readers(), DispersionExtended(), FindOptions())
+    found = find_spots(experiments, readers(), DispersionExtended(), FindOptions(centroid="dials"))
     theirs = read_reflections(tmp_path / "strong.refl")
     assert_same_spots(found, theirs)
     assert 250 < theirs.n_rows <= found.reflections.n_rows <= theirs.n_rows + 3
