@@ -16,7 +16,7 @@ from smalti.steps.indexing.mapping import MappedSpots, map_spots, rotation_model
 from smalti.steps.indexing.phases import JointFit, joint_fit, possible_shifts
 from smalti.tables import Reflections
 
-__all__ = ["CentreShift", "centre_shifts", "moved_detectors", "plane_axes"]
+__all__ = ["CentreShift", "centre_shifts", "chosen_shift", "followed_shift", "moved_detectors", "plane_axes"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -130,10 +130,10 @@ def _shift_of(
     slope = np.einsum("nik,vi->nvk", J, vectors).reshape(-1, 2)
     fits = [joint_fit(points, J, A, shift) for shift in possible_shifts(phase, slope, *sizes)]
     still = joint_fit(points, J, A, np.zeros(2), hold=True)
-    choice, alternatives, kept = _chosen(fits, still, len(points))
+    choice, alternatives, kept = chosen_shift(fits, still, len(points))
     if choice is not still:
         # Derivatives are those at the header's place: once more, from where the detector is now.
-        choice, kept = _followed(_again(experiments, spots, mapped, rows, choice), pixel)
+        choice, kept = followed_shift(_again(experiments, spots, mapped, rows, choice), pixel)
     before, after = (
         float(np.cos(2 * np.pi * (phase + slope @ shift)).mean()) for shift in (np.zeros(2), choice.shift)
     )
@@ -144,7 +144,7 @@ def _shift_of(
     )  # fmt: skip
 
 
-def _chosen(fits: Sequence[JointFit], still: JointFit, count: int) -> tuple[JointFit, int, str]:
+def chosen_shift(fits: Sequence[JointFit], still: JointFit, count: int) -> tuple[JointFit, int, str]:
     """The likeliest shift; where others are about as likely, none if that will do, else the least one.
 
     Returns
@@ -179,7 +179,7 @@ def _again(
     return replace(again, shift=fit.shift + again.shift)
 
 
-def _followed(fit: JointFit, pixel: float) -> tuple[JointFit, str]:
+def followed_shift(fit: JointFit, pixel: float) -> tuple[JointFit, str]:
     """Take a shift only in the directions in which the spots determine it."""
     if not np.all(np.isfinite(fit.covariance)):
         return replace(fit, shift=np.zeros(2)), "the spots do not determine it"
