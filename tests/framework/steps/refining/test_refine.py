@@ -287,8 +287,8 @@ def test_scan_points_of_an_earlier_refinement_are_dropped(block_problem):
     assert refined.experiments[0].crystal.scan_points == ()
 
 
-def test_stills_are_refused_in_words(block_problem):
+def test_what_is_not_indexed_is_refused_in_words(block_problem):
     _, experiments, table = block_problem
-    still = replace(experiments[0], scan=None)
-    with pytest.raises(DataError, match="Only rotation data"):
-        run(Experiments((still,)), table)
+    bare = replace(experiments[0], crystal=None)
+    with pytest.raises(DataError, match="Only data of indexed crystals"):
+        run(Experiments((bare,)), table)

@@ -16,7 +16,6 @@ from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.problem.arrows import held_arrow, pieces_of
 from smalti.steps.refining.problem.eliminating import eliminate
 from smalti.steps.refining.problem.observations import Observations
-from smalti.steps.refining.problem.partition import MANY
 from smalti.steps.refining.problem.substituting import scatter_of_shared
 from smalti.steps.refining.solving.rounds import Fit
 
@@ -181,12 +180,12 @@ def _split(fit: Fit, options: RefineOptions) -> Literal["reflections", "crystals
     """How to divide the reflections.
 
     Between crystals, where there are many, is more than noise: their mosaic blocks, their centring and what
-    was indexed wrongly differ, too.
+    was indexed wrongly differ, too. It takes that they are eliminated: a half knows nothing of those of the
+    other.
     """
-    if options.halves != "auto":
-        return options.halves
-    crystals = {use["crystal"] for use in fit.source.layout.uses}
-    return "crystals" if len(crystals) >= MANY else "reflections"
+    if options.halves == "auto" or options.halves == "crystals":
+        return "crystals" if fit.partition.eliminates else "reflections"
+    return options.halves
 
 
 def _none(fit: Fit) -> Prior:

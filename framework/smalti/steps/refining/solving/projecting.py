@@ -49,9 +49,8 @@ def partition_for(source: RotationSource, options: RefineOptions) -> Partition:
     """Tell which crystals are eliminated, as the options say."""
     layout = source.layout
     crystals = len({use["crystal"] for use in layout.uses})
-    wanted = options.eliminate_crystals == "always" or (
-        options.eliminate_crystals == "auto" and crystals >= MANY
-    )
+    many = crystals >= MANY or options.halves == "crystals"
+    wanted = options.eliminate_crystals == "always" or (options.eliminate_crystals == "auto" and many)
     if not wanted:
         return Partition.joint(layout.n, len(layout.uses))
     coupling = [restraint.rows(layout, np.zeros(layout.n))[1] for restraint in source.restraints]
