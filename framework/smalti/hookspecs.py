@@ -10,7 +10,15 @@ from collections.abc import Sequence
 
 import pluggy
 
-from smalti.roles import DetectorParameterisation, Indexer, Minimiser, OutlierRejector, Reader, SpotFinder
+from smalti.roles import (
+    DetectorParameterisation,
+    Indexer,
+    Minimiser,
+    OutlierRejector,
+    Reader,
+    ReportSection,
+    SpotFinder,
+)
 
 __all__ = ["API", "HOOKS", "PROJECT", "hookimpl"]
 
@@ -28,6 +36,7 @@ HOOKS = {
     "smalti_detector_parameterisations": "detector_parameterisation",
     "smalti_minimisers": "minimiser",
     "smalti_outlier_rejectors": "outlier_rejector",
+    "smalti_report_sections": "report_section",
 }
 """Hook to role."""
 
@@ -60,3 +69,8 @@ def smalti_minimisers() -> Sequence[type[Minimiser]]:  # type: ignore[empty-body
 @hookspec
 def smalti_outlier_rejectors() -> Sequence[type[OutlierRejector]]:  # type: ignore[empty-body]
     """Bring outlier rejectors."""
+
+
+@hookspec
+def smalti_report_sections() -> Sequence[type[ReportSection]]:  # type: ignore[empty-body]
+    """Bring sections of the report."""

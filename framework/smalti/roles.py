@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.models import Detector
+from smalti.charts import Section
+from smalti.models import Detector, Experiments
 from smalti.solution import (
     Candidate,
     FrameHeader,
@@ -26,6 +27,7 @@ from smalti.solution import (
     Prior,
     Solution,
 )
+from smalti.tables import Reflections
 
 __all__ = [
     "ROLES",
@@ -36,6 +38,7 @@ __all__ = [
     "NormalSource",
     "OutlierRejector",
     "Reader",
+    "ReportSection",
     "Series",
     "SpotFinder",
 ]
@@ -217,6 +220,26 @@ class OutlierRejector(Protocol):
         """
 
 
+@runtime_checkable
+class ReportSection(Protocol):
+    """Adds a section to the report, as data: the page draws it."""
+
+    name: ClassVar[str]
+
+    def section(
+        self, experiments: Experiments, reflections: Reflections, figures: Mapping[str, Any]
+    ) -> Section | None:
+        """Give a section; None where the data have nothing for it.
+
+        Parameters
+        ----------
+        experiments, reflections
+            As the report got them.
+        figures : Mapping
+            What the report says itself: the contents of its JSON file.
+        """
+
+
 ROLES: dict[str, type[Any]] = {
     "reader": Reader,
     "spot_finder": SpotFinder,
@@ -224,5 +247,6 @@ ROLES: dict[str, type[Any]] = {
     "detector_parameterisation": DetectorParameterisation,
     "minimiser": Minimiser,
     "outlier_rejector": OutlierRejector,
+    "report_section": ReportSection,
 }
 """The roles by the name used on the command line and in reports."""

@@ -61,7 +61,7 @@ def frames(folder: Path, n: int = 6) -> None:
 def test_every_plugin_of_the_example_keeps_its_contract(smalti):
     found = json.loads(smalti("plugins", "--check", "--json").stdout)["result"]
     text = json.dumps(found)
-    for name in ("tessera", "well-determined", "soft", "smalti-tessera"):
+    for name in ("tessera", "well-determined", "soft", "quarters", "smalti-tessera"):
         assert name in text
 
 
@@ -110,7 +110,7 @@ def test_its_minimiser_and_rejector_refine(smalti, tmp_path):
     assert ends["well-determined"] == pytest.approx(ends["levenberg_marquardt"], rel=1e-3)
 
 
-@pytest.mark.parametrize("module", ["reader", "minimiser", "rejector"])
+@pytest.mark.parametrize("module", ["reader", "minimiser", "rejector", "section"])
 def test_each_plugin_is_short(module):
     text = (EXAMPLE / "src" / "smalti_tessera" / f"{module}.py").read_text()
     assert sum(bool(line.strip()) for line in text.splitlines()) < MOST_LINES

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from smalti.cli.command import Command, Outcome, Request, Switch
+from smalti.cli.command import Command, Outcome, Request, Stage, Switch
 from smalti.cli.files import Kind, sort_files
 from smalti.cli.places import stem
 from smalti.cli.work import Inputs, make_record_of
-from smalti.errors import UsageError
+from smalti.errors import InputError, UsageError
 from smalti.models import Experiments
-from smalti.steps.reporting import make_report
+from smalti.steps.reporting import KINDS, figures, make_report
 from smalti.storage import read_experiments, read_reflections, refuse_overwriting, write_json, write_whole
 from smalti.tables import Reflections
 
-__all__ = ["COMMAND"]
+__all__ = ["COMMAND", "STAGE"]
 
 _PAIR = (Kind.EXPERIMENTS, Kind.REFLECTIONS)
 
@@ -38,10 +38,31 @@ def run(request: Request) -> Outcome:
         details=details,
         history=[*inputs.history, make_record_of(request, inputs)],
         names=(str(after[0]), str(after[1])),
+        extra=request.settings.components("report_section"),
     )
     write_whole(page, report.html.encode())
     write_json(numbers, report.data)
-    return Outcome(report.summary(), report.text(), (page, numbers), report.warnings)
+    drawn = _figures(request, report.data)
+    return Outcome(report.summary(), report.text(), (page, numbers, *drawn), report.warnings)
+
+
+def _figures(request: Request, data: Mapping[str, Any]) -> tuple[Path, ...]:
+    """Write the figures for papers into the folders that were asked for."""
+    written = []
+    for kind in KINDS:
+        if not request.switch(kind):
+            continue
+        folder = Path(str(request.switch(kind)))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"The folder {folder} cannot be made.", f"{error.strerror}.", f"Give another with --{kind}."
+            ) from None
+        for name, content in figures(data, kind):
+            written.append(folder / f"{name}.{kind}")
+            write_whole(written[-1], content)
+    return tuple(written)
 
 
 def _pairs(request: Request) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
@@ -77,6 +98,8 @@ def _refinement(table: Path) -> tuple[Mapping[str, Any] | None, tuple[Path, ...]
     return (found, (path,)) if isinstance(found, dict) and "parameters" in found else (None, ())
 
 
+STAGE = Stage("report", roles=("report_section",))
+
 COMMAND = Command(
     "report",
     run,
@@ -88,6 +111,11 @@ COMMAND = Command(
         " on it."
     ),
     example="smalti report refined.expt refined.refl --before indexed.expt indexed.refl -o report.html",
-    switches=(Switch("--before", "Compare with an earlier stage.", ("EXPT", "REFL")),),
+    stages=(STAGE,),
+    switches=(
+        Switch("--before", "Compare with an earlier stage.", ("EXPT", "REFL")),
+        Switch("--png", "Write each figure as PNG, for papers  [needs smalti\\[plots]].", ("DIR",)),
+        Switch("--svg", "Write each figure as SVG, for papers  [needs smalti\\[plots]].", ("DIR",)),
+    ),
     output="report.html",
 )

@@ -21,10 +21,12 @@ from smalti.steps.reporting.refinement import Refinement
 from smalti.steps.reporting.residuals import Residuals
 from smalti.steps.reporting.trends import (
     against_angle,
+    against_intensity,
     against_order,
     against_resolution,
     histograms,
     per_image,
+    quantiles,
 )
 
 __all__ = ["content"]
@@ -70,7 +72,9 @@ def content(
         "angle": against_angle(after),
         "order": against_order(after, len(experiments)),
         "resolution": against_resolution(after),
+        "intensity": against_intensity(after),
         "histograms": histograms(after, earlier),
+        "quantiles": quantiles(after),
         "images": per_image(after),
         "steps": refinement.steps,
         "ended": refinement.ended,
@@ -80,6 +84,10 @@ def content(
         "over_scan": over_scan(experiments),
         "drift": refinement.drift,
         "parameters": refinement.parameters,
+        "rejected": refinement.rejected,
+        "gauge": refinement.gauge,
+        "weak_modes": refinement.weak_modes,
+        "correlations": refinement.correlations,
         "history": [dict(record) for record in history],
     }
 

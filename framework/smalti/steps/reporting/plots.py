@@ -10,7 +10,7 @@ from html import escape
 from smalti.steps.reporting.markup import element, number
 from smalti.steps.reporting.numbers import nice
 
-__all__ = ["Axes", "Line", "lines", "stacked", "stairs", "ticks"]
+__all__ = ["Axes", "Line", "lines", "points", "stacked", "stairs", "ticks"]
 
 Numbers = Sequence[float | None]
 
@@ -98,6 +98,32 @@ def lines(
     parts = axes.frame(x_label, y_label, x_ticks)
     parts.extend(_band(axes, x, curve) for curve in curves if curve.band is not None)
     parts.extend(_curve(axes, x, curve) for curve in curves)
+    return _svg(parts, [(c.style, c.label) for c in curves if c.label], f"{y_label} against {x_label}")
+
+
+def points(
+    x: Numbers,
+    curves: Sequence[Line],
+    x_label: str,
+    y_label: str,
+    *,
+    zero: bool = True,
+    x_ticks: Sequence[tuple[float, str]] | None = None,
+) -> str:
+    """Draw values as dots over common x values."""
+    known = [v for v in x if v is not None]
+    reach = [v for curve in curves for v in curve.values if v is not None]
+    if not known or not reach:
+        return _empty()
+    low, high = (min(0.0, *reach), max(0.0, *reach)) if zero else (min(reach), max(reach))
+    pad = 0.06 * (high - low) or 1.0
+    axes = Axes(_wide(min(known), max(known)), (low - pad, high + pad))
+    parts = axes.frame(x_label, y_label, x_ticks)
+    for curve in curves:
+        for place, value in zip(x, curve.values, strict=True):
+            if place is not None and value is not None:
+                u, v = axes.at(place, value)
+                parts.append(element("circle", cx=_f(u), cy=_f(v), r=2.2, class_=f"{curve.style} dot"))
     return _svg(parts, [(c.style, c.label) for c in curves if c.label], f"{y_label} against {x_label}")
 
 

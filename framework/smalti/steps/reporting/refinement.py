@@ -47,6 +47,13 @@ class Refinement:
         Number of an experiment that was left out to the reason.
     drift : Mapping or None
         As the refinement tells it.
+    rejected : dict or None
+        ``left_out`` (reason to number), ``n``, ``fraction``, ``expected_of_good``, ``n_mislabelled``,
+        ``n_mislabelled_by_chance``.
+    gauge : str
+        What is held because no data see it.
+    weak_modes, correlations : list of dict
+        As the refinement tells them.
     """
 
     steps: list[dict[str, Any]] = field(default_factory=list)
@@ -59,6 +66,10 @@ class Refinement:
     cell_esd: list[float | None] | None = None
     left_out: dict[int, str] = field(default_factory=dict)
     drift: Row | None = None
+    rejected: dict[str, Any] | None = None
+    gauge: str = ""
+    weak_modes: list[dict[str, Any]] = field(default_factory=list)
+    correlations: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def of(cls, details: Row | None) -> Refinement:
@@ -85,7 +96,33 @@ class Refinement:
                 if row.get("why")
             },
             drift=summary.get("drift"),
+            rejected=_rejected(summary),
+            gauge=str(summary.get("gauge") or "").removeprefix("held: "),
+            weak_modes=[_mode(row) for row in summary.get("weak_modes") or ()],
+            correlations=[_correlation(row) for row in summary.get("correlations") or ()],
         )
+
+
+def _rejected(summary: Row) -> dict[str, Any] | None:
+    row = summary.get("rejected")
+    if not row:
+        return None
+    keys = ("n", "fraction", "expected_of_good", "n_mislabelled", "n_mislabelled_by_chance")
+    shares = {key: _round([row.get(key)], 3) for key in keys}
+    counts = {str(reason): int(count) for reason, count in (summary.get("left_out") or {}).items()}
+    return {"left_out": counts, **{key: found[0] if found else None for key, found in shares.items()}}
+
+
+def _mode(row: Row) -> dict[str, Any]:
+    figures = {key: _round([row.get(key)], 3) for key in ("eigenvalue", "prior_share")}
+    words = {key: str(row.get(key) or "") for key in ("name", "kind")}
+    return {**words, **{key: found[0] if found else None for key, found in figures.items()}}
+
+
+def _correlation(row: Row) -> dict[str, Any]:
+    value = _round([row.get("correlation")], 4)
+    names = {key: str(row.get(key) or "") for key in ("first", "second")}
+    return {**names, "correlation": value[0] if value else None}
 
 
 def _round(

@@ -8,6 +8,8 @@ from typing import Any
 
 from smalti.errors import DataError
 from smalti.models import Experiments
+from smalti.roles import ReportSection
+from smalti.steps.reporting.brought import brought, plain
 from smalti.steps.reporting.content import content
 from smalti.steps.reporting.page import render
 from smalti.steps.reporting.reciprocal_section import reciprocal_points
@@ -60,6 +62,7 @@ def make_report(
     *,
     title: str = "",
     names: tuple[str, str] = ("refined.expt", "refined.refl"),
+    extra: Sequence[ReportSection] = (),
 ) -> Report:
     """Make a report of indexed or refined data.
 
@@ -77,6 +80,8 @@ def make_report(
         Default: the name of the experiments.
     names : (str, str)
         Names of the files, for the commands that the report proposes.
+    extra : sequence of ReportSection
+        Components that add sections.
 
     Raises
     ------
@@ -99,6 +104,9 @@ def make_report(
     records = history if history is not None else experiments.history
     data = content(experiments, after, earlier, Refinement.of(details), records)
     data["verdict"] = judge(data, names)
+    found, failed = brought(extra, experiments, reflections, data)
+    warnings += failed
+    data["sections"] = {name: plain(section) for name, section in found.items()}
     data["warnings"] = warnings
     data["reciprocal"] = reciprocal_points(experiments, reflections)
     return Report(render(data, title or f"smalti: {names[0]}"), data, tuple(warnings))

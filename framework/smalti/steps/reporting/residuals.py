@@ -48,6 +48,8 @@ class Residuals:
     angle : (N,) deg
     d : (N,) Angstrom
         nan when not indexed.
+    intensity : (N,) counts
+        nan where the table has none.
     third : str
         What the third residual is: "phi", "DeltaPsi" of stills, "mixed" where there are both.
     warnings : tuple of str
@@ -64,6 +66,7 @@ class Residuals:
     image: Array
     angle: Array
     d: Array
+    intensity: Array
     third: str
     warnings: tuple[str, ...]
 
@@ -112,6 +115,7 @@ def gather(experiments: Experiments, table: Reflections) -> Residuals:
         image=table["xyzobs.px.value"][:, 2],
         angle=np.degrees(table["xyzobs.mm.value"][:, 2]),
         d=_resolutions(experiments, table, indexed),
+        intensity=_intensity(table),
         third="DeltaPsi" if stills.all() else "mixed" if stills.any() else "phi",
         warnings=warnings,
     )
@@ -203,6 +207,11 @@ def _by_experiment(experiments: Experiments, owner: Index) -> Iterator[tuple[Exp
     for experiment, first, last in zip(experiments, bounds[:-1], bounds[1:], strict=True):
         if last > first:
             yield experiment, order[first:last]
+
+
+def _intensity(table: Reflections) -> Array:
+    name = "intensity.sum.value"
+    return np.array(table[name], dtype=float) if name in table else np.full(table.n_rows, np.nan)
 
 
 def _values(table: Reflections, still: Mask) -> Array:

@@ -6,44 +6,51 @@ import shlex
 from html import escape
 from typing import Any
 
+from smalti.steps.reporting.brought import section_of
+from smalti.steps.reporting.charted import charts_of
+from smalti.steps.reporting.drawing import draw_section, grid
 from smalti.steps.reporting.drift_section import drift_section
 from smalti.steps.reporting.experiments_section import experiments_section
 from smalti.steps.reporting.groups import groups_section
-from smalti.steps.reporting.markup import element, estimate, figure, number, symbol, table
+from smalti.steps.reporting.markup import element, estimate, symbol, table
+from smalti.steps.reporting.modes_section import modes_section
 from smalti.steps.reporting.over_scan import over_scan_section
-from smalti.steps.reporting.plots import Line, lines, stacked, stairs
 from smalti.steps.reporting.reciprocal_section import reciprocal_section
+from smalti.steps.reporting.rejected_section import rejected_section
 
 __all__ = ["sections"]
 
-NAMES = (("X", "µm"), ("Y", "µm"))
 MOST_PARAMETERS = 600
 """More parameters (of many crystals) are not listed one by one on the page."""
 
 
 def sections(data: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Give (key, heading, markup) of every section that has something to show."""
+    charts = charts_of(data)
     drawn = [
         ("panels", "Panels", _panels(data)),
         ("groups", "Groups of panels", groups_section(data)),
         ("drift", "Drift", drift_section(data)),
-        ("angle", "Against rotation angle", _against_angle(data)),
-        ("order", "Against order of experiments", _against_order(data)),
-        ("resolution", "Against resolution", _against_resolution(data)),
-        ("distributions", "Distributions", _histograms(data)),
-        ("images", "Spots on images", _images(data)),
+        ("angle", "Against rotation angle", grid(charts["angle"])),
+        ("order", "Against order of experiments", grid(charts["order"])),
+        ("resolution", "Against resolution", grid(charts["resolution"])),
+        ("intensity", "Against intensity", grid(charts["intensity"])),
+        ("distributions", "Distributions", grid(charts["distributions"])),
+        ("images", "Spots on images", grid(charts["images"])),
+        ("rejected", "What was rejected", rejected_section(data)),
         ("steps", "Steps of refinement", _steps(data)),
         ("experiments", "Experiments and crystals", experiments_section(data)),
         ("reciprocal", "Reciprocal lattice", reciprocal_section(data)),
         ("over-scan", "Crystals over the scan", over_scan_section(data)),
         ("parameters", "Parameters", _parameters(data)),
+        ("modes", "What the data tell badly", modes_section(data)),
+        *(
+            (f"section-{name}", item["title"], draw_section(section_of(item)))
+            for name, item in data["sections"].items()
+        ),
         ("history", "History", _history(data)),
     ]
     return [item for item in drawn if item[2]]
-
-
-def _residuals(data: dict[str, Any]) -> list[tuple[str, str]]:
-    return [*NAMES, (symbol(data["third"]), "mdeg")]
 
 
 def _panels(data: dict[str, Any]) -> str:
@@ -108,96 +115,6 @@ def _motion_note(data: dict[str, Any], moved: bool, esd: bool) -> str:
     if not esd:
         text += " Uncertainties are not known here: give the .json of the refinement to see them."
     return element("p", escape(text), class_="quiet")
-
-
-def _against_angle(data: dict[str, Any]) -> str:
-    return _trend(data, data["angle"], "angle_deg", "rotation angle (deg)")
-
-
-def _against_order(data: dict[str, Any]) -> str:
-    return _trend(data, data["order"], "experiment", "experiment")
-
-
-def _trend(data: dict[str, Any], trend: dict[str, Any], key: str, label: str) -> str:
-    """Draw the three mean residuals, each in a band of its RMSD; nothing where there is no trend."""
-    if not trend[key]:
-        return ""
-    drawn = []
-    for k, (name, unit) in enumerate(_residuals(data)):
-        mean, rms = ([row[k] for row in trend[what]] for what in ("mean", "rmsd"))
-        curve = Line("one", "mean, in a band of ± RMSD", mean, rms)
-        svg = lines(trend[key], [curve], label, f"{name} ({unit})")
-        drawn.append(figure(f"{name}, calculated − observed", svg))
-    return element("div", *drawn, class_="grid")
-
-
-def _against_resolution(data: dict[str, Any]) -> str:
-    trend = data["resolution"]
-    if not trend["d"]:
-        return ""
-    x = [1.0 / d**2 for d in trend["d"]]
-    marks = [(1.0 / d**2, f"{d:.3g}") for d in _spread(trend["d"])]
-    xy = [
-        Line(style, f"RMSD {name}", [row[k] for row in trend["rmsd"]])
-        for k, (style, name) in enumerate((("one", "X"), ("two", "Y")))
-    ]
-    means = [
-        Line(style, f"mean {name}", [row[k] for row in trend["mean"]])
-        for k, (style, name) in enumerate((("one", "X"), ("two", "Y")))
-    ]
-    third = [Line("one", f"RMSD {symbol(data['third'])}", [row[2] for row in trend["rmsd"]])]
-    drawn = [
-        figure("RMSD on the detector", lines(x, xy, "resolution (Angstrom)", "µm", x_ticks=marks)),
-        figure(
-            "Mean residual on the detector", lines(x, means, "resolution (Angstrom)", "µm", x_ticks=marks)
-        ),
-        figure(
-            f"RMSD in {symbol(data['third'])}",
-            lines(x, third, "resolution (Angstrom)", "mdeg", x_ticks=marks),
-        ),
-    ]
-    return element("div", *drawn, class_="grid")
-
-
-def _spread(d: list[float]) -> list[float]:
-    """Pick about five resolutions that lie evenly in 1/d^2."""
-    low, high = 1.0 / d[0] ** 2, 1.0 / d[-1] ** 2
-    if high <= low:
-        return [d[0]]
-    return [float(f"{(low + (high - low) * k / 4) ** -0.5:.3g}") for k in range(5)]
-
-
-def _histograms(data: dict[str, Any]) -> str:
-    drawn = []
-    for (name, unit), histogram in zip(_residuals(data), data["histograms"], strict=True):
-        curves = [Line("one", "used", histogram["used"])]
-        if histogram["before"] is not None:
-            curves.append(Line("three", "before", histogram["before"]))
-        if any(histogram["rejected"]):
-            curves.append(Line("four", "rejected", histogram["rejected"]))
-        note = (
-            f"median {number(histogram['median'])}, robust sigma {number(histogram['robust_sigma'])}, "
-            f"RMSD {number(histogram['rmsd'])} {unit}"
-        )
-        drawn.append(
-            figure(f"{name}:", stairs(histogram["edges"], curves, f"{name} ({unit})", "spots"), note)
-        )
-    return element("div", *drawn, class_="grid")
-
-
-def _images(data: dict[str, Any]) -> str:
-    images = data["images"]
-    step = images["images_per_bin"]
-    x = [float(images["first"] + step * k) for k in range(len(images["used"]))]
-    curves = [
-        Line("one", "used", images["used"]),
-        Line("three", "indexed, not used", images["other"]),
-        Line("four", "rejected", images["rejected"]),
-        Line("two", "not indexed", images["unindexed"]),
-    ]
-    what = images["of"]
-    label = f"spots per {what}" if step == 1 else f"spots per {step} {what}s"
-    return element("div", figure("Spots found", stacked(x, float(step), curves, what, label)), class_="grid")
 
 
 def _steps(data: dict[str, Any]) -> str:

@@ -6,16 +6,26 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from smalti.steps.reporting.numbers import listed, mean_and_rms, significant
 from smalti.steps.reporting.residuals import Residuals
 
-__all__ = ["against_angle", "against_order", "against_resolution", "histograms", "per_image"]
+__all__ = [
+    "against_angle",
+    "against_intensity",
+    "against_order",
+    "against_resolution",
+    "histograms",
+    "per_image",
+    "quantiles",
+]
 
 Array = NDArray[np.float64]
 
 MOST_BINS = 120
 FEW_EXPERIMENTS = 10
+FEW_FOR_QUANTILES = 50
 NORMAL_IQR = 1.349
 """Interquartile range of the normal distribution, in standard deviations."""
 
@@ -74,22 +84,46 @@ def _angle_edges(residuals: Residuals, wanted: int) -> Array:
 
 def against_resolution(residuals: Residuals) -> dict[str, Any]:
     """Mean and RMSD in bins of equal count, by 1/d^2 (1/Angstrom^2)."""
-    d = residuals.d[residuals.used]
-    known = np.isfinite(d)
-    values, s2 = residuals.values[residuals.used][known], 1.0 / d[known] ** 2
-    if s2.size == 0:
-        return {"d": [], "n": [], "mean": [], "rmsd": []}
-    n = int(np.clip(s2.size / 30, 1, 25))
-    order = np.argsort(s2, kind="stable")
-    index = np.empty(s2.size, dtype=np.intp)
-    index[order] = np.arange(s2.size) * n // s2.size
+    middle, found = _in_equal_bins(residuals, 1.0 / residuals.d**2)
+    return {"d": listed(1.0 / np.sqrt(middle)), **found}
+
+
+def against_intensity(residuals: Residuals) -> dict[str, Any]:
+    """Mean and RMSD in bins of equal count, by the logarithm (base 10) of the intensity in counts."""
+    bright = np.where(residuals.intensity > 0.0, residuals.intensity, np.nan)
+    middle, found = _in_equal_bins(residuals, np.log10(bright))
+    return {"log10_counts": listed(middle), **found}
+
+
+def _in_equal_bins(residuals: Residuals, size: Array) -> tuple[Array, dict[str, Any]]:
+    """Give the mean of what reflections are sorted by (N,), and what they are, in bins of equal count."""
+    mine = size[residuals.used]
+    known = np.isfinite(mine)
+    values, x = residuals.values[residuals.used][known], mine[known]
+    if x.size == 0:
+        return x, {"n": [], "mean": [], "rmsd": []}
+    n = int(np.clip(x.size / 30, 1, 25))
+    order = np.argsort(x, kind="stable")
+    index = np.empty(x.size, dtype=np.intp)
+    index[order] = np.arange(x.size) * n // x.size
     counts, mean, rms = mean_and_rms(index, values, n)
-    middle = np.bincount(index, s2, minlength=n) / counts
+    middle = np.bincount(index, x, minlength=n) / counts
+    return middle, {"n": counts.tolist(), "mean": listed(mean), "rmsd": listed(rms)}
+
+
+def quantiles(residuals: Residuals) -> dict[str, Any]:
+    """Quantiles of the three residuals, about the median in robust sigmas, beside those of a normal law."""
+    values = residuals.values[residuals.used]
+    if len(values) < FEW_FOR_QUANTILES:
+        return {"normal": [], "x": [], "y": [], "third": []}
+    far = float(stats.norm.isf(0.5 / len(values)))
+    normal = np.linspace(-far, far, 61)
+    at = np.quantile(values, np.r_[0.25, 0.5, 0.75, stats.norm.cdf(normal)], axis=0)
+    sigma = np.maximum((at[2] - at[0]) / NORMAL_IQR, 1e-9)
+    scaled = (at[3:] - at[1]) / sigma
     return {
-        "d": listed(1.0 / np.sqrt(middle)),
-        "n": counts.tolist(),
-        "mean": listed(mean),
-        "rmsd": listed(rms),
+        "normal": listed(normal),
+        **{key: listed(scaled[:, k]) for k, key in enumerate(("x", "y", "third"))},
     }
 
 

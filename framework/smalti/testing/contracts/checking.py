@@ -15,6 +15,7 @@ from smalti.testing.contracts import (
     parameterisations,
     readers,
     rejectors,
+    report_sections,
 )
 from smalti.testing.contracts.breach import BrokenContractError
 
@@ -27,6 +28,7 @@ CONTRACTS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "detector_parameterisation": (*form.CHECKS, *parameterisations.CHECKS),
     "minimiser": (*form.CHECKS, *minimisers.CHECKS),
     "outlier_rejector": (*form.CHECKS, *rejectors.CHECKS),
+    "report_section": (*form.CHECKS, *report_sections.CHECKS),
 }
 """The checks of each role; each takes a component and raises :class:`BrokenContractError`."""
 
