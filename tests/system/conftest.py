@@ -58,6 +58,12 @@ def call(*words):
     return Result(status, out.getvalue(), err.getvalue())
 
 
+@pytest.fixture(scope="session")
+def program():
+    """Run the program in the folder that one is in."""
+    return call
+
+
 @pytest.fixture
 def smalti(tmp_path, monkeypatch):
     """Run the program in an empty folder: ``smalti("show", "a.expt")``."""

@@ -36,14 +36,17 @@ class Pool:
     ----------
     workers : int
         How many pieces are done at a time.
-    make : Callable
-        Gives the executor; called again when the one before was lost with one of its workers.
+    executor : Callable
+        Gives the executor.
+    renew : Callable
+        Gives another one when the one before was lost with one of its workers.
     losses : tuple of type
         What the executor raises when workers were lost and it gives up.
     """
 
     workers: int
-    make: Callable[[], Executor]
+    executor: Callable[[], Executor]
+    renew: Callable[[], Executor]
     losses: tuple[type[BaseException], ...] = (BrokenExecutor,)
 
     def ordered(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
@@ -55,7 +58,7 @@ class Pool:
             Workers were lost again and again.
         """
         try:
-            yield from ordered(function, items, self.workers, self.make(), self.make)
+            yield from ordered(function, items, self.workers, self.executor(), self.renew)
         except self.losses as error:
             raise InputError(
                 "Workers were lost again and again.",
@@ -104,7 +107,7 @@ def open_pool(kind: str = "threads", jobs: int = 0, scheduler: str = "") -> Iter
 def _threads(stack: ExitStack, jobs: int, _scheduler: str) -> Pool:
     workers = jobs or available_cores()
     pool = stack.enter_context(ThreadPoolExecutor(workers))
-    return Pool(workers, lambda: pool)
+    return Pool(workers, lambda: pool, lambda: pool)
 
 
 def _processes(stack: ExitStack, jobs: int, _scheduler: str) -> Pool:
@@ -112,12 +115,15 @@ def _processes(stack: ExitStack, jobs: int, _scheduler: str) -> Pool:
     # Threads of the numeric libraries do not survive a fork.
     context = multiprocessing.get_context("spawn")
 
-    def make() -> Executor:
+    held: list[Executor] = []
+
+    def renew() -> Executor:
         pool = ProcessPoolExecutor(workers, mp_context=context)
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        held.append(pool)
         return pool
 
-    return Pool(workers, make)
+    return Pool(workers, lambda: held[-1] if held else renew(), renew)
 
 
 def _dask(stack: ExitStack, jobs: int, scheduler: str) -> Pool:
@@ -150,7 +156,8 @@ def _dask(stack: ExitStack, jobs: int, scheduler: str) -> Pool:
             f"Start some: dask worker {scheduler}",
         )
     pool = client.get_executor(pure=False)
-    return Pool(min(jobs or threads, threads), lambda: pool, (BrokenExecutor, distributed.KilledWorker))
+    losses = (BrokenExecutor, distributed.KilledWorker)
+    return Pool(min(jobs or threads, threads), lambda: pool, lambda: pool, losses)
 
 
 def _mpi(stack: ExitStack, jobs: int, _scheduler: str) -> Pool:
@@ -162,7 +169,7 @@ def _mpi(stack: ExitStack, jobs: int, _scheduler: str) -> Pool:
     except RuntimeError as error:  # mpi4py without an MPI library
         raise _missing("mpi", "an MPI library", "Install one (MPICH, Open MPI)", error) from None
     pool = stack.enter_context(MPIPoolExecutor(jobs or None))
-    return Pool(jobs or available_cores(), lambda: pool)
+    return Pool(jobs or available_cores(), lambda: pool, lambda: pool)
 
 
 def _missing(kind: str, package: str, fix: str, error: Exception) -> PluginError:

@@ -192,7 +192,15 @@ def _tables(sets: Sets, placed: tuple[Experiment, ...]) -> tuple[Reflections | N
         f"columns that not all tables have, or that cannot be joined, are left out: {', '.join(lost)}",
     )
     identifiers = {k: item.identifier for k, item in enumerate(placed) if item.identifier}
-    return Reflections.concatenate(moved).with_columns(identifiers=identifiers), warnings if lost else ()
+    joined = Reflections.concatenate(moved).with_columns(identifiers=identifiers)
+    return _sorted(joined), warnings if lost else ()
+
+
+def _sorted(table: Reflections) -> Reflections:
+    """Put the rows of each experiment together, as those who read a part at a time need them."""
+    if "id" not in table or not (np.diff(table["id"]) < 0).any():
+        return table
+    return table.take(np.argsort(table["id"], kind="stable"))
 
 
 def _counted_on(reflections: Reflections, first: int, images: int) -> Reflections:

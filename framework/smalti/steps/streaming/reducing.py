@@ -18,6 +18,7 @@ from smalti.steps.streaming.gathering import Gathered, gather
 from smalti.steps.streaming.law import Classes, Law, law_of_group
 from smalti.steps.streaming.sums import HALVES, Sums
 from smalti.steps.streaming.survey import Group
+from smalti.units import MRAD
 
 __all__ = ["Batch", "Order", "Worked", "first_law", "reduce_batch", "typical_intensity", "work_out"]
 
@@ -27,6 +28,12 @@ _JUDGEMENTS = 1
 """How often a crystal is judged and brought to its best before it is judged for good."""
 _LEAST_SHARE = 0.5
 """A crystal of which fewer of its spots than this are explained is not believed, and left out."""
+_FAR = 3.0
+"""So is one whose residuals are typically so many times as large as the law of noise has it."""
+_WORST_OF_THREE = 1.26
+"""Median of the largest absolute value of three normal deviates: (2 Phi(x) - 1)^3 = 1/2."""
+_PER_PARAMETER = 2
+"""Spots for each parameter of a crystal, by default: as where crystals are refined together."""
 
 Batch = tuple[Group, ...]
 
@@ -96,7 +103,7 @@ def work_out(order: Order, group: Group) -> Worked | Mapping[str, int]:
     if not isinstance(gathered, Gathered):
         return gathered
     frames = order.common.frames(order.judged_at)
-    variance = order.law.variance(gathered.data)
+    variance = _variance(order, gathered)
     source = gathered.observed_at(frames)
     p = gathered.partition.with_shared(np.zeros(gathered.layout.n), order.judged_at)
     judged, p, left_out = _judged(gathered, source, variance, p, order.common)
@@ -142,8 +149,14 @@ def _judged(
         p = settle(replace(source, weights=judged[:, None] / variance), partition, p)
     judged = say(residuals=source.calc_minus_obs(p))
     kept = np.bincount(crystal, judged > 0.0, minlength=count)
-    own = (partition.own >= 0).sum(axis=1)
-    poor, wrong = 3 * kept < own + 3, kept < _LEAST_SHARE * there
+    least = common.options.minimum_per_crystal or _PER_PARAMETER * (partition.own >= 0).sum(axis=1)
+    poor, wrong = there < least, kept < _LEAST_SHARE * there
+    relative = np.abs(source.calc_minus_obs(p) / sigma).max(axis=1, initial=0.0)
+    for number in np.flatnonzero(~poor & ~wrong):
+        typical = np.median(relative[crystal == number])
+        wrong[number] = not typical < _FAR * _WORST_OF_THREE
+    if common.options.crystals_that_do_not_fit == "keep":
+        poor, wrong = 3 * kept < (partition.own >= 0).sum(axis=1), np.zeros_like(wrong)
     judged = np.where((poor | wrong)[crystal], 0.0, judged)
     left_out = dict(gathered.left_out)
     if (wrong & ~poor).any():
@@ -151,6 +164,15 @@ def _judged(
     if poor.any():
         left_out["crystals with too few spots"] = int(poor.sum())
     return judged, p, left_out
+
+
+def _variance(order: Order, gathered: Gathered) -> Array:
+    """Variances by the law of noise, (N, 3), or by what the user says of DeltaPsi."""
+    variance = order.law.variance(gathered.data)
+    psi = order.common.options.delta_psi_sigma * MRAD
+    if psi > 0.0:
+        variance[gathered.data.traits.still, 2] = psi**2
+    return variance
 
 
 def _sums(worked: Worked, order: Order, half: int) -> Sums:
