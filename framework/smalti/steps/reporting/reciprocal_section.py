@@ -42,15 +42,17 @@ def reciprocal_points(experiments: Experiments, reflections: Reflections) -> dic
     owner = np.where(ids >= 0, ids, reflections["imageset_id"] if "imageset_id" in reflections else 0)
     points = np.array(reflections["rlp"], dtype=float)
     known = (owner >= 0) & (owner < len(crystals)) & np.isfinite(points).all(axis=1) & points.any(axis=1)
-    for k, crystal in enumerate(crystals):
-        if crystal is not None and crystal is not first:
-            rows = known & (owner == k)
-            points[rows] = points[rows] @ (first.A @ np.array(crystal.real_space)).T
     kinds = {"indexed": np.flatnonzero(known & (ids >= 0)), "unindexed": np.flatnonzero(known & (ids < 0))}
     drawn = {name: rows[_spread(rows.size, MOST[name])] for name, rows in kinds.items()}
     everything = np.concatenate(list(drawn.values()))
     if everything.size == 0:
         return None
+    # Only what is drawn is turned: at most so many crystals, however many there are.
+    for k in np.unique(owner[everything]).tolist():
+        crystal = crystals[k]
+        if crystal is not None and crystal is not first:
+            rows = everything[owner[everything] == k]
+            points[rows] = points[rows] @ (first.A @ np.array(crystal.real_space)).T
     longest = float(np.linalg.norm(points[everything], axis=1).max())
     step = longest / GRID
     return {
