@@ -33,6 +33,7 @@ __all__ = [
     "ROLES",
     "Choosable",
     "DetectorParameterisation",
+    "Explaining",
     "Indexer",
     "Minimiser",
     "NormalSource",
@@ -113,6 +114,14 @@ class SpotFinder(Protocol):
         (M,) intp
             Flat indices slow * n_fast + fast, ascending.
         """
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """What a spot finder may offer besides: the images that lead to its strong pixels."""
+
+    def explain(self, counts: NDArray[np.int32], mask: NDArray[np.bool_]) -> Mapping[str, NDArray[Any]]:
+        """Give images by name, (slow, fast) each: of numbers, or bool; "strong" is what ``find`` finds."""
 
 
 @runtime_checkable

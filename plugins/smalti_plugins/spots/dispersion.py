@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from smalti.hookspecs import API, hookimpl
 from smalti.options import option
 from smalti_ext.dispersion import dispersion
+from smalti_plugins.spots._maps import windows
 from smalti_plugins.spots._window import check_window
 
 SMALTI_API = API
@@ -54,6 +55,16 @@ class Dispersion:
             min_local=self.min_local,
             global_threshold=self.global_threshold,
         )
+
+    def explain(self, counts: NDArray[np.int32], mask: NDArray[np.bool_]) -> Mapping[str, NDArray[Any]]:
+        """Give the images that lead to the strong pixels, (slow, fast) each."""
+        kx, ky = self.kernel_size
+        found = windows(counts, mask, self.kernel_size)
+        flags = found.dispersed(self.gain, self.sigma_background, self.min_local, (2 * kx + 1) * (2 * ky + 1))
+        spread = np.sqrt(self.gain * np.maximum(found.x, 0).astype(np.float64) * found.n)
+        excess = (found.n * counts.astype(np.int64) - found.x).astype(np.float64)
+        strong = flags & (counts > self.global_threshold) & (excess > self.sigma_strong * spread)
+        return {"mean": found.mean, "dispersion": found.dispersion, "flags": flags, "strong": strong}
 
 
 @hookimpl

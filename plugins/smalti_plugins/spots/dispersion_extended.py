@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from smalti.hookspecs import API, hookimpl
 from smalti.options import option
 from smalti_ext.dispersion import dispersion_extended
+from smalti_plugins.spots._maps import stands_out, windows, worn_down
 from smalti_plugins.spots._window import check_window
 
 SMALTI_API = API
@@ -61,6 +62,25 @@ class DispersionExtended:
             global_threshold=self.global_threshold,
             masked_flagged=self.masked_neighbours == "flagged",
         )
+
+    def explain(self, counts: NDArray[np.int32], mask: NDArray[np.bool_]) -> Mapping[str, NDArray[Any]]:
+        """Give the images that lead to the strong pixels, (slow, fast) each."""
+        kx, ky = self.kernel_size
+        found = windows(counts, mask, self.kernel_size)
+        flags = found.dispersed(self.gain, self.sigma_background, self.min_local, (2 * kx + 1) * (2 * ky + 1))
+        rule = self.masked_neighbours == "flagged"
+        foreground = worn_down(flags, found.good, min(kx, ky) - 1, rule)
+        around = windows(counts, found.good & ~foreground, (kx + 2, ky + 2))
+        background = np.where(around.n >= 2, around.mean, 0.0)
+        strong = stands_out(counts, background, self.gain, self.sigma_strong, self.global_threshold)
+        return {
+            "mean": found.mean,
+            "dispersion": found.dispersion,
+            "flags": flags,
+            "foreground": foreground,
+            "background": background,
+            "strong": foreground & strong,
+        }
 
 
 @hookimpl

@@ -59,7 +59,7 @@ class RadialProfile:
         order = np.flatnonzero(good)
         order = order[np.lexsort((values.reshape(-1)[order], ring[order]))]
         limits = _limits(values.reshape(-1)[order], ring[order], self.n_bins, self.n_iqr, self.gain)
-        return np.flatnonzero(good & (values.reshape(-1) > limits[ring]))
+        return np.asarray(np.flatnonzero(good & (values.reshape(-1) > limits[ring])))
 
     def _rings(self, counts: NDArray[np.int32], mask: NDArray[np.bool_]) -> NDArray[np.intp]:
         """Ring of each pixel, (slow * fast,)."""
@@ -105,7 +105,7 @@ def _limits(
     """Threshold of each ring, (n_bins,), from its pixels sorted by ring and value."""
     starts = np.searchsorted(ring, np.arange(n_bins + 1))
     limits = np.full(n_bins, np.inf)
-    for k in np.flatnonzero(np.diff(starts)):
+    for k in np.flatnonzero(np.diff(starts)).tolist():
         first, last = k, k + 1
         while starts[last] - starts[first] < _FEWEST and (first > 0 or last < n_bins):
             first, last = max(first - 1, 0), min(last + 1, n_bins)

@@ -33,6 +33,7 @@ from smalti.steps.finding import (
     runs_of,
     write_frames,
 )
+from smalti.steps.finding.explaining import explain_frame, write_explanation
 from smalti.steps.finding.options import PATIENCE
 from smalti.text import plural
 
@@ -54,6 +55,8 @@ def run(request: Request) -> Outcome:
     plain = replace(request, files=tuple(name for name in request.files if not name.endswith(SUFFIX)))
     inputs = read_inputs(plain, (Kind.EXPERIMENTS,), COMMAND.example)
     _check(request, parts)
+    if request.switch("explain"):
+        return _explained(request, inputs)
     if request.switch("chunk"):
         return _part(request, inputs, Chunk.parse(str(request.switch("chunk"))))
     reserve(request, inputs.paths, reflections=True)
@@ -77,6 +80,25 @@ def run(request: Request) -> Outcome:
     if keeper is not None:
         keeper.forget()
     return Outcome(found.summary(), found.text(), outputs, found.warnings)
+
+
+def _explained(request: Request, inputs: Inputs) -> Outcome:
+    """Write the images behind the strong pixels of one frame, and find nothing else."""
+    number = str(request.switch("explain"))
+    if not number.isdigit():
+        raise UsageError(f"'{number}' is no number of an image.", "", "Example: --explain 12")
+    settings = request.settings
+    told = explain_frame(
+        inputs.experiments[0],
+        int(number),
+        settings.components("reader"),
+        settings.component(STAGE, "finder"),
+        settings.options(STAGE),
+    )
+    table = table_path(request.output)
+    paths = write_explanation(told, table.with_suffix(""))
+    pixels = {name: int(image.sum()) for name, image in told.images.items() if image.dtype == bool}
+    return Outcome({"image": told.image, "pixels": pixels}, told.text(), paths)
 
 
 def _check(request: Request, parts: tuple[Path, ...]) -> None:
@@ -154,6 +176,11 @@ COMMAND = Command(
         Switch("--merge", "Put the parts together that --chunk wrote: name them beside the experiments."),
         Switch("--resume", "Go on where an interrupted search ended."),
         Switch("--follow", f"Wait for images that are not there yet, {PATIENCE:g} s for each."),
+        Switch(
+            "--explain",
+            "Write the images behind the strong pixels of image NUMBER (mean, dispersion, flags), and stop.",
+            ("NUMBER",),
+        ),
         EXECUTOR,
         SCHEDULER,
     ),
