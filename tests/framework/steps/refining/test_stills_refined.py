@@ -116,6 +116,9 @@ def test_mosaic_crystals_have_a_wider_delta_psi_of_their_own():
         assert row["reduced_chi2_phi"] == pytest.approx(1.0, abs=0.05)
     weights = found.results["final"]["weight_phi_per_deg2"]
     assert weights[4] / weights[0] > 5.0
+    factors = np.array([row["factor_delta_psi"] for row in found.results["noise"]["stills"]])
+    ratio = np.median(factors[12:]) / np.median(factors[:12])
+    assert ratio == pytest.approx(9.0, rel=0.25)
 
 
 def test_delta_psi_is_weighed_as_the_user_says(stills):

@@ -43,8 +43,16 @@ def noise_row(layout: Layout, data: Observations, fit: Fit) -> Row:
             dict(zip(("panel", "factor_x", "factor_y", "factor_phi"), (k, *map(float, row)), strict=True))
             for k, row in enumerate(noise.panels)
         ],
+        "stills": _of_stills(layout, noise.crystals),
         "classes": class_rows(layout, data, fit),
     }
+
+
+def _of_stills(layout: Layout, factors: Array) -> list[Row]:
+    """What the variances of each still that took part are multiplied with."""
+    names = ("experiment", "factor_x", "factor_y", "factor_delta_psi")
+    used = (e for e in np.flatnonzero(layout.stills).tolist() if e < len(factors))
+    return [dict(zip(names, (e, *map(float, factors[e])), strict=True)) for e in used]
 
 
 def class_rows(layout: Layout, data: Observations, fit: Fit) -> list[Row]:
