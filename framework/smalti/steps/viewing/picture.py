@@ -13,7 +13,6 @@ from smalti.steps.viewing.colours import INKS, NO_COUNT, ground_of, lookup
 from smalti.steps.viewing.gallery import Roll
 from smalti.steps.viewing.options import LAYERS, ViewOptions
 from smalti.steps.viewing.placing import Layout
-from smalti.steps.viewing.predicted import predictions_on
 from smalti.steps.viewing.pyramid import Code
 from smalti.steps.viewing.rings import RING_KINDS
 from smalti.steps.viewing.scene import Shot
@@ -189,7 +188,7 @@ def _draw(
     elif name == "predicted":
         _, index = session.scene.gallery.find(shot.frame)
         begin = roll.start + index
-        found = predictions_on(roll, session.experiments("after"), begin, begin + shot.n)
+        found = session.predictions(roll, begin, begin + shot.n, "after")
         radius = max(LEAST_MARK, 2.0 * camera.zoom)
         for point in camera.screen(layout.place(found.panel, found.px)):
             lines += cross(point, radius, diagonal=False)

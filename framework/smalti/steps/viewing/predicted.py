@@ -47,17 +47,27 @@ class Predictions:
         return len(self.panel)
 
 
-def predictions_on(roll: Roll, experiments: Experiments, begin: int, end: int) -> Predictions:
+def predictions_on(
+    roll: Roll, experiments: Experiments, begin: int, end: int, reach: float = 0.0
+) -> Predictions:
     """Predict what the crystals of a roll diffract between two array indices, out to the corners.
 
     A reflection is on every frame on which some of the crystal diffracts: the angles are widened by the
     mosaic spread. On a still are those that are no farther than that from the Ewald sphere.
+
+    Parameters
+    ----------
+    reach : float
+        Frames, on either side, over which spots were seen: predictions reach as far, if that is more.
     """
     parts = []
     for number in roll.members:
         experiment = experiments[number]
         if experiment.crystal is not None:
-            h, panel, px = _on_still(experiment) if experiment.is_still else _on_sweep(experiment, begin, end)
+            if experiment.is_still:
+                h, panel, px = _on_still(experiment)
+            else:
+                h, panel, px = _on_sweep(experiment, begin, end, reach)
             parts.append(Predictions(panel, px, h, np.full(len(h), number, dtype=np.intp)))
     if not parts:
         none = np.zeros(0, dtype=np.intp)
@@ -66,15 +76,17 @@ def predictions_on(roll: Roll, experiments: Experiments, begin: int, end: int) -
     return Predictions(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def _on_sweep(experiment: Experiment, begin: int, end: int) -> tuple[Index, NDArray[np.intp], Array]:
+def _on_sweep(
+    experiment: Experiment, begin: int, end: int, reach: float
+) -> tuple[Index, NDArray[np.intp], Array]:
     """Miller indices (N, 3), panels (N,) and pixels (N, 2) of what a turning crystal diffracts."""
     assert experiment.scan is not None
+    margin = max(reach, _half_width(experiment) / abs(experiment.scan.oscillation[1]))
     try:
-        table = predict_sweep(_windowed(experiment, begin, end), widest_resolution(experiment))
+        table = predict_sweep(_windowed(experiment, begin, end, margin), widest_resolution(experiment))
     except DataError:  # nothing falls on the detector
         return np.zeros((0, 3), dtype=np.int32), np.zeros(0, dtype=np.intp), np.zeros((0, 2))
     z = table["xyzcal.px"][:, 2]
-    margin = _half_width(experiment) / abs(experiment.scan.oscillation[1])
     rows = np.flatnonzero((z > begin - margin) & (z < end + margin))
     return table["miller_index"][rows], table["panel"][rows].astype(np.intp), table["xyzcal.px"][rows, :2]
 
@@ -100,14 +112,12 @@ def _half_width(experiment: Experiment) -> float:
     return 2.0 * radians(float(sigma)) if isinstance(sigma, int | float) and sigma > 0.0 else SPREAD
 
 
-def _windowed(experiment: Experiment, begin: int, end: int) -> Experiment:
+def _windowed(experiment: Experiment, begin: int, end: int, margin: float) -> Experiment:
     """Shorten the scan to some frames and those beside them; a crystal that varies needs its whole scan."""
     scan, crystal = experiment.scan, experiment.crystal
     assert scan is not None and crystal is not None
     if crystal.scan_points:
         return experiment
-    margin = int(np.ceil(_half_width(experiment) / abs(scan.oscillation[1]))) + 1
-    first = begin - margin
-    start = float(scan.angle(first))
-    short = Scan((first + 1, end + margin), (start, scan.oscillation[1]))
-    return replace(experiment, scan=short)
+    more = int(np.ceil(margin)) + 1
+    start = float(scan.angle(begin - more))
+    return replace(experiment, scan=Scan((begin - more + 1, end + more), (start, scan.oscillation[1])))

@@ -16,6 +16,7 @@ from smalti.steps.viewing.gallery import Roll
 from smalti.steps.viewing.keeping import Shelf
 from smalti.steps.viewing.options import LAYERS, ViewOptions
 from smalti.steps.viewing.placing import Layout, image_layout, laboratory_layout, same_paper
+from smalti.steps.viewing.predicted import Predictions, predictions_on
 from smalti.steps.viewing.profiles import RadialBins, radial_bins
 from smalti.steps.viewing.pyramid import LARGEST, TILE, Code
 from smalti.steps.viewing.rings import Ring, ring_lines, ring_resolutions
@@ -106,6 +107,11 @@ class Session:
             return ring_lines(ring_resolutions(kind, experiment, experiment.crystal), experiment)
 
         return self._rings.get((roll.number, kind, which), make)
+
+    def predictions(self, roll: Roll, begin: int, end: int, which: str) -> Predictions:
+        """Predict between two array indices by one of the geometries."""
+        reach = float(self.spots.reach[roll.number])
+        return predictions_on(roll, self.experiments(which), begin, end, reach)
 
     def radial_bins(self, roll: Roll) -> RadialBins:
         """Give the bins of a roll's pixels in 1/d."""

@@ -71,11 +71,14 @@ class SpotIndex:
         Where each roll begins.
     depth : (R,)
         Most frames that a spot of the roll is seen on.
+    reach : (R,)
+        Frames, on either side of its middle, over which a spot of the roll is commonly seen.
     """
 
     spots: Spots
     bounds: NDArray[np.intp]
     depth: Array
+    reach: Array
 
     def on(self, roll: int, begin: float, end: float) -> Spots:
         """Give the spots of a roll that were seen between two array indices."""
@@ -102,7 +105,13 @@ def index_spots(gallery: Gallery, tables: Sequence[Reflections]) -> SpotIndex:
     bounds = np.searchsorted(ordered.roll, np.arange(n + 1))
     depth = np.zeros(n)
     np.maximum.at(depth, ordered.roll, ordered.z[:, 1] - ordered.z[:, 0])
-    return SpotIndex(ordered, bounds, depth)
+    frames = ordered.z[:, 1] - ordered.z[:, 0]
+    # A spot that touches d frames lasts between d - 1 and d of them.
+    reach = [
+        0.5 * (float(np.median(frames[a:b])) - 0.5) if b > a else 0.0
+        for a, b in zip(bounds, bounds[1:], strict=False)
+    ]
+    return SpotIndex(ordered, bounds, depth, np.array(reach))
 
 
 def _none() -> Spots:

@@ -81,6 +81,15 @@ def test_predictions_are_on_the_frames_where_they_cross():
     assert keys[0] < keys[2] and keys[1] < keys[2] and keys[0] != keys[1]
 
 
+def test_predictions_reach_as_far_as_spots_were_seen():
+    found = gallery(crystal=CUBE)
+    index = index_spots(found, [spots()])
+    assert index.reach.tolist() == [0.25, 0.0]
+    few, more = (predictions_on(found.rolls[0], found.experiments, 2, 3, reach) for reach in (0.0, 1.0))
+    wide = predictions_on(found.rolls[0], found.experiments, 1, 4)
+    assert len(few) < len(more) <= len(wide)
+
+
 def test_predictions_of_a_still_are_near_the_ewald_sphere():
     found = gallery(crystal=Crystal(((150.0, 0.0, 0.0), (0.0, 150.0, 0.0), (0.0, 0.0, 150.0))))
     still = predictions_on(found.rolls[1], found.experiments, 0, 1)

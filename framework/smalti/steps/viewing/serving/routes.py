@@ -13,7 +13,6 @@ from smalti.errors import UsageError
 from smalti.steps.reporting.numbers import listed
 from smalti.steps.viewing.gallery import Roll
 from smalti.steps.viewing.masks import mask_of, read_shapes, shape_from, write_mask
-from smalti.steps.viewing.predicted import predictions_on
 from smalti.steps.viewing.probing import probe
 from smalti.steps.viewing.profiles import histogram, line_profile, radial_profile
 from smalti.steps.viewing.pyramid import TILE, Pool, level_shape
@@ -125,7 +124,7 @@ def _listed(found: Spots) -> dict[str, Any]:
 def predicted(viewer: Session, asked: Question) -> Answer:
     """Give what the crystals should diffract on the frames shown."""
     roll, begin, end = _span(viewer.scene, _shot(viewer.scene, asked))
-    found = predictions_on(roll, viewer.experiments(asked.one_of("which", WHICH)), begin, end)
+    found = viewer.predictions(roll, begin, end, asked.one_of("which", WHICH))
     rows = np.arange(len(found))
     if len(found) > MOST_SPOTS:
         rows = np.linspace(0, len(found) - 1, MOST_SPOTS).astype(np.intp)
