@@ -15,12 +15,21 @@ from smalti.steps.simulating.cbf import cbf_bytes
 from smalti_ext.byte_offset import ByteOffsetError, decode, encode
 from smalti_plugins.formats.pilatus import PilatusCbf
 
-WORDS = (
-    "# Detector: PILATUS 100K, S/N 60-9999\n# Pixel_size 172e-6 m x 172e-6 m\n# Silicon sensor, thickness 0.00032 m\n"
-    "# Wavelength 1.0 A\n# Detector_distance 0.2 m\n# Beam_xy (20, 15) pixels\n# Start_angle 0.0 deg.\n"
-    "# Angle_increment 0.1 deg.\n# Count_cutoff 1000000 counts"
+WORDS = "\n".join(
+    (
+        "# Detector: PILATUS 100K, S/N 60-9999",
+        "# Pixel_size 172e-6 m x 172e-6 m",
+        "# Silicon sensor, thickness 0.00032 m",
+        "# Wavelength 1.0 A",
+        "# Detector_distance 0.2 m",
+        "# Beam_xy (20, 15) pixels",
+        "# Start_angle 0.0 deg.",
+        "# Angle_increment 0.1 deg.",
+        "# Count_cutoff 1000000 counts",
+    )
 )
-TOKENS = (b"\x80", b"\x80\x00\x80", b"\x80\x00\x80\x00\x00\x00\x80", b"\x7f", b"\xff", b"\x00", b"\r\n", b"-1", b"9" * 12)
+# Escapes of every size, and what headers trip over.
+TOKENS = (
     b"\x80",
     b"\x80\x00\x80",
     b"\x80\x00\x80\x00\x00\x00\x80",
@@ -29,7 +38,7 @@ TOKENS = (b"\x80", b"\x80\x00\x80", b"\x80\x00\x80\x00\x00\x00\x80", b"\x7f", b"
     b"\x00",
     b"\r\n",
     b"-1",
-    b"9" * 12,
+    b"99999999",
 )
 
 
