@@ -11,7 +11,7 @@ import pytest
 from smalti.errors import InputError
 from smalti.models import Experiment, ImageSet
 from smalti.steps.importing import open_series
-from smalti.steps.masking import frame_mask, valid
+from smalti.steps.masking import MASK, fitting_mask, frame_mask, valid
 from smalti.steps.panelling import to_single
 from smalti.testing.synthetic import experiment
 
@@ -53,6 +53,21 @@ def test_untrusted_rectangles_and_a_mask_file(tmp_path: Path) -> None:
     mask = mask_of(item)
     assert not mask[232:236, 10:13].any() and mask[232:236, 13].all() and mask[236, 10]
     assert not mask[300, 400] and mask.sum() == 390 * 487 - 1 - 12 - 1
+
+
+def test_the_mask_of_an_import_is_among_the_parameters_of_the_images(tmp_path: Path) -> None:
+    item = make(tmp_path)
+    assert item.imageset is not None
+    good = np.ones((407, 487), dtype=bool)
+    good[300:310, 400:420] = False
+    np.save(tmp_path / "mine.npy", good)
+    path = fitting_mask(tmp_path / "mine.npy", (487, 407))
+    masked = replace(item, imageset=replace(item.imageset, params={MASK: str(path)}))
+    np.testing.assert_array_equal(mask_of(masked), mask_of(item) & good)
+    with pytest.raises(InputError, match="does not fit"):
+        fitting_mask(path, (487, 408))
+    with pytest.raises(InputError, match="no mask file"):
+        fitting_mask(tmp_path / "none.npy", (487, 407))
 
 
 def test_mistakes_are_told(tmp_path: Path) -> None:

@@ -100,9 +100,8 @@ class Gallery:
             There is no such frame.
         """
         if not 0 <= frame < len(self):
-            last = len(self) - 1
             raise UsageError(
-                f"There is no frame {frame}.", f"They are numbered from 0 to {last}.", "Choose one of these."
+                "There is no such frame.", f"The experiments have {len(self)}.", "Choose one of these."
             )
         number = bisect_right(self.firsts, frame) - 1
         return self.rolls[number], frame - self.firsts[number]

@@ -178,7 +178,7 @@ def test_frames_have_numbers_through_all_rolls():
     assert found.search("/data/still.cbf", 1) == 6
     assert found.rolls[0].angles(2) == pytest.approx((np.radians(2.0), np.radians(3.0)))
     assert found.rolls[1].angles(0) is None
-    with pytest.raises(UsageError, match="no frame 7"):
+    with pytest.raises(UsageError, match="no such frame"):
         found.find(7)
     with pytest.raises(InputError, match="not among the images shown"):
         found.search("/etc/passwd")
