@@ -180,3 +180,6 @@ def test_stills_in_their_order() -> None:
     # The walk allows 5 um times the square root of 40 experiments: it hardly draws.
     assert row["values"][1] - row["values"][0] == pytest.approx(20.0, abs=4.0 * row["esds"][0] + 1.0)
     assert refined.experiments[0].detector.panels == refined.experiments[79].detector.panels
+    # All steps turn about the beam together, by their tiles: a gauge that has a name.
+    unseen = [mode["name"] for mode in refined.results["weak_modes"] if mode["null"]]
+    assert unseen == ["rotation of everything about the beam"]

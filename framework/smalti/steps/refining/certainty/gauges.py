@@ -48,7 +48,8 @@ def gauge_motions(layout: Layout, state: RotationState) -> list[Motion]:
     Returns
     -------
     list of Motion
-        Three rotations for each set of experiments that shares detectors, one scale.
+        Three rotations for each set of experiments that shares detectors, and for each that shares tiles of
+        them; one scale.
     """
     sets = sorted({use["detector"] for use in layout.uses})
     found = []
@@ -57,6 +58,15 @@ def gauge_motions(layout: Layout, state: RotationState) -> list[Motion]:
         members = [e for e, use in enumerate(layout.uses) if use["detector"] == number]
         for name, axis in _axes(state, members, of):
             found.append(Motion(name, _turned(layout, state, number, members, axis)))
+    for group in _tied(layout, sets):
+        everyone = [e for e, use in enumerate(layout.uses) if use["detector"] in group]
+        of = "" if len(group) == len(sets) else " of detectors that share tiles"
+        for name, axis in _axes(state, everyone, of):
+            parts = [
+                _turned(layout, state, n, [e for e in everyone if layout.uses[e]["detector"] == n], axis)
+                for n in group
+            ]
+            found.append(Motion(name, np.sum(parts, axis=0)))
     scale = _empty(layout)
     for e in range(len(layout.uses)):
         first = _shared(layout, e)
@@ -64,6 +74,20 @@ def gauge_motions(layout: Layout, state: RotationState) -> list[Motion]:
         scale[first + CRYSTAL.start : first + CRYSTAL.stop] = state.FA[e].ravel()
     found.append(Motion("scale of all lengths: wavelength with cell", scale))
     return found
+
+
+def _tied(layout: Layout, numbers: list[int]) -> list[list[int]]:
+    """Groups of detectors (numbers of blocks) that are tied to one another by any of their parameters."""
+    groups: list[tuple[list[int], set[int]]] = []
+    for number in numbers:
+        first = layout.offsets[number]
+        own = layout.column[first : first + len(layout.detector_block(number).parameters)]
+        columns = set(own[own >= 0].tolist())
+        joined = [group for group in groups if group[1] & columns]
+        groups = [group for group in groups if not group[1] & columns]
+        members = [k for group in joined for k in group[0]]
+        groups.append(([*members, number], columns.union(*(group[1] for group in joined))))
+    return [sorted(members) for members, _ in groups if len(members) > 1]
 
 
 def _axes(state: RotationState, members: list[int], of: str) -> list[tuple[str, Array]]:
