@@ -197,10 +197,17 @@ def _tables(sets: Sets, placed: tuple[Experiment, ...]) -> tuple[Reflections | N
 
 
 def _sorted(table: Reflections) -> Reflections:
-    """Put the rows of each experiment together, as those who read a part at a time need them."""
-    if "id" not in table or not (np.diff(table["id"]) < 0).any():
+    """Put the rows of each experiment together, as those who read a part at a time need them.
+
+    Spots of no experiment stay behind the row that they followed: those of one data set are not mixed with
+    those of another.
+    """
+    known = np.flatnonzero(table["id"] >= 0) if "id" in table else np.zeros(0, dtype=np.intp)
+    owners = table["id"][known] if known.size else known
+    if not (np.diff(owners) < 0).any():
         return table
-    return table.take(np.argsort(table["id"], kind="stable"))
+    before = np.searchsorted(known, np.arange(table.n_rows), side="right") - 1
+    return table.take(np.argsort(owners[np.maximum(before, 0)], kind="stable"))
 
 
 def _counted_on(reflections: Reflections, first: int, images: int) -> Reflections:
