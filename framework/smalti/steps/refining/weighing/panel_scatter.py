@@ -55,7 +55,7 @@ class Factors:
         placed = by_crystal[still].copy()
         placed[:, :2] /= panels[spots.panel[still], :2]
         judged = None if weights is None else weights[still]
-        tails = max(_tails(placed), 2.0)
+        tails = max(_tails(placed, spots.experiment[still]), 2.0)
         crystals = scatter_factors(placed, judged, spots.experiment[still], len(same.crystals), tails)
         return cls(panels, crystals)
 
@@ -118,10 +118,16 @@ def scatter_factors(
     return np.clip(factors, *_BOUNDS)
 
 
-def _tails(squares: Array) -> float:
-    """Variance of squares (N, k) over their squared mean, of the worst of the k coordinates."""
-    good = squares[np.isfinite(squares).all(axis=1)]
-    return float(np.max(good.var(axis=0) / good.mean(axis=0) ** 2)) if len(good) else 2.0
+def _tails(squares: Array, label: NDArray[np.intp]) -> float:
+    """Variance of squares (N, k) over their squared mean within labels, of the worst of the k coordinates."""
+    good = np.isfinite(squares).all(axis=1)
+    rows, own = squares[good], label[good]
+    if not len(rows):
+        return 2.0
+    count = np.maximum(np.bincount(own), 1)
+    means = np.column_stack([np.bincount(own, weights=column) for column in rows.T]) / count[:, None]
+    relative = rows / np.maximum(means[own], _LEAST)
+    return float(np.max(relative.var(axis=0)))
 
 
 def _medians(squares: Array, panel: NDArray[np.intp]) -> Array:
