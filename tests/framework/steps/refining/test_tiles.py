@@ -13,7 +13,11 @@ from smalti.geometry.derivatives import PANEL
 from smalti.geometry.rotation import rotation
 from smalti.models import Detector, Experiments, Group
 from smalti.steps.refining import RefineOptions, refine
+from smalti.steps.refining.certainty.gauges import tied_detectors
+from smalti.steps.refining.certainty.naming import groups_of
+from smalti.steps.refining.certainty.reaching import Seen, reach_of
 from smalti.steps.refining.problem.layout import Layout
+from smalti.steps.refining.problem.partition import Partition
 from smalti.steps.refining.problem.tiles import ALIKE, why_apart
 from smalti.steps.simulating.cspad import cspad
 from smalti.storage import read_experiments, write_experiments
@@ -172,6 +176,29 @@ def test_without_tiles_or_frames_of_their_own_nothing_is_shared(component) -> No
 def test_in_plane_tiles_are_shared() -> None:
     layout = laid_out(flat(), elsewhere(flat()), component=InPlane())
     assert layout.detector_block(1).leader == 1
+
+
+def test_different_detectors_may_be_tied_by_hand() -> None:
+    one, other = flat(), synthetic.detector("PILATUS 300K", 100.0)
+    layout = laid_out(one, other, equal_shifts=("Detector*Dist",), component=Hierarchical())
+    assert tied_detectors(layout) == [list(layout.panel_offset)]
+    partition = Partition.joint(layout.n)
+    seen = Seen(np.ones(layout.n_panels, dtype=bool), np.ones(2, dtype=bool))
+    reach, _ = reach_of(layout, partition, np.zeros(layout.n), seen)
+    names = [group.name for group in groups_of(layout, partition, np.zeros(layout.n), reach)]
+    assert "place of the detector (detector 2)" in names
+    assert not any("share tiles" in name for name in names)
+
+
+def test_what_shared_tiles_do_together_has_a_name() -> None:
+    one = flat()
+    layout = laid_out(one, elsewhere(one))
+    partition = Partition.joint(layout.n)
+    seen = Seen(np.ones(layout.n_panels, dtype=bool), np.ones(2, dtype=bool))
+    p = some(layout)
+    reach, _ = reach_of(layout, partition, p, seen)
+    groups = {group.name: group.directions for group in groups_of(layout, partition, p, reach)}
+    assert len(groups["tilt of panel 3"]) == 2 and len(groups["panel 9 along its ray"]) == 1
 
 
 def test_two_distances_find_the_tiles_together() -> None:

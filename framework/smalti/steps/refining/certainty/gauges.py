@@ -18,7 +18,7 @@ from smalti.geometry.panels import panel_centres
 from smalti.geometry.rotation import skew
 from smalti.steps.refining.problem.layout import N_SHARED, Layout
 
-__all__ = ["Motion", "about_spindles", "detector_motions", "gauge_motions"]
+__all__ = ["Motion", "about_spindles", "detector_motions", "gauge_motions", "tied_detectors"]
 
 Array = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ def gauge_motions(layout: Layout, state: RotationState) -> list[Motion]:
         members = [e for e, use in enumerate(layout.uses) if use["detector"] == number]
         for name, axis in _axes(state, members, of):
             found.append(Motion(name, _turned(layout, state, number, members, axis)))
-    for group in _tied(layout, sets):
+    for group in tied_detectors(layout):
         everyone = [e for e, use in enumerate(layout.uses) if use["detector"] in group]
         of = "" if len(group) == len(sets) else " of detectors that share tiles"
         for name, axis in _axes(state, everyone, of):
@@ -76,10 +76,10 @@ def gauge_motions(layout: Layout, state: RotationState) -> list[Motion]:
     return found
 
 
-def _tied(layout: Layout, numbers: list[int]) -> list[list[int]]:
-    """Groups of detectors (numbers of blocks) that are tied to one another by any of their parameters."""
+def tied_detectors(layout: Layout) -> list[list[int]]:
+    """Give groups of detectors (numbers of blocks) that are tied to one another by any parameters."""
     groups: list[tuple[list[int], set[int]]] = []
-    for number in numbers:
+    for number in layout.panel_offset:
         first = layout.offsets[number]
         own = layout.column[first : first + len(layout.detector_block(number).parameters)]
         columns = set(own[own >= 0].tolist())

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from smalti.steps.refining.certainty.gauges import detector_motions
+from smalti.geometry.derivatives import PANEL
+from smalti.steps.refining.certainty.gauges import detector_motions, tied_detectors
 from smalti.steps.refining.certainty.reaching import Reach
 from smalti.steps.refining.problem.blocks import BeamBlock, Block, SettingBlock
 from smalti.steps.refining.problem.detector_block import DetectorBlock
@@ -78,6 +79,8 @@ def groups_of(layout: Layout, partition: Partition, p: Array, reach: Reach) -> l
             found += _of_detector(layout, p, reach, number, f" (detector{which})" if which else "")
         else:
             found += [group(reach.n) for group in _of_block(block, columns, which)]
+    for members in tied_detectors(layout):
+        found += _of_tied_detectors(layout, p, reach, members)
     named = [group for group in found if group.directions.any()]
     return named or [Group(_OTHER, np.eye(reach.n))]
 
@@ -113,6 +116,34 @@ def _size_of_cell(name: str, columns: Index, start: Array, n: int) -> Group:
 def _of_detector(layout: Layout, p: Array, reach: Reach, number: int, which: str) -> list[Group]:
     """The motions of a whole detector, and those of its panels."""
     motions = detector_motions(layout, number, layout.state(p), len(reach.felt))
+    return _named(reach, motions, which)
+
+
+def _of_tied_detectors(layout: Layout, p: Array, reach: Reach, members: Sequence[int]) -> list[Group]:
+    """The motions that detectors of one set of tiles make together, alike in the frames of their roots."""
+    motions = detector_motions(layout, members[0], layout.state(p), len(reach.felt))
+    blocks = [layout.detector_block(number) for number in members]
+    if len({len(block.detector) for block in blocks}) > 1:  # tied by hand, and nothing alike
+        return []
+    roots = [
+        next(iter(block.compose(layout.part(number, p)).walk())).rotation
+        for number, block in zip(members, blocks, strict=True)
+    ]
+    size = PANEL.stop * len(blocks[0].detector)
+    start = [PANEL.stop * layout.panel_offset[number] for number in members]
+    together = []
+    for name, local in motions:
+        moved = local[:, start[0] : start[0] + size].reshape(-1, 3)
+        everywhere = np.zeros_like(local)
+        for first, root in zip(start, roots, strict=True):
+            turned = moved @ roots[0] @ root.T
+            everywhere[:, first : first + size] = turned.reshape(len(local), size)
+        together.append((name, everywhere))
+    which = "" if len(members) == len(layout.panel_offset) else " (detectors that share tiles)"
+    return _named(reach, together, which)
+
+
+def _named(reach: Reach, motions: Sequence[tuple[str, Array]], which: str) -> list[Group]:
     directions = reach.parameters(np.vstack([local for _, local in motions]))
     found, at = [], 0
     for name, local in motions:
