@@ -33,17 +33,23 @@ export class Layers {
     await Promise.all(work);
   }
 
-  async fetch(name, words) {
+  // Ask for a layer unless it is there or on its way; resolves when it is there.
+  fetch(name, words) {
     const key = JSON.stringify(words);
-    if (this.data[name]?.key === key) return;
-    const entry = { key, value: null };
     const old = this.data[name];
-    this.data[name] = entry;
+    if (old?.key === key) return old.promise;
+    const entry = { key, value: null };
     if (RINGS.includes(name) && old) entry.value = old.value; // rings hardly move from one set to the next
+    this.data[name] = entry;
+    entry.promise = this.fill(name, entry, words);
+    return entry.promise;
+  }
+
+  async fill(name, entry, words) {
     try {
       entry.value = await ask(RINGS.includes(name) ? "rings" : name, words);
     } catch (error) {
-      delete this.data[name];
+      if (this.data[name] === entry) delete this.data[name];
       throw error;
     }
     if (this.data[name] === entry) this.app.redraw(false);
