@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,9 @@ def _refined(
     if ledger is not None:
         problem = problem_of(streamed.fitted.order.common)
         refuse_another(ledger.problem, problem, f"The ledger '{request.switch('at')}'")
+        # One pass tells nothing of it: what the others found holds for this one, too.
+        curvature = max(run.curvature for run in ledger.runs.values())
+        streamed = replace(streamed, fitted=replace(streamed.fitted, curvature=curvature))
     return streamed
 
 

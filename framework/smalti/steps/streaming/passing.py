@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
-from itertools import islice
+from itertools import count, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,10 +93,12 @@ class Runner:
     journal: Journal
     progress: Progress
     stage: str
+    _passes: Iterator[int] = field(default_factory=lambda: count(1), repr=False)
 
     def run(self, order: Order) -> Sums:
         """Make one pass, or take up one that was interrupted."""
         key, total = self._key(order), self.files.n_batches
+        stage = f"{self.stage}, pass {next(self._passes)}"
         begun = self.journal.find(key)
         done, sums = begun or (0, Sums.none(len(order.at), order.common.n_panels))
         if begun:
@@ -105,7 +107,7 @@ class Runner:
         for found in self.pool.ordered(partial(reduce_batch, order), rest):
             done, sums = done + 1, sums.plus(found)
             self.journal.note(key, done, sums, last=done == total)
-            self.progress(self.stage, done, total)
+            self.progress(stage, done, total)
         log.info("%s: one pass, %d reflections of %d crystals", self.stage, sums.n_used, sums.n_crystals)
         return sums
 
