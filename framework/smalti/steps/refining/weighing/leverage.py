@@ -89,8 +89,8 @@ def crystal_leverages(layout: Layout, data: Observations, weights: Array, p: Arr
     bounds = np.searchsorted(data.spots.experiment, np.arange(len(layout.uses) + 1))
     for like in layout.composer.likes:
         column = layout.column[like.full]
-        free = (column >= 0) & ~shared[column]
-        precision = np.where(free, layout.prior.precision[column], 0.0)
+        free = (column >= 0) & ~np.append(shared, True)[column]  # there may be no free parameter at all
+        precision = np.where(free, np.append(layout.prior.precision, 0.0)[column], 0.0)
         slopes = like.derivatives(full).reshape(*like.full.shape, 9) * free[:, :, None]
         place = np.full(len(layout.blocks), -1)
         place[like.numbers] = np.arange(len(like.numbers))
