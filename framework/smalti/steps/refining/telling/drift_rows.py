@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import chdtrc
 
 from smalti.steps.refining.certainty.certainty import Certainty
 from smalti.steps.refining.problem.drifting import Chain
@@ -105,7 +105,7 @@ def _beyond_noise(values: Array, by_noise: Array) -> dict[str, Any]:
     size, directions = np.linalg.eigh(about @ by_noise @ about)
     kept = size > _RANK * size[-1]
     statistic = float(np.sum((directions[:, kept].T @ values) ** 2 / size[kept]))
-    probability = float(stats.chi2.sf(statistic, int(kept.sum())))
+    probability = float(chdtrc(int(kept.sum()), statistic))
     return {"chi_squared": statistic, "freedom": int(kept.sum()), "probability": probability,
             "drifts": probability < CHANCE}  # fmt: skip
 
