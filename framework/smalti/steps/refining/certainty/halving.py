@@ -154,14 +154,14 @@ def _eliminated(fit: Fit, mask: Mask, curvature: float, scatter: float) -> _Half
 def first_half(data: Observations, working: Mask, options: RefineOptions) -> Mask:
     """Choose the first of two halves of the reflections that were fitted, (N,).
 
-    ``reflections``: every other one of a panel, in the order of the angle; ``crystals``: those of every
-    other experiment; ``wedges``: those in every other block of rotation; ``scan``: those of the first half of
-    each experiment. Stills have no angle: of them every other is taken for both of the latter.
+    ``reflections`` (and ``auto``): every other one of a panel, in the order of the angle; ``crystals``: those
+    of every other experiment; ``wedges``: those in every other block of rotation; ``scan``: those of the
+    first half of each experiment. Stills have no angle: of them every other is taken for both of the latter.
     """
     spots, chosen = data.spots, np.flatnonzero(working)
     angle, experiment = spots.angle[chosen], spots.experiment[chosen]
     first = np.zeros(data.n, dtype=bool)
-    if options.halves == "reflections":
+    if options.halves in ("auto", "reflections"):
         first[chosen[::2]] = True  # observations are sorted by panel and angle
         return first
     still = data.traits.still[chosen] | (options.halves == "crystals")
