@@ -9,11 +9,17 @@ export class Camera {
     this.cache = new Map();
   }
 
+  // The set of images that the frame is of; asked for every point that is drawn, so that it is remembered.
   get roll() {
-    const { rolls } = this.session;
-    let k = rolls.length - 1;
-    while (k > 0 && rolls[k].first > this.state.values.frame - 1) k -= 1;
-    return rolls[k];
+    const { frame } = this.state.values;
+    if (this.rollFrame !== frame) {
+      const { rolls } = this.session;
+      let k = rolls.length - 1;
+      while (k > 0 && rolls[k].first > frame - 1) k -= 1;
+      this.rollFrame = frame;
+      this.rollFound = rolls[k];
+    }
+    return this.rollFound;
   }
 
   get detector() {
@@ -32,9 +38,16 @@ export class Camera {
 
   // Affine places of the panels on the layout, [l00, l01, l10, l11, x, y] each.
   get matrices() {
+    const { place, which, moved } = this.state.values;
+    const { detector } = this.roll;
+    const last = this.last;
+    if (last && last.place === place && last.which === which && last.moved === moved && last.detector === detector)
+      return last.matrices;
     const key = this.key;
     if (!this.cache.has(key)) this.cache.set(key, this.makeMatrices());
-    return this.cache.get(key);
+    const matrices = this.cache.get(key);
+    this.last = { place, which, moved, detector, matrices };
+    return matrices;
   }
 
   makeMatrices() {
