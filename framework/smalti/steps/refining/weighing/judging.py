@@ -11,11 +11,13 @@ from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.problem.observations import Observations
 from smalti_ext.strata import quantiles
 
-__all__ = ["judge", "levelled", "strata"]
+__all__ = ["granted", "judge", "levelled", "strata"]
 
 Array = NDArray[np.float64]
 
 _LEAST_EVIDENCE = 5
+_GRANTED = 1.4
+"""Times the median variance is what a spot of a still is judged with at most."""
 _LEAST_ON_PANEL = 12
 _LEAST_OF_CRYSTAL = 20
 """Of fewer reflections a median says less than that a panel, or a crystal, is in place."""
@@ -75,6 +77,17 @@ def levelled(residuals: Array, observations: Observations) -> Array:
     ):
         if still.size:
             out[still] -= _medians(out[still], label, least)[label] * known
+    return out
+
+
+def granted(variance: Array, still: NDArray[np.bool_]) -> Array:
+    """Variances (N, 3) to judge by: in x and y no spot of a still is granted much more than the typical.
+
+    A crystal of which all spots scatter widely would otherwise have no outliers.
+    """
+    out = variance.copy()
+    if still.any():
+        out[still, :2] = np.minimum(out[still, :2], _GRANTED * np.median(out[still, :2], axis=0))
     return out
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from smalti.roles import OutlierRejector
 from smalti.steps.refining.problem.observations import Observations
-from smalti.steps.refining.weighing.judging import levelled
+from smalti.steps.refining.weighing.judging import granted, levelled
 from smalti.steps.refining.weighing.panel_scatter import Factors
 from smalti.steps.refining.weighing.scatter import about_planes, about_strata, chi_squared, robust_scale
 from smalti.steps.refining.weighing.twin import Expected, expected
@@ -37,9 +37,6 @@ the latter count for 1 %."""
 
 _WIDEST = 1.0 / 4.0
 """Where nothing can be estimated the middle of a cut spot is off by half the unseen width."""
-
-_GRANTED = 1.4
-"""Times the median variance is what a spot of a still is judged with at most."""
 
 _KINDS = ("x", "y", "phi")
 _SURE = 0.9999
@@ -128,7 +125,12 @@ class NoiseModel:
         fitted = self._fitted(deviations, scale)
         left, leverage = Expected.of_all(), np.zeros((self.data.n, 3))
         return self._noise(
-            fitted, self._told(fitted.variance), self._limited(fitted.variance), scale, left, leverage
+            fitted,
+            self._told(fitted.variance),
+            granted(fitted.variance, self.data.traits.still),
+            scale,
+            left,
+            leverage,
         )
 
     def later(self, residuals: Array, weights: Array, leverage: Array, rejector: OutlierRejector) -> Noise:
@@ -147,7 +149,7 @@ class NoiseModel:
         deviations = self._deviations(residuals)
         scale = robust_scale(deviations / np.sqrt(self._telling))
         before = self._fitted(deviations, scale)
-        judging = self._limited(before.variance)
+        judging = granted(before.variance, self.data.traits.still)
         left = expected(rejector, deviations / np.sqrt(judging), weights, self.groups, self.seed)
         own = np.where(weights[:, None] > 0.0, residuals, np.nan) / np.sqrt(1.0 - leverage)
         fitted = self._at_minimum(own, weights, left, scale, before) if self.estimate else before
@@ -201,17 +203,6 @@ class NoiseModel:
         }
         factors = fitted.factors
         return Noise(variance, judging, scale, told, factors.panels, factors.crystals, left, leverage)
-
-    def _limited(self, variance: Array) -> Array:
-        """Variances (N, 3) to judge by: in x and y no spot of a still is granted much more than the typical.
-
-        A crystal of which all spots scatter widely would otherwise have no outliers.
-        """
-        still = self.data.traits.still
-        out = variance.copy()
-        if still.any():
-            out[still, :2] = np.minimum(out[still, :2], _GRANTED * np.median(out[still, :2], axis=0))
-        return out
 
     def _told(self, variance: Array) -> Array:
         """Variances (N, 3) to weigh with: that of DeltaPsi is the user's, where there is one."""
