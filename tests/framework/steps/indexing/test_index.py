@@ -159,6 +159,7 @@ def test_a_supercell_is_taken_or_offered_by_the_fraction_that_needs_it(q, taken,
     assert [item.factor for item in larger] == ([2] if taken else [])
     if taken:
         assert larger[0].odd == pytest.approx(q, abs=0.012)
+        assert any("pseudo-translation" in warning for warning in result.warnings)
     assert any("one 2 times as large" in warning for warning in result.warnings) != taken
 
 
