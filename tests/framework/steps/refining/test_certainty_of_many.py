@@ -91,7 +91,7 @@ def test_what_no_data_see_has_the_same_names(pair):
 
 def test_halves_are_the_same(pair):
     joint, apart = pair
-    options = RefineOptions()
+    options = RefineOptions(halves="reflections")
     a, b = (refine_halves(fit, certainty_of(fit), options) for fit in pair)
     assert a is not None and b is not None and a.n == b.n
     shared = apart.partition.shared
