@@ -189,7 +189,7 @@ def determination(
 
 
 def _of_the_whole(layout: Layout, partition: Partition) -> NDArray[np.intp]:
-    """Which shared parameters are not of parts of a detector: these are held among one another by tolerances."""
+    """Which shared parameters are not of parts of a detector, which tolerances hold among one another."""
     sizes = {len(layout.detector_block(number).detector) for number in layout.panel_offset}
     parameters = [layout.parameters[k] for k in partition.shared]
     return np.array(
