@@ -151,12 +151,20 @@ def common_of(
     ------
     DataError
         The example is not indexed.
+    UsageError
+        Something is asked for that needs all crystals at once.
     """
     if example.crystal is None:
         raise DataError(
             "The first experiment of the stream has no crystal.",
             "Only indexed data can be refined.",
             "Index the data first: smalti index.",
+        )
+    if getattr(parameterisation, "level", None) == "auto":
+        raise UsageError(
+            "A stream does not choose the level of the detector.",
+            "Levels are compared by reflections that are held out, and a stream holds out none.",
+            "Give a level, --level 1; or choose it with one pair of files, without --stream.",
         )
     options = _stream_options(options, one_beam=one_beam)
     return Common(example, parameterisation, rejector, options, any_detector, one_beam)

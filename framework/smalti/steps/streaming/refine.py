@@ -13,6 +13,7 @@ from smalti.progress import Progress, silent
 from smalti.roles import DetectorParameterisation, Minimiser, OutlierRejector
 from smalti.steps.pools import Pool
 from smalti.steps.refining.options import RefineOptions
+from smalti.steps.refining.telling.result import durations
 from smalti.steps.streaming.common import common_of
 from smalti.steps.streaming.fitting import first_order, fit, linearise
 from smalti.steps.streaming.journal import Journal
@@ -114,11 +115,13 @@ def refine_stream(
             order, prior = fitted.next_order(), fitted.prior
         fitted = fit(order, prior, everything, minimiser, options.rounds)
     clock["refinement"] = time.perf_counter()
-    marks = list(clock.items())
-    seconds = {name: now - then for (_, then), (name, now) in zip(marks[:-1], marks[1:], strict=True)}
-    counts = {
+    return gather_results(fitted, _counts(surveys), durations(clock))
+
+
+def _counts(surveys: Sequence[Survey]) -> dict[str, int]:
+    """What was found in the files."""
+    return {
         "n_files": len(surveys),
         "n_rows": sum(item.n_rows for item in surveys),
         "n_strays": sum(item.n_strays for item in surveys),
     }
-    return gather_results(fitted, counts, seconds)

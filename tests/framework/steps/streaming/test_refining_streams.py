@@ -125,6 +125,14 @@ def test_dials_reads_what_is_written(written: Path, dials: str) -> None:
     assert f"Reflection list contains {read_reflections(written / 'r.refl').n_rows} reflections" in shown
 
 
+def test_a_level_is_not_chosen(common: Common) -> None:
+    with pytest.raises(UsageError, match="does not choose the level"):
+        common_of(
+            common.example, Hierarchical(level="auto"), common.rejector, RefineOptions(),
+            any_detector=False, one_beam=False,
+        )  # fmt: skip
+
+
 def test_what_needs_all_crystals_at_once_is_refused(common: Common) -> None:
     for options in (RefineOptions(crystals="one_cell"), RefineOptions(similar_cells=0.01)):
         with pytest.raises(UsageError, match="A stream does not know"):

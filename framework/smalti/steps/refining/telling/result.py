@@ -51,7 +51,7 @@ from smalti.steps.refining.telling.verdict import verdict
 from smalti.storage.covariances import Covariances
 from smalti.tables import Reflections
 
-__all__ = ["Findings", "Refined", "gather"]
+__all__ = ["Findings", "Refined", "durations", "gather"]
 
 Array = NDArray[np.float64]
 
@@ -153,7 +153,7 @@ def gather(
         "detectors": detectors,
         "halves": halves,
         **_models(found, cells),
-        "seconds": _durations(clock),
+        "seconds": durations(clock),
     }
     results["summary_of_experiments"] = summary_row(results["experiments"], _seen_crystals(layout, results))
     covariances = covariances_of(layout, fit.p, uncertainty, motions, cells)
@@ -236,7 +236,7 @@ def _figures(found: Findings, refined: Experiments) -> dict[str, Any]:
     }
 
 
-def _durations(clock: Mapping[str, float]) -> dict[str, float]:
+def durations(clock: Mapping[str, float]) -> dict[str, float]:
     """Seconds from each mark of a clock to the next, by the name of the later."""
     marks = list(clock.items())
     return {name: now - before for (_, before), (name, now) in zip(marks[:-1], marks[1:], strict=True)}
