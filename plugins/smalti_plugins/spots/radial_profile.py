@@ -73,7 +73,7 @@ class RadialProfile:
             centre = self.centre
         radius = np.hypot(x[None, :] - centre[0], y[:, None] - centre[1])
         scale = self.n_bins / (float(radius.max()) + 1e-9)
-        return np.minimum((radius * scale).astype(np.intp), self.n_bins - 1).reshape(-1)
+        return np.asarray(np.minimum((radius * scale).astype(np.intp), self.n_bins - 1).reshape(-1))
 
 
 def _smoothed(
