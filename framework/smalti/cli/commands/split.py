@@ -45,7 +45,8 @@ COMMAND = Command(
     usage="EXPT [REFL]",
     details=(
         "Takes a joint data set apart: one pair of files for each experiment, or for all that share a "
-        "detector, a crystal or a wavelength. Names are numbered: -o part gives part_0.expt, part_0.refl, part_1.expt, ..."
+        "detector, a crystal or a wavelength. Names are numbered: -o part gives part_0.expt, part_0.refl, "
+        "part_1.expt, ..."
     ),
     example="smalti split combined.expt combined.refl --by detector -o part",
     stages=(STAGE,),
