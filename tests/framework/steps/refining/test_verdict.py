@@ -9,7 +9,10 @@ from smalti.solution import Ended
 from smalti.steps.refining import RefineOptions, refine
 from smalti.steps.refining.telling.believing import believe
 from smalti.steps.refining.telling.verdict import verdict
+from smalti.steps.simulating.instrument import nominal
+from smalti.steps.simulating.options import SimulateOptions
 from smalti.testing import synthetic
+from smalti.testing.many_crystals import observed_stills
 from smalti_plugins.detectors.hierarchical import Hierarchical
 from smalti_plugins.minimisers.gauss_newton import GaussNewton
 from smalti_plugins.outliers.none import NoOutliers
@@ -192,3 +195,25 @@ def test_the_text_fits_a_terminal(displaced_problem):
     lines = text.split("\n")
     head = next(k for k, line in enumerate(lines) if line.startswith("Panel") and "Moved" in line)
     assert sum(line.endswith((" yes", " no", " ?")) for line in lines[head : head + 13]) == 10
+
+
+def test_few_stills_are_not_believed_and_more_are(good):
+    still = {**good.results["experiments"][0], "still": True}
+    few = judged(good.results, experiments=[still] * 4)
+    assert not few["trustworthy"]
+    assert "4 stills cannot tell cell, distance and panels apart" in few["text"]
+    assert judged(good.results, experiments=[still] * 5)["trustworthy"]
+    assert judged(good.results, experiments=[still, *good.results["experiments"]])["trustworthy"]
+
+
+def test_what_is_held_for_stills_is_named():
+    options = SimulateOptions(
+        output="indexed", layout="PILATUS 300K", distance=100.0, stills=3, spots_per_still=60
+    )
+    experiments, table = observed_stills(nominal(options).detector, options)
+    found = run(experiments, table, level=0).results
+    assert found["gauge"] == (
+        "held: two tilts of everything with the beam, the scale of lengths (wavelength), the rotation of "
+        "everything about the beam (Tau1)"
+    )
+    assert not found["verdict"]["trustworthy"]

@@ -17,8 +17,10 @@ _MOST = 8
 
 
 def gauge(layout: Layout) -> str:
-    """Say in words what is held because no rotation experiment can see it."""
+    """Say in words what is held because no data can see it; crystals of stills follow every rotation."""
     free = {parameter.name for parameter in layout.parameters}
+    if layout.stills.all():
+        return _gauge_of_stills(free)
     held = []
     if not any(name.startswith("Beam") and name.endswith("Mu1") for name in free):
         held.append("the rotation of everything about the spindle (Mu1)")
@@ -28,6 +30,19 @@ def gauge(layout: Layout) -> str:
         held.append("two tilts of everything with the spindle")
     if layout.sample_offset and len(lab_tilts(layout)):
         held.append("what the paths of crystals share with a tilt of beam and detector")
+    return "held: " + ", ".join(held) if held else "nothing is held"
+
+
+def _gauge_of_stills(free: set[str]) -> str:
+    held = []
+    if not any(name.startswith("Beam") and name.endswith(("Mu1", "Mu2")) for name in free):
+        held.append("two tilts of everything with the beam")
+    if not any(name.startswith("Beam") and name.endswith("nu") for name in free):
+        held.append("the scale of lengths (wavelength)")
+    if not any(
+        name.startswith("Detector") and "Group" not in name and name.endswith("Tau1") for name in free
+    ):
+        held.append("the rotation of everything about the beam (Tau1)")
     return "held: " + ", ".join(held) if held else "nothing is held"
 
 

@@ -31,6 +31,9 @@ _SPARED = 0.1
 _NARROW = 20.0
 """Degrees of rotation below which distance, cell and orientation are hard to tell apart."""
 
+_FEW_STILLS = 5
+"""Fewer stills look at their lattices from too few sides to tell cells, distance and panels apart."""
+
 _NAMED = 3
 """Reasons not to believe panels that are given in words; all are in the JSON."""
 
@@ -103,6 +106,12 @@ def _determination(results: Mapping[str, Any], modes: Sequence[Mode]) -> list[st
         found.append(
             f"{plural(results['n_used'], 'reflection')} are too few for {plural(len(shared), 'parameter')} "
             "of beam, crystal and detector as a whole; use more images or hold the detector."
+        )
+    each = results["experiments"]
+    if each and len(each) < _FEW_STILLS and all(row["still"] for row in each):
+        found.append(
+            f"{plural(len(each), 'still')} cannot tell cell, distance and panels apart: each sees its "
+            f"lattice from one side only; use {_FEW_STILLS} or more, or images with rotation."
         )
     undetermined = [mode.name for mode in modes if mode.null and not mode.of_panels]
     if undetermined:
