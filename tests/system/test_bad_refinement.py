@@ -123,9 +123,9 @@ MODELS = {
         lambda e: other(e, crystal=synthetic.crystal((80.0, 90.0, 100.0, 90.0, 90.0, 90.0))),
         ("does not fit its space group", "P 4"),
     ),
-    "no crystal": (lambda e: other(e, crystal=None), ("Only rotation data", "Index")),
-    "no scan": (lambda e: other(e, scan=None), ("Only rotation data", "scan")),
-    "no goniometer": (lambda e: other(e, goniometer=None), ("Only rotation data", "goniometer")),
+    "no crystal": (lambda e: other(e, crystal=None), ("Only data of indexed crystals", "Index")),
+    "no scan": (lambda e: other(e, scan=None), ("is a still", "no scan")),
+    "no goniometer": (lambda e: other(e, goniometer=None), ("is a still", "no goniometer")),
     "no experiment": (lambda e: Experiments(()), ("There are 0 experiments",)),
 }
 

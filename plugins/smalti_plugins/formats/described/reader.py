@@ -47,8 +47,8 @@ class Described:
         """Open images in order; of HDF5 files all frames of each."""
         if self.detector is None:
             raise UsageError(
-                "The reader 'described' needs the description of a detector.",
-                "None was given.",
+                f"The reader 'described' cannot read {paths[0] if paths else 'anything'}.",
+                "It needs the description of a detector, and none was given.",
                 "Name a TOML file: --detector FILE.toml",
             )
         return DescribedSeries(tuple(paths), self._description())

@@ -177,7 +177,7 @@ def test_images_are_opened_again_with_their_description(
 def test_without_a_description_it_claims_nothing(tmp_path: Path) -> None:
     path = edf_files(tmp_path)[0]
     assert Described().match(path, path.read_bytes()[:4096]) is Match.NO
-    with pytest.raises(UsageError, match="needs the description"):
+    with pytest.raises(UsageError, match="It needs the description"):
         Described().open([path])
     assert described(tmp_path).match(path, path.read_bytes()[:4096]) is Match.INSTRUMENT
     assert described(tmp_path, HDF5).match(path, path.read_bytes()[:4096]) is Match.NO

@@ -41,6 +41,7 @@ def check(experiments: Experiments, table: Reflections, indexed: Mask) -> None:
         Says which, where the first of them is, and what to do.
     """
     _check_experiments(experiments, table, indexed)
+    _check_stills(experiments, table, indexed)
     sizes = PanelSizes.of(experiments)
     _check_panels(sizes, table, indexed)
     value, variance = table["xyzobs.mm.value"], table["xyzobs.mm.variance"]
@@ -99,6 +100,30 @@ def _check_experiments(experiments: Experiments, table: Reflections, indexed: Ma
                 f"In the experiments number {k} is '{ours}'.",
                 "Give the pair of files that one command wrote.",
             )
+
+
+def _check_stills(experiments: Experiments, table: Reflections, indexed: Mask) -> None:
+    """Refuse experiments that lack what makes them sweeps: their spots lie on many images.
+
+    Without the angles of a scan they would be refined as stills, and wrongly so.
+    """
+    still = Exposures.of(experiments).still
+    if "xyzobs.px.value" not in table or not still.any():
+        return
+    owner, z = table["id"][indexed], table["xyzobs.px.value"][indexed, 2]
+    low, high = np.full(len(still), np.inf), np.full(len(still), -np.inf)
+    np.minimum.at(low, owner, z)
+    np.maximum.at(high, owner, z)
+    for k in np.flatnonzero(still & (high - low > 1.0)):
+        experiment = experiments[int(k)]
+        lacks = (
+            "scan" if experiment.scan is None else "goniometer" if experiment.goniometer is None else "width"
+        )
+        raise DataError(
+            f"Experiment {k} is a still, but its spots lie on {high[k] - low[k]:.0f} images.",
+            f"It has no {lacks}, without which nothing is known of its rotation.",
+            "Import the images again, or give the experiments that belong to the table.",
+        )
 
 
 def _check_panels(sizes: PanelSizes, table: Reflections, indexed: Mask) -> None:

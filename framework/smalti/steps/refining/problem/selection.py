@@ -84,10 +84,11 @@ def select(table: Reflections, layout: Layout, options: RefineOptions) -> Select
         The table does not fit the experiments, holds values that are no measurement, or leaves fewer
         reflections than ``minimum_reflections``.
     """
-    experiments, state = layout.experiments, layout.state(np.zeros(layout.n))
+    experiments = layout.experiments
     table.require("id", "miller_index", "panel", "xyzobs.mm.value", "xyzobs.mm.variance")
     indexed = observed_and_indexed(table)
     check(experiments, table, indexed)
+    state = layout.state(np.zeros(layout.n))
     exposures, sizes = Exposures.of(experiments), PanelSizes.of(experiments)
     rows = np.flatnonzero(indexed)
     spots = _spots(table, state, exposures, sizes, rows)
