@@ -19,7 +19,7 @@ from smalti.steps.refining.problem.uncertainty import (
     reduced_chi_squared,
     unit_scale,
 )
-from smalti.steps.streaming.common import Common
+from smalti.steps.streaming.common import Common, shared_restraints
 from smalti.steps.streaming.source import equations_of
 from smalti.steps.streaming.sums import HALVES, Sums
 
@@ -29,6 +29,9 @@ Array = NDArray[np.float64]
 
 _NULL = 1e-9
 """Eigenvalues of the scaled normal matrix of the data below this are directions that no data see."""
+
+_NOTHING = 1e-6
+"""A prior wider than a metre or a radian (1/mm^2, 1/mrad^2) holds nothing."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,15 @@ class Known:
         return np.asarray(self.sums.matrix.sum(axis=0) / self.scale)
 
     @cached_property
+    def held(self) -> Array:
+        """What priors and restraints hold, (g, g)."""
+        _, by_p = shared_restraints(self.common, self.p)
+        return np.asarray(np.diag(self.prior.precision) + (by_p.T @ by_p).toarray())
+
+    @cached_property
     def uncertainty(self) -> Uncertainty:
         """Covariance of the parameters, and shares of the priors."""
-        return assess(self.data, self.data, self.equations.matrix - self.data)
+        return assess(self.data, self.data, self.held)
 
     @property
     def detector(self) -> Detector:
@@ -113,10 +122,16 @@ class Known:
 
     @property
     def n_null(self) -> int:
-        """Directions that neither data nor priors and restraints determine."""
-        matrix = self.equations.matrix
-        scale = unit_scale(np.diag(matrix))
-        return int(np.sum(np.linalg.eigvalsh(matrix * np.outer(scale, scale)) < _NULL))
+        """Directions that neither data nor priors and restraints determine.
+
+        Priors are asked in their own right: beside the curvature of many crystals they look like nothing,
+        and where no data speak they are all there is.
+        """
+        scale = unit_scale(np.diag(self.data))
+        values, vectors = np.linalg.eigh(self.data * np.outer(scale, scale))
+        unseen, _ = np.linalg.qr(scale[:, None] * vectors[:, values < _NULL])
+        held = unseen.T @ self.held @ unseen
+        return int(np.sum(np.linalg.eigvalsh(held) < _NOTHING)) if held.size else 0
 
     @cached_property
     def halves(self) -> Halves | None:

@@ -73,6 +73,16 @@ def test_every_table_can_be_told(streamed: Streamed) -> None:
     assert streamed.results["halves"]["reduced_chi_squared"] < 3.0
 
 
+def test_priors_count_however_many_crystals_there_are(streamed: Streamed) -> None:
+    """What only priors tell looks like nothing beside the curvature of a hundred thousand crystals."""
+    known = streamed.fitted.known
+    sums = known.sums
+    many = replace(sums, matrix=1e6 * sums.matrix, gradient=1e6 * sums.gradient)
+    assert known.n_null == 0 == replace(known, sums=many).n_null
+    none = replace(known.prior, precision=np.zeros_like(known.prior.precision))
+    assert replace(known, sums=many, prior=none).n_null > 0
+
+
 @pytest.fixture(scope="module")
 def written(
     streamed: Streamed, surveys: tuple[Survey, ...], threads: Pool, tmp_path_factory: pytest.TempPathFactory
