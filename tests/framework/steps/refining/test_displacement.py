@@ -34,9 +34,21 @@ def test_a_motion_of_the_whole_is_no_motion_of_panels(moved):
     after = block.compose(detector, p)
     found = displacements(detector, after, frames(block, detector, p), np.eye(6), ALL)
     assert np.abs(found.own).max() < 1e-9
-    assert np.abs(found.own_covariance).max() < 1e-7  # against variances of 1: second order
+    assert np.abs(found.own_covariance).max() < 1e-16  # against variances of 1
     assert np.linalg.norm(found.whole[:3]) == pytest.approx(np.linalg.norm(p[:3]), rel=1e-6)
     assert np.linalg.norm(found.whole[3:]) == pytest.approx(1e-3 * np.linalg.norm(p[3:]), rel=1e-3)
+
+
+def test_panels_out_of_place_do_not_move_with_a_motion_of_the_whole(moved):
+    """What no data see must not show in how sure the places of panels are, however unsure it is."""
+    detector, component, p = moved
+    after = component.compose(detector, p)
+    block = Hierarchical(level=0)
+    tangent = frames(block, after, np.zeros(6))
+    found = displacements(detector, after, tangent, np.eye(6), ALL)
+    assert np.abs(found.own).max() > 0.05
+    assert np.abs(found.own_slopes).max() < 1e-12
+    assert np.abs(found.laboratory_slopes).max() > 0.1
 
 
 def test_covariances_are_those_of_random_parameters(moved, rng):

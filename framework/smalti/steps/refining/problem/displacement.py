@@ -86,12 +86,17 @@ def displacements(
     # To first order, all motions are linear in the parameters: their covariances follow.
     chain = np.array([_motion_by_frame(d, half) for d, half in zip(end, size / 2.0, strict=True)])
     by_p = np.einsum("pij,pjn->pin", chain, tangent.reshape(len(start), PANEL.stop, tangent.shape[1]))
-    rigid, fit = _superposition(start, size / 2.0, centre, use)
-    whole_by_p = fit @ by_p.reshape(6 * len(start), tangent.shape[1])
-    own_by_p = by_p - (rigid @ whole_by_p).reshape(by_p.shape)
-    turn = np.zeros((len(start), 6, 6))
-    turn[:, :3, :3] = turn[:, 3:, 3:] = panel_bases(start).transpose(0, 2, 1)
-    own_by_p = turn @ own_by_p
+    # What panels did of their own is seen after the common motion is taken back. A turn of everything that no
+    # data see must leave it alone to the last bit: a milliradian of it is a tenth of a micrometre on panels
+    # that are 0.1 mm away from where they were.
+    back = moved.R.T @ end
+    back[:, :, 2] -= moved.R.T @ moved.t
+    back_by_p = _turned(moved.R.T) @ by_p
+    rigid, fit = _superposition(back, start, size / 2.0, centre, use)
+    common = fit @ back_by_p.reshape(6 * len(start), tangent.shape[1])
+    own_by_p = back_by_p - (rigid @ common).reshape(by_p.shape)
+    own_by_p = _turned(panel_bases(start).transpose(0, 2, 1)) @ own_by_p
+    whole_by_p = _turned(moved.R) @ common
     return Displacements(
         whole,
         whole_by_p @ covariance @ whole_by_p.T,
@@ -102,6 +107,13 @@ def displacements(
         by_p.reshape(6 * len(start), -1),
         covariance,
     )
+
+
+def _turned(R: Array) -> Array:
+    """Give what turns a displacement and a rotation vector, one after the other, (..., 6, 6)."""
+    out = np.zeros((*R.shape[:-2], 6, 6))
+    out[..., :3, :3] = out[..., 3:, 3:] = R
+    return out
 
 
 def _in_laboratory(start: Array, end: Array, size: Array) -> Array:
@@ -125,8 +137,19 @@ def _motion_by_frame(d: Array, half: Array) -> Array:
     return out
 
 
-def _superposition(d: Array, half: Array, centre: Array, use: NDArray[np.bool_]) -> tuple[Array, Array]:
+def _superposition(
+    d: Array, start: Array, half: Array, centre: Array, use: NDArray[np.bool_]
+) -> tuple[Array, Array]:
     """The superposition of the corners of the panels in use, linearised.
+
+    Parameters
+    ----------
+    d : (P, 3, 3)
+        Panels after the common motion is taken back.
+    start : (P, 3, 3)
+        Where they were; distances along the rays are measured there.
+    half : (P, 2)
+        Half the sizes of the panels.
 
     Returns
     -------
@@ -136,13 +159,15 @@ def _superposition(d: Array, half: Array, centre: Array, use: NDArray[np.bool_])
         The motion of the whole that fits motions of the panels best.
     """
     count, axes, middles = len(d), panel_bases(d), panel_centres(d, 2.0 * half)
+    began, first = panel_bases(start), panel_centres(start, 2.0 * half)
     rigid = np.zeros((count, 6, 6))
     rigid[:, :3, :3] = rigid[:, 3:, 3:] = np.eye(3)
     rigid[:, :3, 3:] = -skew(middles - centre)
     seen = np.zeros((count, 4, 3, 6))  # displacement of the corners by motion of their panel, weighted
     for k, (a, b) in enumerate(((-1, -1), (1, -1), (-1, 1), (1, 1))):
         arm = a * half[:, :1] * axes[:, :, 0] + b * half[:, 1:] * axes[:, :, 1]
-        ray = (middles + arm) / np.linalg.norm(middles + arm, axis=1)[:, None]
+        ray = first + a * half[:, :1] * began[:, :, 0] + b * half[:, 1:] * began[:, :, 1]
+        ray /= np.linalg.norm(ray, axis=1)[:, None]
         weight = np.eye(3) - (1.0 - ALONG_RAY) * ray[:, :, None] * ray[:, None, :]
         seen[:, k] = weight @ np.concatenate([np.broadcast_to(np.eye(3), (count, 3, 3)), -skew(arm)], axis=2)
     seen = seen.reshape(count, 12, 6) * use[:, None, None]
