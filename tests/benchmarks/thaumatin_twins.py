@@ -99,10 +99,8 @@ class Outcome:
         The primitive lattice, its orientation included, is the true one.
     cell : float
         Largest relative error of an axis.
-    shift : px
-        Largest error of the place of the beam as found from the phases.
-    esd : px
-        Larger of its stated uncertainties.
+    errors, esds : (2,) px
+        Of the place of the beam as found from the phases, and what was stated of them.
     certain : bool
         Whether the shift was said to be the only one.
     remark : str
@@ -111,10 +109,15 @@ class Outcome:
 
     right: bool
     cell: float = np.nan
-    shift: float = np.nan
-    esd: float = np.nan
+    errors: tuple[float, ...] = ()
+    esds: tuple[float, ...] = ()
     certain: bool = False
     remark: str = ""
+
+    @property
+    def shift(self) -> float:
+        """Largest error of the place of the beam, px."""
+        return max(map(abs, self.errors), default=float("inf"))
 
 
 def made(case: Case, seed: int) -> Twin:
@@ -181,7 +184,7 @@ def outcome(twin: Twin, options: IndexOptions | None = None) -> Outcome:
     return Outcome(
         multiple(found, truth, 0.05) == 1,
         float(np.abs(axes - 1.0).max()),
-        float(np.abs(np.subtract(shift.pixels, twin.push)).max()),
-        max(shift.esd),
+        tuple(np.subtract(shift.pixels, twin.push).tolist()),
+        shift.esd,
         shift.alternatives == 1,
     )
