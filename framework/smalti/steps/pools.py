@@ -169,7 +169,9 @@ def _mpi(stack: ExitStack, jobs: int, _scheduler: str) -> Pool:
     except RuntimeError as error:  # mpi4py without an MPI library
         raise _missing("mpi", "an MPI library", "Install one (MPICH, Open MPI)", error) from None
     pool = stack.enter_context(MPIPoolExecutor(jobs or None))
-    return Pool(jobs or available_cores(), lambda: pool, lambda: pool)
+    # Ranks lie on many machines: the cores of this one say nothing about them.
+    ranks = pool.num_workers
+    return Pool(min(jobs or ranks, ranks), lambda: pool, lambda: pool)
 
 
 def _missing(kind: str, package: str, fix: str, error: Exception) -> PluginError:

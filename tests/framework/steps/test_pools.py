@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import builtins
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,35 @@ def test_a_lost_worker_of_dask_changes_nothing(tmp_path: Path) -> None:
         assert pool.workers == 2
         assert list(pool.ordered(fatal_once, [(k, mark) for k in range(20)])) == [k * k for k in range(20)]
     assert Path(mark).exists()
+
+
+IN_RANKS = """
+import operator, os
+from smalti.steps.pools import open_pool
+
+if __name__ == "__main__":  # ranks import what they help
+    with open_pool("mpi") as pool:
+        print(pool.workers == 2)
+        print(list(pool.ordered(operator.neg, range(40))) == [-k for k in range(40)])
+        print({os.getpid()}.isdisjoint(pool.ordered(eval, ["__import__('os').getpid()"] * 8)))
+"""
+
+
+def test_ranks_of_mpi_do_the_work(tmp_path: Path) -> None:
+    pytest.importorskip("mpi4py")
+    mpiexec = shutil.which("mpiexec")
+    if mpiexec is None:
+        pytest.skip("no MPI library is installed (Debian: apt-get install openmpi-bin)")
+    (tmp_path / "ranks.py").write_text(IN_RANKS)
+    # Open MPI starts neither as root nor more ranks than cores unless it is told to.
+    told = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    told |= {
+        "OMPI_MCA_rmaps_base_oversubscribe": "1",
+        "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    }
+    command = [mpiexec, "-n", "3", sys.executable, "-m", "mpi4py.futures", str(tmp_path / "ranks.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ | told)
+    assert (done.returncode, done.stdout.split()) == (0, ["True"] * 3), done.stderr
 
 
 def test_a_scheduler_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
