@@ -15,6 +15,8 @@ __all__ = ["Contrast", "good_pixels", "judge"]
 SAMPLE = 400_000
 """Pixels looked at, evenly spread: quantiles to a part in a thousand need no more."""
 QUANTILES = (0.02, 0.5, 0.999)
+OF_PICTURES = (0.02, 0.5, 0.98)
+"""The same where a spot finder's picture is shown: a spot is as large there as the window around it."""
 BACKGROUND = 0.98
 """Part of the pixels, from the darkest, that the background is the mean of."""
 MARGIN = 6.0
@@ -67,7 +69,8 @@ def judge(stack: Stack, ground: Ground) -> Contrast:
     sample = stack.total[::step, ::step][good[::step, ::step]]
     if sample.size < 1000:
         sample = stack.total[good]
-    low, median, high = (np.quantile(sample, QUANTILES) / stack.divisor).tolist()
+    quantiles = QUANTILES if stack.scale == 1 else OF_PICTURES
+    low, median, high = (np.quantile(sample, quantiles) / stack.divisor).tolist()
     mean = float(sample.mean()) / stack.divisor
     # Counts of which n are averaged scatter by sqrt(count / n); the spots are no part of that.
     background = float(sample[sample <= np.quantile(sample, BACKGROUND)].mean()) / stack.divisor

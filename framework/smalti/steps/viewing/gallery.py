@@ -12,6 +12,7 @@ from smalti.errors import InputError, UsageError
 from smalti.models import Experiment, Experiments, ImageSet
 from smalti.roles import Reader, Series
 from smalti.steps.importing.opening import open_series
+from smalti.steps.importing.windows import with_windows
 
 __all__ = ["Gallery", "Roll", "open_gallery"]
 
@@ -144,6 +145,7 @@ def open_gallery(experiments: Experiments, readers: Sequence[Reader]) -> Gallery
     InputError
         An experiment has no images, or they are missing.
     """
+    experiments = with_windows(experiments, readers)
     members: dict[object, list[int]] = {}
     for number, experiment in enumerate(experiments):
         images = experiment.imageset

@@ -38,6 +38,11 @@ class ViewOptions:
     pool: Literal["mean", "max"] = option(
         "mean", "What a screen pixel shows of several pixels of the detector: their mean, or the largest."
     )
+    map: str = option(
+        "counts",
+        "What is shown: the counts, or a picture by which the spot finder judges, such as mean, variance or "
+        "dispersion.",
+    )
     show: str = option(
         "spots,outliers", "What is drawn over it, with commas: " + ", ".join(LAYERS) + "; none."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from smalti.errors import UsageError
 from smalti.steps.viewing.colours import INKS, NO_COUNT, ground_of, lookup
+from smalti.steps.viewing.explained import COUNTS, Picture
 from smalti.steps.viewing.gallery import Roll
 from smalti.steps.viewing.options import LAYERS, ViewOptions
 from smalti.steps.viewing.placing import Layout
@@ -65,7 +66,8 @@ def render(session: Session, options: ViewOptions) -> NDArray[np.uint8]:
         There is no such frame or layer.
     """
     scene = session.scene
-    shot = scene.shot(options.frame - 1, options.sum, options.how)
+    shown = None if options.map == COUNTS else Picture(session.finders.chosen, options.map)
+    shot = scene.shot(options.frame - 1, options.sum, options.how, shown)
     roll = scene.roll(shot)
     layout = session.layout(roll, options.place)
     camera = Camera.of(options, layout)
@@ -238,7 +240,7 @@ def _spot_lines(
 
 def _strong_lines(session: Session, shot: Shot, roll: Roll, layout: Layout, camera: Camera) -> list[Array]:
     """A box around every strong pixel of the raw image; in the laboratory each is in its panel's place."""
-    stack, ground = session.scene.stack(shot), session.scene.ground(roll)
+    stack, ground = session.scene.stack(replace(shot, picture=None)), session.scene.ground(roll)
     strong = strong_pixels(stack, ground, session.finders.chosen)
     slow, fast = np.divmod(strong, stack.total.shape[1])
     lines: list[Array] = []

@@ -65,7 +65,7 @@ def coded_level(stack: Stack, ground: Ground, level: int, pool: Pool) -> tuple[N
         lost = np.concatenate([stack.missing, stack.over])
         n_good = _good_at(ground, lost, level)
         if pool == "mean":
-            values = _means(_without(stack, lost), n_good, level)
+            values = _means(_room_for_sums(_without(stack, lost), stack, level), n_good, level)
             divisor = stack.divisor << (2 * level)
         else:
             values = _largest(_without(stack, lost), ground.usable, level)
@@ -81,6 +81,12 @@ def _without(stack: Stack, lost: Index) -> NDArray[Any]:
     total = stack.total.copy()
     total.reshape(-1)[lost] = 0
     return total
+
+
+def _room_for_sums(total: NDArray[Any], stack: Stack, level: int) -> NDArray[Any]:
+    """Give counts in a type that holds the sums of a level."""
+    fits = stack.bound << (2 * level) <= np.iinfo(np.int32).max
+    return total if fits else total.astype(np.int64, copy=False)
 
 
 def _good_at(ground: Ground, lost: Index, level: int) -> NDArray[Any]:

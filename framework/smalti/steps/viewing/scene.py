@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from smalti.steps.executing import available_cores, ordered
 from smalti.steps.viewing.contrast import Contrast, judge
 from smalti.steps.viewing.counts import Frame, Ground, ground_of, load
+from smalti.steps.viewing.explained import Picture, chosen, explained
 from smalti.steps.viewing.gallery import Gallery, Roll
 from smalti.steps.viewing.keeping import Shelf
 from smalti.steps.viewing.pyramid import Pool, coded_level, overview_level, tile
@@ -31,16 +33,18 @@ PAYS = 0.6
 
 @dataclass(frozen=True)
 class Shot:
-    """Which frames are looked at, and how they are taken together."""
+    """Which frames are looked at, how they are taken together, and as which picture if not as counts."""
 
     frame: int
     n: int = 1
     how: How = "sum"
+    picture: Picture | None = None
 
     @property
     def plain(self) -> Shot:
         """The shot whose stack this one can share: a mean is a sum until it is shown."""
-        return Shot(self.frame, self.n, "sum" if self.how == "mean" or self.n == 1 else self.how)
+        how: How = "sum" if self.how == "mean" or self.n == 1 else self.how
+        return Shot(self.frame, self.n, how, self.picture)
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,9 @@ class Scene:
         self._frames: Shelf[Frame] = Shelf(MEMORY, lambda frame: frame.nbytes)
         self._lost: Shelf[Lost] = Shelf(SPARE, lambda lost: lost[0].nbytes + lost[1].nbytes + 100)
         self._stacks: Shelf[Stack] = Shelf(SPARE, lambda stack: stack.nbytes)
+        self._pictures: Shelf[Mapping[str, Stack]] = Shelf(
+            SPARE, lambda all_: sum(one.nbytes for one in all_.values())
+        )
         self._levels: Shelf[tuple[NDArray[Any], int]] = Shelf(SPARE, lambda level: level[0].nbytes)
         self._payloads: Shelf[Payload] = Shelf(SPARE / 2, lambda payload: len(payload.body))
         self._contrasts: Shelf[Contrast] = Shelf(500)
@@ -88,9 +95,9 @@ class Scene:
         """Give up what is being read ahead."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def shot(self, frame: int, n: int, how: How) -> Shot:
+    def shot(self, frame: int, n: int, how: How, picture: Picture | None = None) -> Shot:
         """Give the shot of n frames from one on, no further than its roll goes."""
-        return Shot(frame, self.gallery.span(frame, n), how)
+        return Shot(frame, self.gallery.span(frame, n), how, picture)
 
     def roll(self, shot: Shot) -> Roll:
         """The roll that a shot belongs to."""
@@ -121,10 +128,21 @@ class Scene:
         return self._lost.peek(number) or read()
 
     def stack(self, shot: Shot) -> Stack:
-        """The frames of a shot, taken together."""
+        """The frames of a shot, taken together; or the picture that a finder makes of them."""
         plain = shot.plain
+        if shot.picture is not None:
+            return self._picture(plain, shot.picture)
         found = self._stacks.get(plain, lambda: self._make_stack(plain))
         return found if found.how == shot.how else replace(found, how=shot.how)
+
+    def _picture(self, shot: Shot, picture: Picture) -> Stack:
+        """A finder makes its pictures together, so that going from one to the next costs nothing."""
+        plain = replace(shot, picture=None)
+
+        def make() -> Mapping[str, Stack]:
+            return explained(self.stack(plain), self.ground(self.roll(plain)), picture.finder)
+
+        return chosen(self._pictures.get((plain, picture.finder), make), picture.name)
 
     def _make_stack(self, shot: Shot) -> Stack:
         numbers = range(shot.frame, shot.frame + shot.n)
@@ -166,8 +184,10 @@ class Scene:
     def read_ahead(self, shot: Shot, pool: Pool, step: int, depth: int = 2) -> None:
         """Make ready, in the background, the overviews of the shots that a key would bring next.
 
-        What was asked for and is no longer near is not begun.
+        What was asked for and is no longer near is not begun; the pictures of a finder take too long.
         """
+        if shot.picture is not None:
+            return
         ticket = self._next_ticket()
         for k in range(1, depth + 1):
             frame = shot.frame + k * step

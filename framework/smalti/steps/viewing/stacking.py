@@ -34,6 +34,8 @@ class Stack:
         What no total is larger than.
     missing, over : (M,) and (K,) int32
         Flat indices of pixels that any of the frames is without, or has above the trusted range.
+    scale : int
+        Parts of one that ``total`` counts: numbers that are not whole are kept as thousandths.
     """
 
     total: NDArray[Any]
@@ -42,11 +44,12 @@ class Stack:
     bound: int
     missing: Index
     over: Index
+    scale: int = 1
 
     @property
     def divisor(self) -> int:
         """By what ``total`` is divided for the number shown."""
-        return self.n if self.how == "mean" else 1
+        return self.scale * (self.n if self.how == "mean" else 1)
 
     @property
     def nbytes(self) -> int:

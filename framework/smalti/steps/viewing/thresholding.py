@@ -17,6 +17,7 @@ from smalti.steps.finding.frames import as_int32
 from smalti.steps.guarding import guarded
 from smalti.steps.viewing.contrast import good_pixels
 from smalti.steps.viewing.counts import Ground
+from smalti.steps.viewing.explained import pictures_of
 from smalti.steps.viewing.stacking import Stack
 
 __all__ = ["FinderChoice", "command_of", "described", "make_finder", "strong_pixels"]
@@ -36,6 +37,7 @@ def described(choice: FinderChoice) -> list[dict[str, Any]]:
         {
             "name": cls.name,
             "chosen": cls.name == choice.chosen.name,
+            "pictures": pictures_of(cls()),
             "options": [
                 {
                     "name": item.name,

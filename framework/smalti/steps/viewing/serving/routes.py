@@ -10,7 +10,9 @@ from typing import Any, get_args
 import numpy as np
 
 from smalti.errors import UsageError
+from smalti.roles import SpotFinder
 from smalti.steps.reporting.numbers import listed
+from smalti.steps.viewing.explained import COUNTS, Picture
 from smalti.steps.viewing.gallery import Roll
 from smalti.steps.viewing.masks import mask_of, read_shapes, shape_from, write_mask
 from smalti.steps.viewing.probing import probe
@@ -34,10 +36,22 @@ MOST_SPOTS = 20_000
 _writing = threading.Lock()
 
 
-def _shot(scene: Scene, asked: Question) -> Shot:
-    """Read which frames are meant: ``frame`` from 0, ``n``, ``how``."""
+def _shot(viewer: Session, asked: Question) -> Shot:
+    """Read which frames are meant: ``frame`` from 0, ``n``, ``how``; ``map`` where not the counts are."""
     how = next(how for how in HOWS if how == asked.one_of("how", HOWS))
-    return scene.shot(asked.whole("frame", 0), asked.whole("n", 1, 1, MOST_SUMMED), how)
+    name = asked.text("map", COUNTS)
+    picture = None if name == COUNTS else Picture(_finder(viewer, asked), name)
+    return viewer.scene.shot(asked.whole("frame", 0), asked.whole("n", 1, 1, MOST_SUMMED), how, picture)
+
+
+def _tuned(viewer: Session, asked: Question) -> tuple[str, dict[str, str]]:
+    """Name and options of the spot finder: ``finder``, and ``o.NAME=VALUE``."""
+    values = {key[2:]: value for key, value in asked.words.items() if key.startswith("o.")}
+    return asked.text("finder", viewer.finders.chosen.name), values
+
+
+def _finder(viewer: Session, asked: Question) -> SpotFinder:
+    return make_finder(viewer.finders, *_tuned(viewer, asked))
 
 
 def _span(scene: Scene, shot: Shot) -> tuple[Roll, int, int]:
@@ -54,7 +68,7 @@ def session(viewer: Session, asked: Question) -> Answer:
 def pixels(viewer: Session, asked: Question) -> Answer:
     """Give the pixels of a level, whole or one tile; the overview has frames near it read ahead."""
     scene = viewer.scene
-    shot = _shot(scene, asked)
+    shot = _shot(viewer, asked)
     roll = scene.roll(shot)
     pool = next(pool for pool in POOLS if pool == asked.one_of("pool", POOLS))
     top = scene.overview(roll)
@@ -80,7 +94,7 @@ def pixels(viewer: Session, asked: Question) -> Answer:
 def about(viewer: Session, asked: Question) -> Answer:
     """Tell the contrast, the file and the angles of a shot."""
     scene = viewer.scene
-    shot = _shot(scene, asked)
+    shot = _shot(viewer, asked)
     roll, index = scene.gallery.find(shot.frame)
     angles = roll.angles(index)
     last = roll.angles(index + shot.n - 1)
@@ -99,7 +113,7 @@ def about(viewer: Session, asked: Question) -> Answer:
 
 def spots(viewer: Session, asked: Question) -> Answer:
     """Give the spots of the tables on the frames shown."""
-    roll, begin, end = _span(viewer.scene, _shot(viewer.scene, asked))
+    roll, begin, end = _span(viewer.scene, _shot(viewer, asked))
     found = viewer.spots.on(roll.number, begin, end)
     total = len(found)
     if total > MOST_SPOTS:
@@ -123,7 +137,7 @@ def _listed(found: Spots) -> dict[str, Any]:
 
 def predicted(viewer: Session, asked: Question) -> Answer:
     """Give what the crystals should diffract on the frames shown."""
-    roll, begin, end = _span(viewer.scene, _shot(viewer.scene, asked))
+    roll, begin, end = _span(viewer.scene, _shot(viewer, asked))
     found = viewer.predictions(roll, begin, end, asked.one_of("which", WHICH))
     rows = np.arange(len(found))
     if len(found) > MOST_SPOTS:
@@ -142,7 +156,7 @@ def predicted(viewer: Session, asked: Question) -> Answer:
 
 def rings(viewer: Session, asked: Question) -> Answer:
     """Give the rings of a kind, each with its pieces on the panels."""
-    roll = viewer.scene.roll(_shot(viewer.scene, asked))
+    roll = viewer.scene.roll(_shot(viewer, asked))
     found = viewer.rings(roll, asked.one_of("kind", RING_KINDS), asked.one_of("which", WHICH))
     return as_json(
         [
@@ -159,7 +173,7 @@ def rings(viewer: Session, asked: Question) -> Answer:
 def under_cursor(viewer: Session, asked: Question) -> Answer:
     """Tell what is at a position of the raw frame."""
     scene = viewer.scene
-    shot = _shot(scene, asked)
+    shot = _shot(viewer, asked)
     roll, begin, end = _span(scene, shot)
     found = viewer.spots.on(roll.number, begin, end)
     which = asked.one_of("which", WHICH)
@@ -170,7 +184,7 @@ def under_cursor(viewer: Session, asked: Question) -> Answer:
 def radial(viewer: Session, asked: Question) -> Answer:
     """Give the mean count by resolution."""
     scene = viewer.scene
-    shot = _shot(scene, asked)
+    shot = _shot(viewer, asked)
     roll = scene.roll(shot)
     q, mean, spread = radial_profile(scene.stack(shot), scene.ground(roll), viewer.radial_bins(roll))
     return as_json({"q": listed(q, 5), "mean": listed(mean, 5), "spread": listed(spread)})
@@ -179,7 +193,7 @@ def radial(viewer: Session, asked: Question) -> Answer:
 def counts(viewer: Session, asked: Question) -> Answer:
     """Give the histogram of the usable pixels."""
     scene = viewer.scene
-    shot = _shot(scene, asked)
+    shot = _shot(viewer, asked)
     edges, n = histogram(scene.stack(shot), scene.ground(scene.roll(shot)))
     return as_json({"edges": listed(edges, 6), "pixels": n.tolist()})
 
@@ -187,7 +201,7 @@ def counts(viewer: Session, asked: Question) -> Answer:
 def line(viewer: Session, asked: Question) -> Answer:
     """Give the counts at the points of the body, [[x, y], ...] in pixels of the raw frame."""
     scene = viewer.scene
-    shot = _shot(scene, asked)
+    shot = _shot(viewer, asked)
     try:
         points = np.array(asked.json(), dtype=float).reshape(-1, 2)
     except (TypeError, ValueError):
@@ -202,12 +216,10 @@ def line(viewer: Session, asked: Question) -> Answer:
 def threshold(viewer: Session, asked: Question) -> Answer:
     """Give the strong pixels of the raw frame, one byte a pixel; options come as ``o.NAME=VALUE``."""
     scene = viewer.scene
-    shot = _shot(scene, asked)
-    values = {key[2:]: value for key, value in asked.words.items() if key.startswith("o.")}
-    name = asked.text("finder", viewer.finders.chosen.name)
-    finder = make_finder(viewer.finders, name, values)
+    shot = _shot(viewer, asked)
+    name, values = _tuned(viewer, asked)
     stack = scene.stack(shot)
-    strong = strong_pixels(stack, scene.ground(scene.roll(shot)), finder)
+    strong = strong_pixels(stack, scene.ground(scene.roll(shot)), _finder(viewer, asked))
     marked = np.zeros(stack.total.shape, dtype=np.uint8)
     marked.reshape(-1)[strong] = 1
     payload = packed(marked, 1)
@@ -231,7 +243,7 @@ def save_mask(viewer: Session, asked: Question) -> Answer:
     if not isinstance(items, list) or len(items) > 1000:
         raise UsageError("The body holds no regions.", "", "Send a list of regions.")
     shapes = tuple(shape_from(item) for item in items)
-    roll = viewer.scene.roll(_shot(viewer.scene, asked))
+    roll = viewer.scene.roll(_shot(viewer, asked))
     layouts = {place: viewer.layout(roll, place) for place in ("image", "lab")}
     mask = mask_of(shapes, layouts, roll.size)
     with _writing:

@@ -14,7 +14,7 @@ export class Charts {
 
   get shot() {
     const { frame, sum, how } = this.app.state.values;
-    return { frame: frame - 1, n: sum, how };
+    return { frame: frame - 1, n: sum, how, ...this.app.tuning.picture };
   }
 
   // Draw what is unfolded again; what is folded costs nothing.

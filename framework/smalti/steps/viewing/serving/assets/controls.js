@@ -2,6 +2,7 @@
 
 import { KEYS } from "./keys.js";
 import { TOOLS } from "./regions.js";
+import { COUNTS } from "./tuning.js";
 import { chart, choice, element, fold, row, symbol } from "./widgets.js";
 
 const LAYER_NAMES = {
@@ -99,41 +100,42 @@ export class Controls {
     this.strong = element("p", { class: "quiet", "aria-live": "polite" }, "Switch the threshold on (t) to see what is marked.");
     this.command = element("div", { class: "code", hidden: true });
     const copy = element("button", { id: "copy-command", onclick: () => app.copy(app.layers.threshold.command) }, "Copy as command");
-    const finder = choice("Spot finder", app.session.finders.map(({ name }) => name), (name) => this.chooseFinder(name));
-    const chosen = app.session.finders.find((item) => item.chosen) ?? app.session.finders[0];
-    finder.value = chosen.name;
-    this.chooseFinder(chosen.name, false);
-    return fold("Threshold", "threshold", false, row("finder", finder), this.finderForm, this.strong, this.command, row("", copy));
+    this.finder = choice("Spot finder", app.session.finders.map(({ name }) => name), (name) => { app.tuning.choose(name); this.tryThreshold(); });
+    this.map = choice("Picture", [], (name) => app.map(name));
+    this.showFinder();
+    return fold("Threshold", "threshold", false, row("finder", this.finder), row("shown", this.map, element("kbd", {}, "d")), this.finderForm, this.strong, this.command, row("", copy));
   }
 
-  chooseFinder(name, ask = true) {
-    const { app } = this;
-    const finder = app.session.finders.find((item) => item.name === name);
-    app.layers.threshold.finder = name;
-    app.layers.threshold.values = {};
+  // The form of the finder that is tried now.
+  showFinder() {
+    const { tuning } = this.app;
+    const { finder, values } = tuning;
+    if (this.formOf === finder.name) return;
+    this.formOf = finder.name;
+    this.finder.value = finder.name;
+    this.map.replaceChildren(...tuning.pictures.map((name) => element("option", { value: name }, name)));
     this.finderForm.replaceChildren(...finder.options.map((option) => {
       const id = "option-" + option.name;
       const help = `${option.help} Default ${option.default}${option.unit ? " " + option.unit : ""}${option.range ? ", " + option.range : ""}.`;
       const field = element("input", {
-        type: "text", id, value: option.value, title: help, inputmode: option.kind === "number" ? "decimal" : "text",
+        type: "text", id, value: values[option.name] ?? option.default, title: help, inputmode: option.kind === "number" ? "decimal" : "text",
         oninput: (event) => this.option(option.name, event.target.value.trim()),
       });
-      if (option.value !== option.default) app.layers.threshold.values[option.name] = option.value;
       return element("div", { class: "row" }, element("label", { for: id, title: help }, option.name.replaceAll("_", " ")), field);
     }));
-    if (ask) this.tryThreshold();
   }
 
   option(name, value) {
-    if (value === "") delete this.app.layers.threshold.values[name];
-    else this.app.layers.threshold.values[name] = value;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.tryThreshold(), 200);
+    this.timer = setTimeout(() => {
+      this.app.tuning.set(name, value);
+      this.tryThreshold();
+    }, 200);
   }
 
+  // Who changes the finder wants to see what it does.
   tryThreshold() {
-    if (this.app.state.layers.has("threshold")) this.app.guard(this.app.layers.update());
-    else this.app.layer("threshold");
+    if (!this.app.state.layers.has("threshold") && this.app.state.values.map === COUNTS) this.app.layer("threshold");
   }
 
   showThreshold() {
@@ -197,6 +199,7 @@ export class Controls {
     }
     if (document.activeElement !== this.slider) this.slider.value = app.toSlider(high) * 1000;
     this.colours.value = values.colours;
+    this.map.value = values.map;
     this.scale.value = values.scale;
     this.pool.value = values.pool;
     this.invert.checked = values.invert;

@@ -54,6 +54,7 @@ export const KEYS = [
     ["y", "y", "ice rings", (app) => app.layer("ice")],
     ["u", "u", "rings of the unit cell", (app) => app.layer("cell")],
     ["t", "t", "what the spot finder marks", (app) => app.layer("threshold")],
+    ["d", "d", "pictures of the spot finder: mean, variance, dispersion ...", (app) => app.nextMap()],
   ]],
   ["Measure and mask", [
     ["l", "l", "counts along a line", (app) => app.tool("line")],

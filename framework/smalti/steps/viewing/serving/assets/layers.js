@@ -9,7 +9,7 @@ export class Layers {
   constructor(app) {
     this.app = app;
     this.data = {}; // name -> { key, value }
-    this.threshold = { finder: null, values: {}, strong: 0, command: "" };
+    this.threshold = { strong: 0, command: "" };
   }
 
   get(name) {
@@ -56,9 +56,7 @@ export class Layers {
   }
 
   async fetchThreshold(shot) {
-    const { finder, values } = this.threshold;
-    const options = Object.fromEntries(Object.entries(values).map(([name, value]) => ["o." + name, value]));
-    const words = { ...shot, ...(finder ? { finder } : {}), ...options };
+    const words = { ...shot, ...this.app.tuning.words };
     const key = JSON.stringify(words);
     if (this.data.threshold?.key === key) return;
     const entry = { key, value: null };

@@ -15,16 +15,18 @@ import { Probe } from "./probe.js";
 import { Pyramid } from "./pyramid.js";
 import { Regions, TOOLS } from "./regions.js";
 import { State } from "./state.js";
+import { COUNTS, Tuning } from "./tuning.js";
 
-const PICTURE = new Set(["frame", "sum", "how", "pool", "zoom", "x", "y", "place", "which", "moved"]);
-const SHOT = new Set(["frame", "sum", "how"]);
-const DATA = new Set(["frame", "sum", "how", "show", "which"]);
+const SHOT = new Set(["frame", "sum", "how", "map", "finder", "tuned"]);
+const PICTURE = new Set([...SHOT, "pool", "zoom", "x", "y", "place", "which", "moved"]);
+const DATA = new Set([...SHOT, "show", "which"]);
 
 class App {
   constructor(session) {
     this.session = session;
     this.state = new State(session.options);
     this.camera = new Camera(session, this.state);
+    this.tuning = new Tuning(this);
     this.pictureCanvas = document.getElementById("picture");
     this.overCanvas = document.getElementById("over");
     this.stage = document.getElementById("stage");
@@ -70,6 +72,7 @@ class App {
     if (has(SHOT)) this.guard(this.tellAbout());
     if (has(PICTURE)) this.guard(this.bring());
     if (has(DATA)) this.guard(this.layers.update());
+    if (changed.has("finder")) this.controls.showFinder();
     if (changed.has("low") || changed.has("high")) this.guard(this.charts.update());
     // Another frame is drawn when it is there; what is drawn over the old one goes at once.
     this.redraw(![...changed].every((name) => SHOT.has(name) || name === "show"));
@@ -88,17 +91,18 @@ class App {
   }
 
   async tellAbout() {
-    const { frame, sum, how } = this.values;
-    const about = await ask("about", { frame: frame - 1, n: sum, how });
-    if (frame !== this.values.frame || sum !== this.values.sum || how !== this.values.how) return;
+    const { how, map } = this.values;
+    const { key: asked, words } = this.pyramid;
+    const about = await ask("about", words);
+    if (asked !== this.pyramid.key) return; // the user has gone on
     this.about = about;
     // The contrast stays from frame to frame, so that they can be compared, unless it would be wrong.
-    const key = `${this.camera.roll.first}:${about.n}:${how}`;
+    const key = `${this.camera.roll.first}:${about.n}:${how}:${map}`;
     const before = this.limits;
     if (this.auto.key !== key || about.high > 2 * this.auto.high || about.high < 0.5 * this.auto.high)
       this.auto = { low: about.low, high: about.high, key };
     const angles = about.angles ? `  φ ${about.angles[0].toFixed(2)}–${about.angles[1].toFixed(2)}°` : "";
-    const taken = about.n > 1 ? `, ${how} of ${about.n}` : "";
+    const taken = (about.n > 1 ? `, ${how} of ${about.n}` : "") + (map === COUNTS ? "" : `, ${map}`);
     const title = document.getElementById("title");
     title.textContent = `${about.file.split("/").pop()}  image ${about.image}${taken}${angles}`;
     title.title = about.file;
@@ -217,6 +221,17 @@ class App {
   toSlider(high) { return Math.min(1, Math.log1p(Math.max(high, 0)) / Math.log1p(this.top)); }
   fromSlider(part) { return Number(Math.expm1(part * Math.log1p(this.top)).toPrecision(3)); }
   get top() { return Math.max(20, Math.min(this.about?.largest ?? 100, 1e6)); }
+
+  nextMap() {
+    const { pictures } = this.tuning;
+    if (pictures.length < 2) { this.say(`The spot finder ${this.tuning.finder.name} has no pictures to show.`); return; }
+    this.map(pictures[(pictures.indexOf(this.values.map) + 1) % pictures.length]);
+  }
+
+  map(name) {
+    this.set(this.tuning.shown(name));
+    if (name !== COUNTS) this.controls.unfold("threshold");
+  }
 
   layer(name) {
     const shown = this.state.layers;

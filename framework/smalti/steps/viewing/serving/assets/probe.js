@@ -1,6 +1,7 @@
 // The line at the foot of the page: what is under the cursor. One question at a time, the last place counts.
 
 import { ask } from "./api.js";
+import { COUNTS } from "./tuning.js";
 
 export class Probe {
   constructor(app, line) {
@@ -32,8 +33,9 @@ export class Probe {
       const [x, y] = this.next;
       const here = this.next;
       const { frame, sum, how, which } = this.app.state.values;
+      const { picture } = this.app.tuning;
       try {
-        const told = await ask("probe", { frame: frame - 1, n: sum, how, which, x: x.toFixed(3), y: y.toFixed(3) });
+        const told = await ask("probe", { frame: frame - 1, n: sum, how, which, ...picture, x: x.toFixed(3), y: y.toFixed(3) });
         if (this.next) this.show(told, x, y);
       } catch { /* the page says elsewhere that the server is away */ }
       if (here === this.next) break;
@@ -48,7 +50,10 @@ export class Probe {
 
   show(told, x, y) {
     this.told = told;
-    const parts = [word("", typeof told.value === "number" ? count(told.value) : told.value, "count")];
+    const { map } = this.app.state.values;
+    const number = typeof told.value === "number";
+    const value = !number ? told.value : map === COUNTS ? count(told.value) : `${map} ${Number(told.value.toFixed(3))}`;
+    const parts = [word("", value, "count")];
     if (told.panel !== undefined) {
       parts.push(word("panel", `${told.panel} ${told.name}`), word("fast, slow", `${told.px[0].toFixed(1)}, ${told.px[1].toFixed(1)} px`));
       parts.push(word("", `${told.mm[0].toFixed(3)}, ${told.mm[1].toFixed(3)} mm`));

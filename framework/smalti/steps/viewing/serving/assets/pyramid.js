@@ -15,7 +15,11 @@ export class Pyramid {
 
   get words() {
     const { frame, sum, how, pool } = this.app.state.values;
-    return { frame: frame - 1, n: sum, how, pool };
+    return { frame: frame - 1, n: sum, how, pool, ...this.app.tuning.picture };
+  }
+
+  get key() {
+    return JSON.stringify(this.words);
   }
 
   get level() {
@@ -46,7 +50,7 @@ export class Pyramid {
   // Bring what the present view needs; resolves when it is drawn.
   async update() {
     const words = this.words;
-    const key = JSON.stringify(words);
+    const { key } = this;
     const ticket = (this.ticket += 1);
     if (this.shown && this.shown.key === key) return this.fill(this.shown, words);
     const step = this.lastFrame === null ? 1 : Math.sign(words.frame - this.lastFrame) || 1;

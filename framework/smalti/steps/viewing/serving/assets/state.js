@@ -3,7 +3,7 @@
 const NUMBERS = new Set(["frame", "sum", "zoom", "x", "y", "low", "high", "magnify", "moved"]);
 const KEPT = [
   "frame", "sum", "how", "place", "zoom", "x", "y", "low", "high", "scale", "colours", "invert", "pool", "show",
-  "magnify", "which", "moved", "painter",
+  "magnify", "which", "moved", "painter", "map", "finder", "tuned",
 ];
 
 export class State {
@@ -11,7 +11,7 @@ export class State {
     const { centre, width, height, ...given } = options;
     this.defaults = {
       ...given, x: centre ? centre[0] : null, y: centre ? centre[1] : null,
-      which: "after", moved: 1, painter: "gl",
+      which: "after", moved: 1, painter: "gl", finder: "", tuned: "",
     };
     this.values = { ...this.defaults };
     this.listeners = [];
