@@ -10,12 +10,12 @@ from libc.math cimport sqrt
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memchr, memset
 
-from smalti_ext.bits cimport Bits, bits_of, is_set, lowest_bit, set_bit, word_of
-from smalti_ext.screening cimport HEIGHT, MARGIN, WIDTH, Bound, Tile, choose, screen, seed
+from smalti_ext.bits cimport Bits, bits_of, lowest_bit, set_bit, stretch_of, word_of
+from smalti_ext.screening cimport HEIGHT, MARGIN, REACH, WIDTH, Bound, Tile, choose, screen, seed
 from smalti_ext.windows cimport TOO_LARGE, Counts, Mask, Sums, Window, look, start, valid
 
 # What the wrapper must allocate: (RING,) int32 and (TILE,) bytes.
-RING = WIDTH * (2 * MARGIN + 2)
+RING = REACH * (2 * MARGIN + 1)
 TILE = WIDTH * HEIGHT
 
 
@@ -126,11 +126,15 @@ cdef inline bint surrounded(
     Py_ssize_t reach,
 ) noexcept nogil:
     """Whether every pixel within ``reach`` is flagged; outside the frame counts as flagged."""
-    cdef Py_ssize_t r, c
+    cdef Py_ssize_t r, first = max(column - reach, 0)
+    cdef Py_ssize_t n = min(column + reach + 1, counts.shape[1]) - first
+    cdef uint64_t missing
     for r in range(max(row - reach, 0), min(row + reach + 1, counts.shape[0])):
-        for c in range(max(column - reach, 0), min(column + reach + 1, counts.shape[1])):
-            if not is_set(flagged, r, c) and not (masked_flagged and not valid(counts, mask, r, c)):
+        missing = ~stretch_of(flagged, r, first, n) & ((<uint64_t>1 << n) - 1)
+        while missing:
+            if not masked_flagged or valid(counts, mask, r, first + lowest_bit(missing)):
                 return False
+            missing &= missing - 1
     return True
 
 

@@ -37,3 +37,13 @@ cdef inline bint is_set(Bits bits, Py_ssize_t row, Py_ssize_t column) noexcept n
 
 cdef inline void set_bit(Bits bits, Py_ssize_t row, Py_ssize_t column) noexcept nogil:
     word_of(bits, row, column)[0] |= <uint64_t>1 << (column & 63)
+
+
+cdef inline uint64_t stretch_of(Bits bits, Py_ssize_t row, Py_ssize_t column, Py_ssize_t n) noexcept nogil:
+    """Bits of n columns, at most 63, from a column on; what is above them is undefined."""
+    cdef const uint64_t* words = word_of(bits, row, column)
+    cdef int shift = column & 63
+    cdef uint64_t value = words[0] >> shift
+    if shift + n > 64:
+        value |= words[1] << (64 - shift)
+    return value

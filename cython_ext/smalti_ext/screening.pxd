@@ -13,6 +13,7 @@ from libc.math cimport ceil, floor, sqrt
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memchr, memset
 
+from smalti_ext.wide cimport WIDTHS
 from smalti_ext.windows cimport Counts, Mask
 
 cdef enum:
@@ -21,6 +22,17 @@ cdef enum:
     HEIGHT = 128
     # Half-width of the largest window, 3 x 59 pixels.
     MARGIN = 29
+    REACH = WIDTH + 2 * MARGIN
+
+cdef extern from *:
+    """
+    SMALTI_WIDE static void smalti_enter_16(
+        const int32_t*, const uint8_t*, Py_ssize_t, const void*, int16_t*, int16_t*);
+    SMALTI_WIDE static void smalti_enter_32(
+        const int32_t*, const uint8_t*, Py_ssize_t, const void*, int32_t*, int32_t*);
+    SMALTI_WIDE static void smalti_admit_16(const int16_t*, Py_ssize_t, int, int16_t, uint8_t*);
+    SMALTI_WIDE static void smalti_admit_32(const int32_t*, Py_ssize_t, int, int32_t, uint8_t*);
+    """
 
 ctypedef fused Sum:
     int16_t
@@ -103,10 +115,10 @@ cdef inline bint choose(
     return False
 
 
-cdef inline void shares(
-    const int32_t* counts, const uint8_t* mask, Py_ssize_t n, Bound bound, Sum* out
+cdef inline void enter(
+    const int32_t* counts, const uint8_t* mask, Py_ssize_t n, const Bound* bound, Sum* row, Sum* columns
 ) noexcept nogil:
-    """What each pixel of a row adds; nothing where it is masked, much where it is negative."""
+    """Replace a row of the sums over columns by a new one: what each pixel adds, much where it is negative."""
     cdef Py_ssize_t k
     cdef uint32_t count, cap = bound.cap
     cdef Sum c, value
@@ -115,46 +127,72 @@ cdef inline void shares(
     for k in range(n):
         count = <uint32_t>counts[k]
         c = <Sum>(cap if count > cap else count)
-        value = <Sum>(c * <Sum>(<Sum>(factor * c) - slope) + offset)
-        out[k] = value if mask[k] else 0
-    if down:
-        for k in range(n):
-            out[k] = <Sum>(out[k] >> down)
+        value = <Sum>(<Sum>(c * <Sum>(<Sum>(factor * c) - slope) + offset) >> down)
+        value = value if mask[k] else 0
+        columns[k] = <Sum>(columns[k] + value - row[k])
+        row[k] = value
 
 
-cdef inline void across(
-    const Sum* row, Py_ssize_t n, Py_ssize_t width, Sum* a, Sum* b, Sum* out
+cdef inline void add_neighbours(
+    const Sum* columns, Py_ssize_t n, int width, Sum origin, uint8_t* candidates
 ) noexcept nogil:
-    """Sums over ``width`` neighbours, from those over 1, 2, 4, ... of them."""
-    cdef const Sum* powers = row
-    cdef Sum* following = a
-    cdef Py_ssize_t k, size = 1, done = 0
-    while True:
-        if width & size:
-            if done == 0:
-                for k in range(n):
-                    out[k] = powers[k]
-            else:
-                for k in range(n):
-                    out[k] = <Sum>(out[k] + powers[k + done])
-            done += size
-        if done == width:
-            return
-        for k in range(n + width - 2 * size):
-            following[k] = <Sum>(powers[k] + powers[k + size])
-        powers = following
-        following = b if following == a else a
-        size *= 2
-
-
-cdef inline void slide(
-    const Sum* new, const Sum* old, Py_ssize_t n, Sum origin, Sum* total, uint8_t* candidate
-) noexcept nogil:
-    """Replace the oldest row by a new one in the sums of all windows; those above 0 are candidates."""
+    """Add up ``width`` columns each, a number that the compiler knows."""
     cdef Py_ssize_t k
+    cdef int step
+    cdef Sum total
     for k in range(n):
-        total[k] = <Sum>(total[k] + new[k] - old[k])
-        candidate[k] = total[k] > origin
+        total = origin
+        for step in range(width):
+            total = <Sum>(total + columns[k + step])
+        candidates[k] = total > origin
+
+
+cdef inline void admit(
+    const Sum* columns, Py_ssize_t n, int width, Sum origin, uint8_t* candidates
+) noexcept nogil:
+    """Mark the pixels of a row the sums of whose windows are above 0."""
+    cdef Py_ssize_t k
+    cdef Sum total = origin
+    if width == 3:
+        add_neighbours(columns, n, 3, origin, candidates)
+    elif width == 5:
+        add_neighbours(columns, n, 5, origin, candidates)
+    elif width == 7:
+        add_neighbours(columns, n, 7, origin, candidates)
+    elif width == 9:
+        add_neighbours(columns, n, 9, origin, candidates)
+    else:
+        for k in range(width - 1):
+            total = <Sum>(total + columns[k])
+        for k in range(n):
+            total = <Sum>(total + columns[k + width - 1])
+            candidates[k] = total > origin
+            total = <Sum>(total - columns[k])
+
+
+# Both steps by name, since a width of instructions is chosen for each of these: see wide.pxd.
+cdef inline void enter_16 "smalti_enter_16"(
+    const int32_t* counts, const uint8_t* mask, Py_ssize_t n, const void* bound, int16_t* row, int16_t* columns
+) noexcept nogil:
+    enter(counts, mask, n, <const Bound*>bound, row, columns)
+
+
+cdef inline void enter_32 "smalti_enter_32"(
+    const int32_t* counts, const uint8_t* mask, Py_ssize_t n, const void* bound, int32_t* row, int32_t* columns
+) noexcept nogil:
+    enter(counts, mask, n, <const Bound*>bound, row, columns)
+
+
+cdef inline void admit_16 "smalti_admit_16"(
+    const int16_t* columns, Py_ssize_t n, int width, int16_t origin, uint8_t* candidates
+) noexcept nogil:
+    admit(columns, n, width, origin, candidates)
+
+
+cdef inline void admit_32 "smalti_admit_32"(
+    const int32_t* columns, Py_ssize_t n, int width, int32_t origin, uint8_t* candidates
+) noexcept nogil:
+    admit(columns, n, width, origin, candidates)
 
 
 cdef inline void screen(
@@ -162,33 +200,35 @@ cdef inline void screen(
     uint8_t* candidates,
 ) noexcept nogil:
     """Mark the pixels of a tile that the first condition admits, (n_rows, WIDTH); ``ring`` is scratch."""
-    cdef Sum row[WIDTH + 2 * MARGIN]
-    cdef Sum a[WIDTH + 2 * MARGIN]
-    cdef Sum b[WIDTH + 2 * MARGIN]
-    cdef Sum total[WIDTH]
+    cdef Sum columns[REACH]
     cdef uint8_t unused[WIDTH]
-    cdef Py_ssize_t rows = 2 * ky + 2, n = tile.n_columns
+    cdef Py_ssize_t rows = 2 * ky + 1, n = tile.n_columns
     cdef Py_ssize_t left = max(tile.column - kx, 0)
     cdef Py_ssize_t right = min(tile.column + n + kx, counts.shape[1])
-    cdef Py_ssize_t entering, out, r
-    cdef Sum* new
-    for r in range(n):
-        total[r] = <Sum>bound.origin
-    memset(row, 0, sizeof(row))
-    memset(ring, 0, rows * WIDTH * sizeof(Sum))
+    cdef Py_ssize_t entering, out, r, k, shift = left - tile.column + kx
+    cdef Sum* row
+    cdef uint8_t* line
+    memset(columns, 0, sizeof(columns))
+    memset(ring, 0, rows * REACH * sizeof(Sum))
     for entering in range(tile.n_rows + 2 * ky):
         r = tile.row - ky + entering
-        new = ring + (entering % rows) * WIDTH
+        row = ring + (entering % rows) * REACH
         if 0 <= r < counts.shape[0]:
-            shares(&counts[r, left], &mask[r, left], right - left, bound, row + (left - tile.column + kx))
-            across(row, n, 2 * kx + 1, a, b, new)
+            if Sum is int16_t:
+                enter_16(&counts[r, left], &mask[r, left], right - left, &bound, row + shift, columns + shift)
+            else:
+                enter_32(&counts[r, left], &mask[r, left], right - left, &bound, row + shift, columns + shift)
         else:
-            memset(new, 0, n * sizeof(Sum))
-        out = entering - 2 * ky
-        slide(
-            new, ring + ((entering + 1) % rows) * WIDTH, n, <Sum>bound.origin, total,
-            candidates + out * WIDTH if out >= 0 else unused,
-        )
+            for k in range(REACH):
+                columns[k] = <Sum>(columns[k] - row[k])
+                row[k] = 0
+        if entering < 2 * ky:
+            continue
+        line = candidates + (entering - 2 * ky) * WIDTH
+        if Sum is int16_t:
+            admit_16(columns, n, 2 * kx + 1, <int16_t>bound.origin, line)
+        else:
+            admit_32(columns, n, 2 * kx + 1, bound.origin, line)
 
 
 cdef inline void seed(
