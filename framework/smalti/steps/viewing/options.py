@@ -47,6 +47,10 @@ class ViewOptions:
         "spots,outliers", "What is drawn over it, with commas: " + ", ".join(LAYERS) + "; none."
     )
     magnify: float = option(20.0, "By how much residual arrows are drawn too long.", gt=0)
+    legend: bool = option(
+        True,
+        "Write below a picture made with --png what it shows: image, angles, counts of the colours, scale.",
+    )
     width: int = option(1000, "Width of a picture made with --png.", unit="px", ge=16, le=20000)
     height: int = option(
         0, "Height of a picture made with --png; 0: as the detector asks for.", unit="px", ge=0

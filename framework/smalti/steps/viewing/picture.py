@@ -2,59 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.errors import UsageError
-from smalti.steps.viewing.colours import INKS, NO_COUNT, ground_of, lookup
+from smalti.steps.viewing.camera import Camera
+from smalti.steps.viewing.colours import NO_COUNT, ground_of, lookup
+from smalti.steps.viewing.drawing import View, draw
 from smalti.steps.viewing.explained import COUNTS, Picture
 from smalti.steps.viewing.gallery import Roll
-from smalti.steps.viewing.options import LAYERS, ViewOptions
+from smalti.steps.viewing.legend import with_legend
+from smalti.steps.viewing.options import ViewOptions
 from smalti.steps.viewing.placing import Layout
 from smalti.steps.viewing.pyramid import Code
-from smalti.steps.viewing.rings import RING_KINDS
 from smalti.steps.viewing.scene import Shot
 from smalti.steps.viewing.session import Session
-from smalti.steps.viewing.spots import KINDS
-from smalti.steps.viewing.strokes import Strokes, box, circle, cross
-from smalti.steps.viewing.thresholding import strong_pixels
 
-__all__ = ["Camera", "render"]
+__all__ = ["render"]
 
 Array = NDArray[np.float64]
-LEAST_MARK = 5.0
-
-
-@dataclass(frozen=True)
-class Camera:
-    """Which part of a layout is seen: screen px = zoom * (view px - centre) + half the screen."""
-
-    zoom: float
-    centre: tuple[float, float]
-    width: int
-    height: int
-
-    @classmethod
-    def of(cls, options: ViewOptions, layout: Layout) -> Camera:
-        """Make the camera that the options ask for."""
-        wide, high = layout.size.tolist()
-        height = options.height or (
-            max(16, round(options.width * high / wide)) if options.zoom == 0 else options.width
-        )
-        zoom = options.zoom or min(options.width / wide, height / high)
-        return cls(zoom, options.centre or (wide / 2.0, high / 2.0), options.width, height)
-
-    def screen(self, points: Array) -> Array:
-        """Places on the screen of points (..., 2) of the layout."""
-        half = np.array([self.width, self.height]) / 2.0
-        return np.asarray((points - np.array(self.centre)) * self.zoom + half)
-
-    def scaled(self, factor: int) -> Camera:
-        """The same view in more pixels."""
-        return Camera(self.zoom * factor, self.centre, self.width * factor, self.height * factor)
 
 
 def render(session: Session, options: ViewOptions) -> NDArray[np.uint8]:
@@ -63,7 +30,7 @@ def render(session: Session, options: ViewOptions) -> NDArray[np.uint8]:
     Raises
     ------
     UsageError
-        There is no such frame or layer.
+        There is no such frame, picture or layer.
     """
     scene = session.scene
     shown = None if options.map == COUNTS else Picture(session.finders.chosen, options.map)
@@ -82,26 +49,9 @@ def render(session: Session, options: ViewOptions) -> NDArray[np.uint8]:
             .round()
             .astype(np.uint8)
         )
-    for name in layers_of(options.show):
-        _draw(name, rgb, session, options, shot, roll, layout, camera)
-    return rgb
-
-
-def layers_of(show: str) -> tuple[str, ...]:
-    """Read a list of layers.
-
-    Raises
-    ------
-    UsageError
-        One is not known.
-    """
-    names = tuple(name.strip() for name in show.split(",") if name.strip() and name.strip() != "none")
-    strange = [name for name in names if name not in LAYERS]
-    if strange:
-        raise UsageError(
-            f"There is no layer '{strange[0]}'.", f"Known: {', '.join(LAYERS)}, none.", "Choose from these."
-        )
-    return names
+    view = View(session, options, shot, roll, layout, camera)
+    draw(rgb, view)
+    return with_legend(rgb, view) if options.legend else rgb
 
 
 def _colours(
@@ -171,82 +121,3 @@ def _painted(
     for code in Code:
         rgb[values == lowest + code] = NO_COUNT[ground_of(table)][code.name.lower()]
     return rgb
-
-
-def _draw(
-    name: str,
-    rgb: NDArray[np.uint8],
-    session: Session,
-    options: ViewOptions,
-    shot: Shot,
-    roll: Roll,
-    layout: Layout,
-    camera: Camera,
-) -> None:
-    """Draw one layer over a picture."""
-    lines: list[Array] = []
-    if name in (*KINDS, "arrows"):
-        lines = _spot_lines(name, session, options, shot, roll, layout, camera)
-    elif name == "predicted":
-        _, index = session.scene.gallery.find(shot.frame)
-        begin = roll.start + index
-        found = session.predictions(roll, begin, begin + shot.n, "after")
-        radius = max(LEAST_MARK, 2.0 * camera.zoom)
-        for point in camera.screen(layout.place(found.panel, found.px)):
-            lines += cross(point, radius, diagonal=False)
-    elif name == "panels":
-        lines = [camera.screen(np.vstack([outline, outline[:1]])) for outline in layout.corners()]
-    elif name in RING_KINDS:
-        for ring in session.rings(roll, name, "after"):
-            for panel, px in ring.pieces:
-                lines.append(camera.screen(layout.place(np.full(len(px), panel), px)))
-    elif name == "threshold":
-        lines = _strong_lines(session, shot, roll, layout, camera)
-    strokes = Strokes((camera.height, camera.width))
-    for points in lines:
-        strokes.polyline(points)
-    strokes.onto(rgb, INKS[name])
-
-
-def _spot_lines(
-    name: str,
-    session: Session,
-    options: ViewOptions,
-    shot: Shot,
-    roll: Roll,
-    layout: Layout,
-    camera: Camera,
-) -> list[Array]:
-    _, index = session.scene.gallery.find(shot.frame)
-    begin = roll.start + index
-    found = session.spots.on(roll.number, begin, begin + shot.n)
-    lines: list[Array] = []
-    centre = camera.screen(layout.place(found.panel, found.observed))
-    if name == "arrows":
-        ends = found.observed + options.magnify * (found.predicted - found.observed)
-        tips = camera.screen(layout.place(found.panel, ends))
-        known = np.isfinite(tips).all(axis=1)
-        return [np.stack(pair) for pair in zip(centre[known], tips[known], strict=True)]
-    for row in np.flatnonzero(found.kind == KINDS.index(name)).tolist():
-        radius = max(LEAST_MARK, (float(found.size[row]) + 1.0) * camera.zoom)
-        if name == "spots":
-            lines.append(box(centre[row], radius))
-        elif name == "indexed":
-            lines.append(circle(centre[row], radius))
-        else:
-            lines += cross(centre[row], radius, diagonal=True)
-    return lines
-
-
-def _strong_lines(session: Session, shot: Shot, roll: Roll, layout: Layout, camera: Camera) -> list[Array]:
-    """A box around every strong pixel of the raw image; in the laboratory each is in its panel's place."""
-    stack, ground = session.scene.stack(replace(shot, picture=None)), session.scene.ground(roll)
-    strong = strong_pixels(stack, ground, session.finders.chosen)
-    slow, fast = np.divmod(strong, stack.total.shape[1])
-    lines: list[Array] = []
-    for number, (x, y, width, height) in enumerate(layout.windows.tolist()):
-        here = (fast >= x) & (fast < x + width) & (slow >= y) & (slow < y + height)
-        middle = np.column_stack([fast[here] - x, slow[here] - y]) + 0.5
-        points = camera.screen(layout.place(np.full(len(middle), number), middle))
-        lines += [box(point, max(1.0, camera.zoom / 2.0)) for point in points]
-    return lines

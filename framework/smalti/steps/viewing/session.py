@@ -11,7 +11,7 @@ from typing import Any
 import smalti
 from smalti.models import Experiment, Experiments
 from smalti.steps.reporting.numbers import listed
-from smalti.steps.viewing.colours import INKS, NO_COUNT, SCALES
+from smalti.steps.viewing.colours import INKS, NO_COUNT, SCALES, word_ink
 from smalti.steps.viewing.gallery import Roll
 from smalti.steps.viewing.keeping import Shelf
 from smalti.steps.viewing.options import LAYERS, ViewOptions
@@ -150,6 +150,7 @@ class Session:
             "codes": {code.name.lower(): int(code) for code in Code},
             "colours": SCALES,
             "inks": INKS,
+            "word_inks": {ground: {name: word_ink(name, ground) for name in INKS} for ground in NO_COUNT},
             "no_count": NO_COUNT,
             "layers": LAYERS,
             "finders": described(self.finders),

@@ -18,7 +18,7 @@ from smalti.steps.viewing.strokes import Strokes
 from .film import session
 from .test_geometry_of_views import spots
 
-PLAIN = ViewOptions(show="none", width=130, low=0.0, high=10.0)
+PLAIN = ViewOptions(show="none", width=130, low=0.0, high=10.0, legend=False)
 
 
 def decoded(data):

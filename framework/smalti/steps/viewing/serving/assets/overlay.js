@@ -11,6 +11,7 @@ export class Overlay {
   constructor(app, canvas) {
     this.app = app;
     this.context = canvas.getContext("2d");
+    this.labels = [];
   }
 
   draw() {
@@ -28,6 +29,8 @@ export class Overlay {
     this.spots(shown);
     this.regions();
     this.beam(shown);
+    for (const label of this.labels) this.letters(...label); // last, so that no mark hides them
+    this.labels = [];
   }
 
   ink(name, alpha = 1) {
@@ -51,14 +54,19 @@ export class Overlay {
     return x > -margin && y > -margin && x < width + margin && y < height + margin;
   }
 
-  words(text, x, y, name, align = "left") {
+  words(...label) {
+    this.labels.push(label);
+  }
+
+  letters(text, x, y, name, align = "left") {
     const { context } = this;
     context.textAlign = align;
     context.font = "11px system-ui, sans-serif";
     context.lineWidth = 3;
     context.strokeStyle = this.app.colouring.light ? "rgb(255 255 255 / .85)" : "rgb(0 0 0 / .75)";
     context.strokeText(text, x, y);
-    context.fillStyle = this.ink(name);
+    const ground = this.app.colouring.light ? "light" : "dark";
+    context.fillStyle = `rgb(${this.app.session.word_inks[ground][name].join(" ")})`;
     context.fillText(text, x, y);
   }
 
