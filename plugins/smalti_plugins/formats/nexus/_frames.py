@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from smalti.errors import InputError
 from smalti_plugins.formats.nexus._filters import pipeline
-from smalti_plugins.formats.nexus._items import damaged
+from smalti_plugins.formats.nexus._items import check_sources, damaged, names_in
 
-__all__ = ["Piece", "find_pieces", "open_file", "read_frame"]
+__all__ = ["Piece", "find_pieces", "open_file", "read_frame", "type_of"]
 
 _NUMBERED = re.compile(r"data_\d+$")
 
@@ -58,7 +58,7 @@ def find_pieces(group: h5py.Group, file: Path) -> tuple[Piece, ...]:
     InputError
         There are none, or they are no images.
     """
-    names = sorted(name for name in group if _NUMBERED.match(name))
+    names = [name for name in names_in(group) if _NUMBERED.match(name)]
     if "data" in group:
         item = group.get("data")
         if isinstance(item, h5py.Dataset) and item.ndim >= 2:
@@ -124,7 +124,7 @@ def read_frame(piece: Piece, index: int) -> NDArray[Any]:
     try:
         dataset = _dataset(piece.file, piece.dataset, piece.file.stat().st_mtime_ns)
         return _read(dataset, piece, piece.first + index)
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
+    except (OSError, LookupError, RuntimeError, ValueError, TypeError, MemoryError) as error:
         raise InputError(
             f"Image {index + 1} of {piece.dataset} in {piece.file} cannot be read.",
             f"{str(error).rstrip('.')}.",
@@ -148,6 +148,12 @@ def _read(dataset: h5py.Dataset, piece: Piece, number: int) -> NDArray[Any]:
     if not filters.undo(raw, mask, out):
         raise ValueError("its compressed data are damaged")
     return out
+
+
+def type_of(piece: Piece) -> np.dtype[Any]:
+    """Give the type of the stored counts."""
+    stored: np.dtype[Any] = _dataset(piece.file, piece.dataset, piece.file.stat().st_mtime_ns).dtype
+    return stored
 
 
 def open_file(path: Path) -> h5py.File:
@@ -175,4 +181,8 @@ def open_file(path: Path) -> h5py.File:
 @lru_cache(maxsize=32)
 def _dataset(path: Path, name: str, written: int) -> h5py.Dataset:
     """Keep datasets open: to open one takes longer than to read a frame; ``written`` makes changes seen."""
-    return open_file(path)[name]
+    item = open_file(path)[name]
+    if not isinstance(item, h5py.Dataset) or item.ndim < 2:
+        raise ValueError(f"'{name}' holds no images")
+    check_sources(item, path)
+    return item

@@ -15,16 +15,18 @@ from smalti.geometry.attenuation import HC
 from smalti.models import NO_COUNT, Beam, Detector
 from smalti.solution import FrameHeader
 from smalti_plugins.formats.nexus._eiger import eiger_detector, eiger_shape, eiger_turning
-from smalti_plugins.formats.nexus._frames import Piece, find_pieces, open_file
+from smalti_plugins.formats.nexus._frames import Piece, find_pieces, open_file, type_of
 from smalti_plugins.formats.nexus._items import (
     as_numbers,
     children,
     damaged,
+    guarded,
     maybe_text,
     number,
     numbers,
     text,
     to_unit,
+    values_of,
 )
 from smalti_plugins.formats.nexus._modules import detector_of
 from smalti_plugins.formats.nexus._sensor import mask_of, sensor_of
@@ -33,6 +35,11 @@ from smalti_plugins.formats.nexus._turning import Turning, turning_of
 __all__ = ["Master", "is_master", "read_master"]
 
 Array = NDArray[np.float64]
+
+_MOST_PIXELS = 65536
+"""Along a side. Damaged sizes would ask for all memory there is, or for hours."""
+
+_MOST_FRAMES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ def is_master(path: Path) -> bool:
                 for entry in children(file, "NXentry")
                 for group in children(entry, "NXinstrument")
             )
-    except (OSError, RuntimeError, KeyError, ValueError):
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError):
         return False
 
 
@@ -120,7 +127,7 @@ def read_master(path: Path, parallax: bool, written: int) -> Master:
     InputError
         Says what is missing or wrong, and where in the file.
     """
-    with open_file(path) as file:
+    with open_file(path) as file, guarded(path):
         entry = _first(file, "NXentry", path)
         instrument = _first(entry, "NXinstrument", path)
         detector = _first(instrument, "NXdetector", path)
@@ -152,11 +159,11 @@ def _understood(
     if missing:
         n_frames = max(n_frames, _planned(detector, path))
         notes.append(f"the data file {missing[0]} is not there" + _more(len(missing) - 1))
-    stored = None
-    if there:
-        with open_file(there[0].file) as data:
-            stored = data[there[0].dataset].dtype
-    sensor = sensor_of(detector, path, stored, NO_COUNT)
+    if not 0 < min(shape) <= max(shape) <= _MOST_PIXELS or int(np.prod(shape[:-1])) > _MOST_PIXELS:
+        raise damaged(detector, path, f"Its images are said to have {' x '.join(map(str, shape))} pixels")
+    if n_frames > _MOST_FRAMES:
+        raise damaged(detector, path, f"It is said to have {n_frames} images")
+    sensor = sensor_of(detector, path, type_of(there[0]) if there else None, NO_COUNT)
     modern = next(children(detector, "NXdetector_module"), None) is not None
     make = detector_of if modern else eiger_detector
     placed = make(detector, sensor, shape, float(wavelengths[0]), parallax, path)
@@ -196,12 +203,14 @@ def _wavelengths(instrument: h5py.Group, detector: h5py.Group, entry: h5py.Group
     for home in homes:
         item = home.get("incident_wavelength") if isinstance(home, h5py.Group) else None
         if isinstance(item, h5py.Dataset):
-            values = as_numbers(item[()], item, path)
+            values = as_numbers(item, item, path)
             given = maybe_text(item.attrs.get("units"))
             factor = to_unit(given, "mm", item, path) / 1e-7 if given else 1.0
             weights = home.get("incident_wavelength_weights", home.get("incident_wavelength_weight"))
             if isinstance(weights, h5py.Dataset) and weights.shape == item.shape:
-                by_spectrum = np.average(values.reshape(item.shape), axis=-1, weights=weights[()])
+                by_spectrum = np.average(
+                    values.reshape(item.shape), axis=-1, weights=values_of(weights, path)
+                )
                 values = np.atleast_1d(by_spectrum)
             values = values * factor
             if values.size and np.isfinite(values).all() and (values > 0.0).all():

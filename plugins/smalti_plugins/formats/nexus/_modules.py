@@ -13,7 +13,7 @@ from smalti.geometry.attenuation import attenuation_coefficient
 from smalti.models import NO_COUNT, Detector, Panel, layout_of, modular, single, vector
 from smalti_plugins.formats._trees import Axis, Hung, hang
 from smalti_plugins.formats.nexus._chains import TO_LABORATORY, Link, chain, place
-from smalti_plugins.formats.nexus._items import children, damaged
+from smalti_plugins.formats.nexus._items import as_numbers, children, damaged
 from smalti_plugins.formats.nexus._sensor import Sensor
 
 __all__ = ["detector_of"]
@@ -45,9 +45,10 @@ def detector_of(
     if not modules:
         raise damaged(group, file, "It has no NXdetector_module, which says where its pixels are")
     hung = []
+    known: dict[str, tuple[Link, str]] = {}
     for k, module in enumerate(modules):
-        links = _carrying(module, file)
-        panel = _panel(module, links, sensor, shape, file, k)
+        links = _carrying(module, file, known)
+        panel = _panel(module, links, sensor, shape, file, k, known)
         mu = attenuation_coefficient(sensor.material, wavelength)
         corrected = parallax and mu > 0.0 and sensor.thickness > 0.0
         panel = _with_sensor(panel, sensor, mu, corrected)
@@ -61,18 +62,18 @@ def detector_of(
     return modular(whole, layout.windows(), layout.module)
 
 
-def _carrying(module: h5py.Group, file: Path) -> tuple[Link, ...]:
+def _carrying(module: h5py.Group, file: Path, known: dict[str, tuple[Link, str]]) -> tuple[Link, ...]:
     """The chain that ends in the corner of the module: its offset first.
 
     Where there is no ``module_offset`` the corner is where the fast direction begins.
     """
     item = module.get("module_offset")
     if isinstance(item, h5py.Dataset):
-        return chain(item, file)
+        return chain(item, file, known)
     item = module.get("fast_pixel_direction")
     if not isinstance(item, h5py.Dataset):
         raise damaged(module, file, "It has neither 'module_offset' nor 'fast_pixel_direction'")
-    first, *rest = chain(item, file)
+    first, *rest = chain(item, file, known)
     still = Link(first.path, False, first.vector, first.offset, np.zeros(1), first.component)
     return still, *rest
 
@@ -84,13 +85,14 @@ def _panel(
     shape: tuple[int, ...],
     file: Path,
     count: int,
+    known: dict[str, tuple[Link, str]],
 ) -> Panel:
     directions = []
     for name in ("fast_pixel_direction", "slow_pixel_direction"):
         item = module.get(name)
         if not isinstance(item, h5py.Dataset):
             raise damaged(module, file, f"It has no '{name}'")
-        first, *rest = chain(item, file)
+        first, *rest = chain(item, file, known)
         turned = TO_LABORATORY @ place(tuple(rest))[:3, :3] @ first.vector
         directions.append((turned, float(first.values[0])))
     (fast, a), (slow, b) = directions
@@ -119,7 +121,7 @@ def _window(
     found = []
     for name in ("data_origin", "data_size"):
         item = module.get(name)
-        values = [] if not isinstance(item, h5py.Dataset) else [int(x) for x in np.ravel(item[()])]
+        values = [] if not isinstance(item, h5py.Dataset) else [int(x) for x in as_numbers(item, item, file)]
         if len(values) < 2:
             raise damaged(module, file, f"Its '{name}' is missing or holds less than two numbers")
         found.append(values)

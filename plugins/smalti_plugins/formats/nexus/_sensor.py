@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti_plugins.formats.nexus._items import damaged, number, text
+from smalti_plugins.formats.nexus._items import damaged, names_in, number, text, values_of
 
 __all__ = ["Sensor", "mask_of", "sensor_of", "signed"]
 
@@ -18,6 +18,10 @@ _MATERIALS = {"si": "Si", "silicon": "Si", "cdte": "CdTe", "gaas": "GaAs", "ge":
 _BAD = 0xFFFF | 1 << 31
 """Bits of a pixel mask that say that a pixel holds no measurement: NXdetector keeps bits 0 to 15 for gaps,
 dead, hot and noisy pixels and what the user masks; bit 31 marks pixels whose counts are interpolated."""
+
+
+_MOST_MASKS = 16
+"""Masks of the same pixels in one dataset, as for the thresholds of a detector."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +98,15 @@ def mask_of(detector: h5py.Group, shape: tuple[int, ...], file: Path) -> NDArray
     detailed = detector.get("detectorSpecific")
     homes = [detector, *([detailed] if isinstance(detailed, h5py.Group) else [])]
     for home in homes:
-        for name in sorted(home):
+        for name in names_in(home):
             item = home.get(name) if name == "pixel_mask" or name.startswith("pixel_mask_") else None
             if not isinstance(item, h5py.Dataset) or item.ndim < 2 or item.dtype.kind not in "iu":
                 continue
             if item.shape[-len(shape) :] != shape:
                 raise damaged(item, file, f"The mask has shape {item.shape}, the images {shape}")
-            bits = item[()].reshape((-1, *shape)).astype(np.int64)
+            if item.size > _MOST_MASKS * int(np.prod(shape)):
+                raise damaged(item, file, f"It holds {item.size} pixels, too many for a mask")
+            bits = values_of(item, file).reshape((-1, *shape)).astype(np.int64)
             fine = ((bits & _BAD) == 0).all(axis=0)
             good = fine if good is None else good & fine
         if good is not None:

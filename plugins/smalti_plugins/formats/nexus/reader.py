@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.errors import InputError
 from smalti.hookspecs import API, hookimpl
 from smalti.options import option
 from smalti.solution import FrameHeader, Match
@@ -38,7 +39,14 @@ class Nxmx:
             return Match.NO
         # h5py and what needs it are imported here because discovery imports every plugin.
         from smalti_plugins.formats.nexus._master import is_master
+        from smalti_plugins.formats.nexus._probe import survives
 
+        if not survives(path):
+            raise InputError(
+                f"{path} is damaged: HDF5 crashes, or never ends, when it opens this file.",
+                "It was opened in a process of its own first, which died.",
+                "Copy the file again from where it was measured.",
+            )
         return Match.FORMAT if is_master(path) else Match.NO
 
     def open(self, paths: Sequence[Path]) -> NxmxSeries:
@@ -75,7 +83,6 @@ class NxmxSeries:
         return self._master(0).mask if self.reader.pixel_mask else None
 
     def _master(self, number: int) -> Master:
-        from smalti.errors import InputError
         from smalti_plugins.formats.nexus._master import read_master
 
         path = self.paths[number]
