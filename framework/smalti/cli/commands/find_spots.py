@@ -35,6 +35,7 @@ from smalti.steps.finding import (
 )
 from smalti.steps.finding.explaining import explain_frame, write_explanation
 from smalti.steps.finding.options import PATIENCE
+from smalti.steps.importing import with_windows
 from smalti.text import plural
 
 __all__ = ["COMMAND", "STAGE"]
@@ -62,7 +63,7 @@ def run(request: Request) -> Outcome:
     reserve(request, inputs.paths, reflections=True)
     settings, options = request.settings, request.settings.options(STAGE)
     finder, readers = settings.component(STAGE, "finder"), settings.components("reader")
-    experiments = inputs.experiments[0]
+    experiments = with_windows(inputs.experiments[0], readers)
     digest = digest_of(experiments, finder, options)
     if parts:
         finished = merged(parts, digest)
@@ -88,10 +89,11 @@ def _explained(request: Request, inputs: Inputs) -> Outcome:
     if not number.isdigit():
         raise UsageError(f"'{number}' is no number of an image.", "", "Example: --explain 12")
     settings = request.settings
+    readers = settings.components("reader")
     told = explain_frame(
-        inputs.experiments[0],
+        with_windows(inputs.experiments[0], readers),
         int(number),
-        settings.components("reader"),
+        readers,
         settings.component(STAGE, "finder"),
         settings.options(STAGE),
     )
@@ -134,7 +136,7 @@ def _part(request: Request, inputs: Inputs, chunk: Chunk) -> Outcome:
     """Search one part of all frames."""
     settings, options = request.settings, request.settings.options(STAGE)
     finder, readers = settings.component(STAGE, "finder"), settings.components("reader")
-    experiments = inputs.experiments[0]
+    experiments = with_windows(inputs.experiments[0], readers)
     table = table_path(request.output)
     path = table.with_name(f"{table.stem}_{chunk.number:0{len(str(chunk.count))}d}_of_{chunk.count}{SUFFIX}")
     with pool_of(request, options.jobs) as pool:

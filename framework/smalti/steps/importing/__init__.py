@@ -3,5 +3,6 @@
 from smalti.steps.importing.importer import Imported, import_images
 from smalti.steps.importing.opening import choose_reader, open_series
 from smalti.steps.importing.options import ImportOptions
+from smalti.steps.importing.windows import with_windows
 
-__all__ = ["ImportOptions", "Imported", "choose_reader", "import_images", "open_series"]
+__all__ = ["ImportOptions", "Imported", "choose_reader", "import_images", "open_series", "with_windows"]
