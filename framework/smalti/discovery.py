@@ -56,6 +56,11 @@ class Registry:
         """The plugins with a problem."""
         return tuple(plugin for plugin in self.plugins if plugin.problem)
 
+    @property
+    def unmatched(self) -> tuple[str, ...]:
+        """Names that were to be left out and that no plugin has."""
+        return tuple(sorted(self.disabled - {_plain(plugin.name) for plugin in self.plugins}))
+
     def role(self, role: str) -> tuple[Component, ...]:
         """Give the components of one role, by name."""
         return tuple(sorted((c for c in self.components if c.role == role), key=lambda c: c.name))

@@ -180,6 +180,12 @@ def test_a_plugin_is_left_out_under_either_spelling(install, monkeypatch, word):
     assert install(**{"pilatus-cbf": bringing(Keeper)}).plugins[0].disabled
 
 
+def test_names_that_no_plugin_has_are_kept_for_a_warning(install, monkeypatch):
+    monkeypatch.setenv("SMALTI_DISABLE", "one, tw_o,nobody")
+    registry = install(one=bringing(Keeper), **{"tw-o": None})
+    assert registry.unmatched == ("nobody",)
+
+
 def test_a_misspelt_component_gets_a_suggestion(install):
     registry = install(good=bringing(Keeper), missing=None)
     with pytest.raises(UsageError) as caught:

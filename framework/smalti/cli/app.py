@@ -143,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status = make_app().main(args=words, prog_name="smalti", standalone_mode=False, obj=tuple(words))
     except _ParserError as error:
-        return _tell(_translated(error), words)
+        return _tell(_translated(error, words), words)
     except SmaltiError as error:
         return _tell(error, words)
     except (KeyboardInterrupt, typer.Abort):
@@ -173,7 +173,7 @@ def _normalised(words: Sequence[str]) -> list[str]:
     return ["--show-params=used" if word == "--show-params" else word for word in words]
 
 
-def _translated(error: Any) -> SmaltiError:
+def _translated(error: Any, words: Sequence[str]) -> SmaltiError:
     """Put what the parser complains of into three lines."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "smalti"
@@ -188,6 +188,9 @@ def _translated(error: Any) -> SmaltiError:
             f"It has: {', '.join(sorted(known))}.",
             _option_hint(wrong, known, path),
         )
+    # Of an option that lacks its value the parser knows no more than the program; the words know the command.
+    named = next((word for word in words if not word.startswith("-")), "")
+    path = f"{path} {named}" if path == "smalti" and named in COMMANDS else path
     return UsageError(f"{path}: {error.format_message().rstrip('.')}.", "", f"See: {path} --help")
 
 

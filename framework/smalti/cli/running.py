@@ -8,7 +8,7 @@ import time
 import tomllib
 import traceback
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from smalti.cli.telling import (
     three_lines,
 )
 from smalti.errors import DataError, SmaltiError, UntrustworthyError, UsageError
+from smalti.options import suggest
 
 __all__ = ["BUG", "execute"]
 
@@ -49,6 +50,7 @@ class _Run:
     argv: Sequence[str]
     started: float = field(default_factory=time.perf_counter)
     inputs: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
     outcome: Outcome | None = None
 
     @property
@@ -69,7 +71,7 @@ class _Run:
             "result": done.result if done else None,
             "seconds": round(time.perf_counter() - self.started, 3),
             "peak_memory_mb": peak_memory_mb(),
-            "warnings": (*done.warnings, *done.doubts) if done else (),
+            "warnings": (*self.notices, *(done.warnings if done else ()), *(done.doubts if done else ())),
             "status": status,
             **({"error": as_object(error)} if error else {}),
         }
@@ -83,7 +85,8 @@ def execute(command: Command, values: Mapping[str, Any], argv: Sequence[str]) ->
         status = _attempt(run)
     except BrokenPipeError:
         raise
-    except (Exception, KeyboardInterrupt) as found:
+    except (Exception, KeyboardInterrupt, SystemExit) as found:
+        # SystemExit too: a plugin that leaves the program would end it with a status that means nothing here.
         error = _in_words(found, run)
         status = error.exit_status
         if values.get("debug"):
@@ -186,17 +189,28 @@ def log_path(command: Command, request: Request, named: str | None) -> Path | No
 
 def _open(run: _Run, request: Request, log: logging.Logger) -> None:
     log.info("smalti %s: %s", smalti.__version__, " ".join(run.argv))
-    broken = request.settings.registry.broken if run.command.stages else ()
-    for plugin in broken:
-        log.warning("The plugin '%s' (%s) is left out: %s", plugin.name, plugin.distribution, plugin.problem)
-    for name in request.settings.idle():
-        log.warning("%s has no effect: its component is not in use here.", name)
+    run.notices = tuple(_notices(run.command, request))
+    for notice in run.notices:
+        log.warning("Warning: %s", notice)
     changed = shown(request.settings, "changed")
     if changed:
         block = f"The following parameters have been modified:\n\n{changed}\n"
         log.info("%s", block)
         if not run.quiet and run.command.output and not run.values.get("verbose"):
             sys.stderr.write(block + "\n")
+
+
+def _notices(command: Command, request: Request) -> Iterator[str]:
+    """What is not as the user may think: plugins that take no part, and parameters without effect."""
+    registry = request.settings.registry
+    known = [plugin.name for plugin in registry.plugins]
+    for name in registry.unmatched:
+        hint = suggest(name, known, "smalti plugins lists them.")
+        yield f"SMALTI_DISABLE names '{name}', and there is no such plugin to leave out. {hint}"
+    for plugin in registry.broken if command.stages else ():
+        yield f"The plugin '{plugin.name}' ({plugin.distribution}) is left out: {plugin.problem}"
+    for name in request.settings.idle():
+        yield f"{name} has no effect: its component is not in use here."
 
 
 def _note(log: logging.Logger, error: BaseException) -> None:

@@ -32,5 +32,5 @@ def guarded(call: Callable[[], T], what: str, cure: str) -> T:
         return call()
     except (SmaltiError, OSError):
         raise
-    except Exception as error:  # the component is a plugin's code, and may fail in any way
+    except (Exception, SystemExit) as error:  # the component is a plugin's code, and may fail in any way
         raise PluginError(what, f"{type(error).__name__}: {error}.", cure) from error

@@ -1,6 +1,6 @@
 """A component whose answer keeps no contract is named; nothing is refined against its answer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,8 @@ class Answering:
     minimise = candidates = parameters = compose = derivatives = prior = weights
 
 
-def solution(parameters):
-    return Solution(np.array(parameters), 1.0, (), next(iter(Ended)))
+def solution(parameters, **changes):
+    return replace(Solution(np.array(parameters), 1.0, (), next(iter(Ended))), **changes)
 
 
 DETECTOR = synthetic.detector("PILATUS 300K")
@@ -96,6 +96,12 @@ def test_good_answers_pass(role, answer):
         ("solution", np.zeros(2), "float64"),
         ("solution", solution([1.0]), r"shape \(1,\)"),
         ("solution", solution([1.0, np.inf]), "not finite"),
+        ("solution", solution([1.0, 1e200]), r"beyond 1e\+100"),
+        ("solution", solution([1.0, 2.0], objective=np.nan), "not finite"),
+        ("solution", solution([1.0, 2.0], objective=None), "None"),
+        ("solution", solution([1.0, 2.0], steps=None), "None"),
+        ("solution", solution([1.0, 2.0], steps=(1,)), "a tuple"),
+        ("solution", solution([1.0, 2.0], ended="fine"), "a str"),
         ("candidates", None, "None"),
         ("candidates", [np.eye(3)], "among them"),
         ("candidates", [Candidate(np.eye(2), 1.0)], r"shape \(2, 2\)"),
@@ -124,3 +130,39 @@ def test_good_answers_pass(role, answer):
 def test_bad_answers_are_named(role, answer, given):
     with pytest.raises(PluginError, match=rf"'answering' did not give[\s\S]*{given}"):
         ASKING[role](answer)
+
+
+def test_numbers_in_lists_are_taken_as_arrays():
+    taken = solution_of(Answering(replace(solution([0.0]), parameters=[1, 2])), None, np.zeros(2))
+    assert taken.parameters.dtype == np.float64
+    found = derivatives_of(
+        Answering(slopes([[0], [1], [0]], np.zeros((3, 1, 3, 3)).tolist())), DETECTOR, np.zeros(2)
+    )
+    assert found.values.shape == (3, 1, 3, 3)
+
+
+def test_a_rejector_cannot_change_what_it_judges():
+    class Writing:
+        name = "writing"
+
+        def weights(self, residuals, sigmas, strata):
+            residuals[:] = 0.0
+            return np.ones(len(residuals))
+
+    residuals = np.ones((2, 3))
+    with pytest.raises(ValueError, match="read-only"):
+        weights_of(Writing(), residuals, np.ones((2, 3)), np.zeros(2, int))
+    assert residuals.all() and residuals.flags.writeable
+
+
+def test_a_minimiser_cannot_move_the_start():
+    class Moving:
+        name = "moving"
+
+        def minimise(self, source, start):
+            start += 1.0
+            return solution([1.0, 1.0])
+
+    start = np.zeros(2)
+    solution_of(Moving(), None, start)
+    assert not start.any()

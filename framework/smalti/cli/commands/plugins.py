@@ -93,10 +93,10 @@ COMMAND = Command(
     usage="",
     details=(
         "A plugin brings components: readers of images, spot finders, indexers, detector "
-        "parameterisations, minimisers and outlier rejectors. A broken plugin is listed with what is "
-        "wrong and what to do; the others keep working. With --check every component is tried on standard"
-        " problems of its role. The exit status is 5 when something is broken. SMALTI_DISABLE=name,name "
-        "leaves plugins out for good."
+        "parameterisations, minimisers, outlier rejectors and sections of the report. A broken plugin is "
+        "listed with what is wrong and what to do; the others keep working. With --check every component is "
+        "tried on standard problems of its role. The exit status is 5 when something is broken. "
+        "SMALTI_DISABLE=name,name leaves plugins out for good."
     ),
     example="smalti plugins --check",
     switches=(Switch("--check", "Try every component on the standard problems of its role."),),

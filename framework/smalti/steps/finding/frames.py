@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from smalti.errors import InputError, PluginError, SmaltiError
 from smalti.models import Detector, Experiment
 from smalti.roles import Series, SpotFinder
+from smalti.steps.answers import read_only
 from smalti.steps.finding.looking import look_around
 from smalti.steps.finding.pixels import Pixels
 from smalti.steps.guarding import guarded
@@ -139,7 +140,7 @@ def _strong_pixels(task: FrameTask, counts: NDArray[np.int32], usable: NDArray[n
     """Ask the finder, and hold it to its contract: the linking relies on ascending indices."""
     name, cure = task.finder.name, "Choose another with --finder, and tell its author."
     what = f"The spot finder '{name}' failed on experiment {task.number}, {task.name}."
-    strong = np.asarray(guarded(lambda: task.finder.find(counts, usable), what, cure))
+    strong = np.asarray(guarded(lambda: task.finder.find(read_only(counts), read_only(usable)), what, cure))
     good = strong.ndim == 1 and strong.dtype.kind in "iu"
     if good and strong.size:
         good = strong[0] >= 0 and strong[-1] < counts.size and bool(np.all(strong[1:] > strong[:-1]))
@@ -147,6 +148,13 @@ def _strong_pixels(task: FrameTask, counts: NDArray[np.int32], usable: NDArray[n
         raise PluginError(
             f"The spot finder '{name}' did not give ascending flat indices of pixels.",
             f"It gave {strong.dtype} of shape {strong.shape} for a frame of {counts.size} pixels.",
+            cure,
+        )
+    outside = int(np.count_nonzero(~usable.ravel()[strong]))
+    if outside:
+        raise PluginError(
+            f"The spot finder '{name}' marked pixels that may not be used.",
+            f"{outside} of {strong.size} on {task.name} are in gaps, masked or out of the trusted range.",
             cure,
         )
     return strong.astype(np.intp, copy=False)

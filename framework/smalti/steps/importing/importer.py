@@ -20,6 +20,7 @@ from smalti.steps.executing import ordered
 from smalti.steps.guarding import guarded
 from smalti.steps.importing.collecting import Named, collect
 from smalti.steps.importing.expecting import expecting
+from smalti.steps.importing.holding import Held
 from smalti.steps.importing.naming import Numbered, group_by_template
 from smalti.steps.importing.opening import choose_reader, named_reader
 from smalti.steps.importing.options import ImportOptions
@@ -178,7 +179,7 @@ def _no_reader(path: Path, readers: Sequence[Reader]) -> InputError:
 
 def _opened(series: Numbered, reader: Reader) -> list[tuple[Numbered, Reader, Series]]:
     """Open the files of a template; each that holds many images is a series of its own."""
-    images = _called(reader, (series.paths[0], partial(reader.open, series.paths)))
+    images = Held(reader.name, _called(reader, (series.paths[0], partial(reader.open, series.paths))))
     count = _called(reader, (series.paths[0], partial(len, images)))
     if count == len(series.paths):
         return [(series, reader, images)]

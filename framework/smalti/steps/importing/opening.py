@@ -20,6 +20,7 @@ from smalti.options import suggest
 from smalti.roles import Reader, Series
 from smalti.solution import FrameHeader, Match
 from smalti.steps.guarding import guarded
+from smalti.steps.importing.holding import Held
 from smalti.steps.importing.remembering import as_it_was
 
 __all__ = ["HEAD", "choose_reader", "named_reader", "open_series"]
@@ -116,7 +117,8 @@ def open_series(
             f"{count} missing; the experiment was imported from that place.",
             "Bring the images back there, or import them again where they are now.",
         )
-    series = _reader(imageset, next(filter(Path.exists, paths), paths[0]), readers).open(paths)
+    reader = _reader(imageset, next(filter(Path.exists, paths), paths[0]), readers)
+    series = Held(reader.name, reader.open(paths))
     inside = _inside(imageset, scan)
     return _Part(series, inside) if inside else series
 

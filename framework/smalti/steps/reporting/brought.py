@@ -44,7 +44,10 @@ def brought(
             continue
         if section is None:
             continue
-        wrong = complaint(section)
+        try:
+            wrong = complaint(section)
+        except (TypeError, AttributeError) as error:  # a field of it has another type
+            wrong = f"what it gave cannot be drawn ({error})"
         if wrong:
             warnings.append(f"The report section '{component.name}' is left out: {wrong}.")
             continue
@@ -58,6 +61,8 @@ def complaint(section: Any) -> str:
         return f"it gave {type(section).__name__} instead of a Section"
     if not section.title.strip():
         return "it has no title"
+    if isinstance(section.text, str) or not all(isinstance(paragraph, str) for paragraph in section.text):
+        return "its text is no list of paragraphs"
     for sheet in section.sheets:
         if any(len(row) != len(sheet.heads) for row in sheet.rows):
             return "a row of a table is not as long as its heads"

@@ -293,6 +293,13 @@ def test_a_finder_that_breaks_its_contract_is_named(tmp_path: Path, answer: tupl
         find_spots(experiments, READERS, Broken(), FindOptions())
 
 
+def test_a_finder_that_marks_what_may_not_be_used_is_named(tmp_path: Path) -> None:
+    frames = np.zeros((2, 90, 120), dtype=np.int32)
+    frames[:, 0, 3] = -1
+    with pytest.raises(PluginError, match=r"'broken' marked pixels[\s\S]*1 of 2 on image 1"):
+        find_spots(Experiments((sweep(tmp_path, frames),)), READERS, Broken((3, 7)), FindOptions())
+
+
 def test_a_reader_that_breaks_is_told_and_may_be_skipped(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ from smalti.steps.refining.telling.between import between_panels
 from smalti.steps.refining.telling.correlation_rows import correlation_rows
 from smalti.steps.refining.telling.coverage import coverage_row
 from smalti.steps.refining.telling.drift_rows import drift_row
+from smalti.steps.refining.telling.ending import short_of_minimum
 from smalti.steps.refining.telling.many import summary_row
 from smalti.steps.refining.telling.mode_rows import gauge, mode_row
 from smalti.steps.refining.telling.noise_rows import noise_row
@@ -225,6 +226,7 @@ def _figures(found: Findings, refined: Experiments) -> dict[str, Any]:
         "steps": step_rows([item.solution for item in fit.rounds]),
         "free_steps": free_step_rows(fit),
         "ended": last.solution.ended.value,
+        "short_of_minimum": short_of_minimum(last.equations),
         "variance_scale": last.noise.scale,
         "noise": noise_row(layout, data, fit),
         "rejected": rejected_row(data, fit),

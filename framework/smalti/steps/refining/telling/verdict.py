@@ -8,6 +8,7 @@ from typing import Any
 from smalti.solution import Ended
 from smalti.steps.refining.certainty.modes import Mode
 from smalti.steps.refining.telling.believing import HELD
+from smalti.steps.refining.telling.ending import doubts_of_ending, notes_of_ending
 from smalti.steps.refining.telling.many import MANY
 from smalti.text import plural, ranges
 
@@ -57,8 +58,14 @@ def verdict(results: Mapping[str, Any], ended: Ended, modes: Sequence[Mode]) -> 
         trustworthy (bool), reasons (why not, a sentence each), notes (what else to know), text, and the
         numbers of panels that moved, that are believed, and the panels that are not.
     """
-    reasons = [*_ending(ended), *_determination(results, modes), *_fit(results), *_validation(results)]
+    reasons = [
+        *doubts_of_ending(results, ended),
+        *_determination(results, modes),
+        *_fit(results),
+        *_validation(results),
+    ]
     notes = [
+        *notes_of_ending(results, ended),
         *_coverage(results),
         *_left_out(results),
         *_held(results, modes),
@@ -89,14 +96,6 @@ def verdict(results: Mapping[str, Any], ended: Ended, modes: Sequence[Mode]) -> 
             f"{counts['n_believed']} are believed to be where they are put."
         )
     return {"trustworthy": not reasons, "reasons": reasons, "notes": notes, "text": text, **counts}
-
-
-def _ending(ended: Ended) -> list[str]:
-    if ended.converged:
-        return []
-    return [
-        f"The minimiser gave up before a minimum ({ended.value}); more steps or another minimiser may help."
-    ]
 
 
 def _determination(results: Mapping[str, Any], modes: Sequence[Mode]) -> list[str]:
