@@ -16,7 +16,15 @@ from smalti.steps.indexing.mapping import MappedSpots, map_spots, rotation_model
 from smalti.steps.indexing.phases import JointFit, joint_fit, possible_shifts
 from smalti.tables import Reflections
 
-__all__ = ["CentreShift", "centre_shifts", "chosen_shift", "followed_shift", "moved_detectors", "plane_axes"]
+__all__ = [
+    "CentreShift",
+    "centre_shifts",
+    "chosen_shift",
+    "followed_shift",
+    "moved_detectors",
+    "plane_axes",
+    "turns",
+]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -29,6 +37,10 @@ CLEAR = 10.0
 
 CLEAR_EACH = 0.03
 """... and the same for each spot, since models are not exact."""
+
+TILT = 5e-3
+"""rad: a spindle may be so far from where the header has it (standard deviation). What a sweep does not tell
+about it adds to the uncertainty of the shift."""
 
 UNCERTAIN = 1.0
 """Pixels: a shift less certain than this in some direction is not taken in that direction."""
@@ -51,7 +63,8 @@ class CentreShift:
     alternatives : int
         How many shifts within the search range explain the spots about as well (1: unambiguous).
     esd : (2,) px
-        Standard uncertainties along the two axes, the lattice being free; infinite where nothing was fitted.
+        Standard uncertainties along the two axes, lattice and tilt of the spindle being free; infinite where
+        nothing was fitted.
     kept : str
         Why the detector was left where the header has it, in all or in one direction; "" where the shift is
         all that was found.
@@ -175,7 +188,9 @@ def _again(
     few = Reflections({name: spots[name][rows] for name in ("xyzobs.px.value", "panel")})
     there = map_spots(moved, few, mapped.sweep[rows])
     J = _derivatives(moved, few, there, np.arange(rows.size))
-    again = joint_fit(there.rlp, J, fit.A, np.zeros(2))
+    turning = np.concatenate([J, turns(moved, there)], axis=2)
+    widths = np.array([np.inf, np.inf, TILT, TILT, TILT])
+    again = joint_fit(there.rlp, turning, fit.A, np.zeros(5), widths)
     return replace(again, shift=fit.shift + again.shift)
 
 
@@ -207,6 +222,24 @@ def _short_vectors(basis: Array, count: int = 6) -> Array:
     steps = np.array([h for h in product((-1, 0, 1), repeat=3) if h > (0, 0, 0)])
     vectors = steps @ basis
     return np.asarray(vectors[np.argsort(np.linalg.norm(vectors, axis=1), kind="stable")[:count]])
+
+
+def turns(experiments: Sequence[Experiment], mapped: MappedSpots) -> Array:
+    """Derivatives of points by a small turn t of the goniometer as a whole, (N, 3, 3) 1/Angstrom.
+
+    With g = S^T t the axis becomes e + g x e, and the point r = F^T R(e, -phi) S^T (s1 - s0) moves by
+    F^T (g - R(e, -phi) g) x r. A turn about the spindle moves nothing.
+    """
+    out = np.zeros((len(mapped.rlp), 3, 3))
+    for number, item in enumerate(experiments):
+        rows = np.flatnonzero(mapped.sweep == number)
+        goniometer, _ = rotation_models(item)
+        turned = (
+            goniometer.F.T @ (np.eye(3) - rotation(goniometer.axis, -mapped.mm[rows, 2])) @ goniometer.S.T
+        )
+        for k in range(3):
+            out[rows, :, k] = np.cross(turned[:, :, k], mapped.rlp[rows])
+    return out
 
 
 def _derivatives(

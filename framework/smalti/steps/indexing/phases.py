@@ -1,7 +1,8 @@
 """Shifts of a detector that bring the phases of a lattice to zero: the search, and the fit that ends it.
 
 A shift o (2,) mm moves each point r by J o. With the right one v.(r + J o) is near an integer for every
-vector v of the lattice and every spot.
+vector v of the lattice and every spot. A spindle that is not where the header has it moves points too,
+and looks in part like a shift: in the last fit it is free within what is usual.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ NEAR = 0.2
 LEAST = 12
 """Spots near lattice points, below which lattice and shift are not told together."""
 
+NOTHING = 1e-9
+"""Size of a column below which what it stands for moves no point, as a turn about the spindle."""
+
 
 @dataclass(frozen=True, slots=True)
 class JointFit:
@@ -34,7 +38,7 @@ class JointFit:
     A : (3, 3) 1/Angstrom
     shift : (2,) mm
     covariance : (2, 2) mm^2
-        Of the shift, with the lattice free; infinite where nothing could be fitted.
+        Of the shift, with everything else free; infinite where nothing could be fitted.
     likelihood : float
         Logarithm of the likelihood of the points, more than that of points strewn evenly.
     """
@@ -70,7 +74,14 @@ def possible_shifts(phase: Array, slope: Array, reach: float, pixel: float) -> A
 
 
 def joint_fit(
-    points: Array, J: Array, A: Array, shift: Array, *, hold: bool = False, rounds: int = 4
+    points: Array,
+    J: Array,
+    A: Array,
+    start: Array,
+    widths: Array | None = None,
+    *,
+    hold: bool = False,
+    rounds: int = 4,
 ) -> JointFit:
     """Fit lattice and shift together to the points near lattice points, choosing these anew each round.
 
@@ -79,14 +90,17 @@ def joint_fit(
     Parameters
     ----------
     points : (N, 3) 1/Angstrom
-    J : (N, 3, 2) 1/Angstrom per mm
+    J : (N, 3, K)
+        Derivatives of the points by the shift (1/Angstrom per mm), and by whatever else moves them.
     A : (3, 3) 1/Angstrom
-    shift : (2,) mm
-        Where to start.
+    start : (K,) mm, ...
+    widths : (K,) mm, ...
+        How far each may be from nothing, as a standard deviation; none: all are free.
     hold : bool
         Whether the shift stays as it is and only the lattice adapts.
     """
-    o, covariance, A = np.array(shift, dtype=float), np.full((2, 2), np.inf), np.array(A)
+    o, A = np.array(start, dtype=float), np.array(A)
+    covariance = np.full((len(start), len(start)), np.inf)
     for _ in range(rounds):
         moved = points + J @ o
         fractional = moved @ np.linalg.inv(A).T
@@ -98,8 +112,8 @@ def joint_fit(
         if hold:
             A = fit_A(moved[good], h[good])
         else:
-            A, o, covariance = fit_A_and_shift(points[good], J[good], h[good])
-    return JointFit(A, o, covariance, likelihood(points + J @ o, A))
+            A, o, covariance = fit_A_and_shift(points[good], J[good], h[good], widths)
+    return JointFit(A, o[:2], covariance[:2, :2], likelihood(points + J @ o, A))
 
 
 def likelihood(points: Array, A: Array, rounds: int = 15) -> float:
@@ -125,24 +139,37 @@ def likelihood(points: Array, A: Array, rounds: int = 15) -> float:
     return value
 
 
-def fit_A_and_shift(points: Array, J: Array, h: Array) -> tuple[Array, Array, Array]:
-    """Least squares of A h - J o = r for A (3, 3) and the shift o (2,), with the covariance of o (2, 2).
+def fit_A_and_shift(
+    points: Array, J: Array, h: Array, widths: Array | None = None
+) -> tuple[Array, Array, Array]:
+    """Least squares of A h - J o = r for A (3, 3) and o (K,), with the covariance of o (K, K).
 
-    The variance of a coordinate is estimated from the median of its residuals.
+    It is that of the scatter seen, spot by spot (H. White, Econometrica 48 (1980) 817): three
+    coordinates of a spot go together, and an angle is told less well than a place on the detector. One
+    variance for all would promise too much. ``widths`` (K,) are standard deviations of o about nothing.
     """
-    n = len(points)
-    design = np.zeros((n, 3, 11))
+    n, free = len(points), 9 + J.shape[2]
+    design = np.zeros((n, 3, free))
     for row in range(3):
         design[:, row, 3 * row : 3 * row + 3] = h
     design[:, :, 9:] = -J
     # Columns of one size: indices are whole numbers, derivatives thousandths.
-    matrix = design.reshape(3 * n, 11)
-    size = np.maximum(np.linalg.norm(matrix, axis=0), np.finfo(float).tiny)
-    solution, _, _, _ = np.linalg.lstsq(matrix / size, points.reshape(3 * n), rcond=1e-9)
-    residual = points.reshape(3 * n) - (matrix / size) @ solution
-    sigma = 1.4826 * float(np.median(np.abs(residual))) * np.sqrt(3 * n / max(3 * n - 11, 1))
-    inverse = np.linalg.pinv((matrix / size).T @ (matrix / size), rcond=1e-12)
-    covariance = sigma**2 * inverse[9:, 9:] / np.outer(size[9:], size[9:])
+    size = np.linalg.norm(design, axis=(0, 1))
+    size[size < NOTHING] = 1.0
+    design /= size
+    matrix, y = design.reshape(3 * n, free), points.reshape(3 * n)
+    weights = np.zeros(free)
+    if widths is not None:
+        residual = y - matrix @ np.linalg.lstsq(matrix, y, rcond=1e-9)[0]
+        weights[9:] = 1.4826 * float(np.median(np.abs(residual))) / (widths * size[9:])
+    whole = np.concatenate([matrix, np.diag(weights)])
+    solution = np.linalg.lstsq(whole, np.concatenate([y, np.zeros(free)]), rcond=1e-9)[0]
+    residual = y - matrix @ solution
+    slopes = np.einsum("nik,ni->nk", design, residual.reshape(n, 3))
+    scatter = slopes.T @ slopes * (n / max(n - free / 3.0, 1.0))
+    scatter += float(np.mean(residual**2)) * np.diag(weights**2)
+    inverse = np.linalg.pinv(whole.T @ whole, rcond=1e-12)
+    covariance = (inverse @ scatter @ inverse)[9:, 9:] / np.outer(size[9:], size[9:])
     solution = solution / size
     return np.asarray(solution[:9].reshape(3, 3)), np.asarray(solution[9:]), np.asarray(covariance)
 

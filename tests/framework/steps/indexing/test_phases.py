@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from smalti.geometry.reciprocal import B_from_cell
-from smalti.steps.indexing.centre import CentreShift, chosen_shift, followed_shift
+from smalti.geometry.rotation import rotation
+from smalti.models import Experiments
+from smalti.models.frames import vector
+from smalti.steps.indexing.centre import CentreShift, centre_shifts, chosen_shift, followed_shift, turns
 from smalti.steps.indexing.doubts import beam_doubt
+from smalti.steps.indexing.mapping import map_spots
 from smalti.steps.indexing.phases import JointFit, fit_A_and_shift, joint_fit, likelihood
 from smalti.steps.indexing.result import shift_text
+
+from .made_up import sweep
 
 A = B_from_cell((31.0, 42.0, 55.0, 90.0, 95.0, 90.0))
 
@@ -32,6 +40,52 @@ def test_lattice_and_shift_come_out_of_one_fit_with_their_scatter(rng):
     pulls = (shifts - (0.3, -0.2)) / esds
     assert np.sqrt(np.mean(pulls**2)) == pytest.approx(1.0, abs=0.2)
     assert fits[0][0] == pytest.approx(A, abs=1e-4)
+
+
+def test_the_uncertainty_is_honest_where_coordinates_are_told_unequally_well():
+    """An angle is told ten times worse than the place on the detector, and errors of a spot go together."""
+    pulls = []
+    for k in range(60):
+        rng = np.random.default_rng(k)
+        points, J, h = seen(rng, 2.0, noise=1e-4)
+        along = np.cross((1.0, 0.0, 0.0), points)
+        points += rng.normal(scale=6e-3, size=(len(points), 1)) * along
+        _, shift, covariance = fit_A_and_shift(points, J, h)
+        pulls.append((shift - (0.3, -0.2)) / np.sqrt(np.diag(covariance)))
+    assert np.sqrt(np.mean(np.square(pulls), axis=0)) == pytest.approx((1.0, 1.0), abs=0.2)
+
+
+def tilted(rng, degrees, images=300):
+    """A sweep of which the header has the spindle wrong, and its points with the derivatives by a turn."""
+    bare, spots, crystal = sweep(rng, n=1200, images=images)
+    turned = rotation(np.array([0.0, 0.6, 0.8]), np.radians(degrees))
+    (item,) = bare
+    axis = vector(turned @ np.array(item.goniometer.rotation_axis))
+    wrong = replace(item, goniometer=replace(item.goniometer, rotation_axis=axis))
+    return Experiments((wrong,)), spots, crystal
+
+
+def test_turns_of_the_goniometer_move_points_as_their_derivatives_say(rng):
+    (item,), spots, _ = tilted(rng, 0.0)
+    zero = np.zeros(spots.n_rows, dtype=np.intp)
+    before = map_spots([item], spots, zero)
+    derivatives = turns([item], before)
+    for k in range(3):
+        R = rotation(np.eye(3)[k], 1e-5)
+        axis = vector(R @ np.array(item.goniometer.rotation_axis))
+        turned = replace(item, goniometer=replace(item.goniometer, rotation_axis=axis))
+        after = map_spots([turned], spots, zero)
+        assert (after.rlp - before.rlp) / 1e-5 == pytest.approx(derivatives[:, :, k], abs=2e-5)
+
+
+def test_a_tilted_spindle_is_not_taken_for_a_shift(rng):
+    experiments, spots, crystal = tilted(rng, 0.5)
+    zero = np.zeros(spots.n_rows, dtype=np.intp)
+    mapped = map_spots(list(experiments), spots, zero)
+    rows = np.argsort(np.linalg.norm(mapped.rlp, axis=1))[:800]
+    (shift,) = centre_shifts(list(experiments), spots, mapped, np.array(crystal.real_space), rows, 20.0)
+    assert shift.pixels == pytest.approx((0.0, 0.0), abs=5.0 * max(shift.esd))
+    assert max(shift.esd) < 0.05
 
 
 def test_likelihood_prefers_the_sharp_lattice_where_counts_are_equal(rng):
