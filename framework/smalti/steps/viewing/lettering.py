@@ -74,8 +74,8 @@ def write(
     rim : colour, optional
         Drawn around the letters, so that they can be read on anything.
     """
-    dots = np.pad(np.kron(_dots(text), np.ones((size, size), dtype=bool)), 1)
-    x, y = round(at[0]) - 1, round(at[1]) - 1
+    dots = np.pad(np.kron(_dots(text), np.ones((size, size), dtype=bool)), 2)
+    x, y = round(at[0]) - 2, round(at[1]) - 2
     if rim is not None:
         near = np.zeros_like(dots)
         for row, column in np.ndindex(3, 3):
