@@ -11,13 +11,30 @@ from typing import IO, cast
 
 from smalti.errors import InputError
 
-__all__ = ["COMPRESSED", "read_head", "read_whole"]
+__all__ = ["COMPRESSED", "as_stored", "plain_name", "read_head", "read_whole"]
 
 COMPRESSED: dict[str, Callable[[Path], IO[bytes]]] = {
     ".gz": lambda path: cast(IO[bytes], gzip.open(path, "rb")),
     ".bz2": lambda path: cast(IO[bytes], bz2.open(path, "rb")),
 }
 """How to open each compressed suffix."""
+
+
+def plain_name(name: str) -> str:
+    """Give the name of a file without the suffix of its compression."""
+    return next((name[: -len(suffix)] for suffix in COMPRESSED if name.lower().endswith(suffix)), name)
+
+
+def as_stored(path: Path) -> Path:
+    """Give the file that is there under this name, or under it with another compression; else the path.
+
+    Images are often compressed, or undone from it, after they were imported.
+    """
+    if path.exists():
+        return path
+    plain = path.with_name(plain_name(path.name))
+    forms = [plain, *(plain.with_name(plain.name + suffix) for suffix in COMPRESSED)]
+    return next(filter(Path.exists, forms), path)
 
 
 def read_head(path: Path, size: int = 4096) -> bytes:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from smalti.files import as_stored
 from smalti.steps.finding.frames import FrameOutcome
 
 __all__ = ["NotThereError", "settled", "wait_for"]
@@ -30,7 +31,7 @@ def wait_for(path: Path, patience: float) -> None:
         It has not come in time.
     """
     end = time.monotonic() + patience
-    while not path.exists():
+    while not as_stored(path).exists():
         if time.monotonic() > end:
             raise NotThereError(f"{path.name} has not come within {patience:g} s")
         time.sleep(min(PAUSE, patience))

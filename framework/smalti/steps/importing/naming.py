@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from smalti.files import COMPRESSED
+from smalti.files import plain_name
 
 __all__ = ["Numbered", "group_by_template", "split_name"]
 
@@ -50,11 +50,8 @@ class Numbered:
 
 def split_name(name: str) -> tuple[str, str, str]:
     """Split a file name into what stands before, in and after the number; "" where there is none."""
-    tail = ""
-    for suffix in COMPRESSED:
-        if name.lower().endswith(suffix):
-            name, tail = name[: -len(suffix)], name[-len(suffix) :]
-            break
+    plain = plain_name(name)
+    name, tail = plain, name[len(plain) :]
     found = _SUFFIX.match(name) or _LAST.match(name) or _BARE.match(name)
     if not found or len(found.group(2)) > _MOST_DIGITS:
         return name + tail, "", ""
@@ -65,29 +62,43 @@ def group_by_template(paths: Iterable[Path]) -> tuple[Numbered, ...]:
     """Group absolute paths by template, in the order in which templates first appear.
 
     Numbers may be padded with zeros (``_0001``) or not (``_1`` to ``_10``); files whose digits were
-    padded to different widths are different series.
+    padded to different widths are different series. Compressed images and others may be mixed: the
+    template is named like the first.
     """
     groups: dict[tuple[str, str], list[tuple[str, Path]]] = {}
     for path in paths:
         before, digits, after = split_name(path.name)
-        groups.setdefault((str(path.with_name(before)) if digits else str(path), after), []).append(
-            (digits, path)
-        )
+        home = str(path.with_name(before)) if digits else str(path)
+        groups.setdefault((home, plain_name(after)), []).append((digits, path))
     found: list[Numbered] = []
-    for (before, after), members in groups.items():
+    for (before, _), members in groups.items():
         if not members[0][0]:
             found.append(Numbered(before, (members[0][1],), (1,)))
             continue
-        for width, files in _by_width(members):
+        for width, files in _each_once(_by_width(members)):
             files = sorted(files, key=lambda item: int(item[0]))
             found.append(
                 Numbered(
-                    before + "#" * width + after,
+                    before + "#" * width + split_name(files[0][1].name)[2],
                     tuple(path for _, path in files),
                     tuple(int(digits) for digits, _ in files),
                 )
             )
     return tuple(found)
+
+
+def _each_once(
+    widths: Sequence[tuple[int, list[tuple[str, Path]]]],
+) -> Iterator[tuple[int, list[tuple[str, Path]]]]:
+    """Divide files by their compression where an image is there in two of them."""
+    for width, files in widths:
+        if len({int(digits) for digits, _ in files}) == len(files):
+            yield width, files
+            continue
+        by_tail: dict[str, list[tuple[str, Path]]] = {}
+        for digits, path in files:
+            by_tail.setdefault(path.name[len(plain_name(path.name)) :], []).append((digits, path))
+        yield from ((width, members) for members in by_tail.values())
 
 
 def _by_width(members: Sequence[tuple[str, Path]]) -> list[tuple[int, list[tuple[str, Path]]]]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import InputError, PluginError, UsageError
-from smalti.files import read_head
+from smalti.files import as_stored, read_head
 from smalti.models import ImageSet, Scan
 from smalti.options import suggest
 from smalti.roles import Reader, Series
@@ -183,12 +183,12 @@ def _reader(imageset: ImageSet, first: Path, readers: Sequence[Reader]) -> Reade
 
 def _paths(imageset: ImageSet, scan: Scan | None) -> list[Path]:
     if not imageset.template:
-        return [Path(item) for item in dict.fromkeys(imageset.images)]
+        return [as_stored(Path(item)) for item in dict.fromkeys(imageset.images)]
     if _inside(imageset, scan):
         return [Path(imageset.template)]
     if scan is not None:
         first, last = scan.image_range
-        return [Path(imageset.path(number)) for number in range(first, last + 1)]
+        return [as_stored(Path(imageset.path(number))) for number in range(first, last + 1)]
     pattern = glob.escape(imageset.template).replace("#", "[0-9]")
     return [Path(item) for item in sorted(glob.glob(pattern)) if os.path.isfile(item)] or [
         Path(imageset.template)

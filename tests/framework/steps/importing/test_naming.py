@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from smalti.files import as_stored
 from smalti.models import ImageSet
 from smalti.steps.importing.naming import group_by_template, split_name
 
@@ -52,3 +53,24 @@ def test_the_template_leads_back_to_the_files(names: tuple[str, ...]) -> None:
     (series,) = group_by_template(Path("/x") / name for name in names)
     image = ImageSet(series.template)
     assert tuple(Path(image.path(number)) for number in series.numbers) == series.paths
+
+
+def test_compressed_images_belong_to_the_series_of_the_others(tmp_path: Path) -> None:
+    names = ["a_01.cbf", "a_02.cbf.gz", "a_03.cbf.bz2", "a_04.cbf"]
+    assert grouped(*names) == {"a_##.cbf": (1, 2, 3, 4)}
+    for name in names:
+        (tmp_path / name).touch()
+    (series,) = group_by_template(tmp_path / name for name in names)
+    image = ImageSet(series.template)
+    assert tuple(as_stored(Path(image.path(number))) for number in series.numbers) == series.paths
+
+
+def test_an_image_in_two_compressions_is_not_taken_twice() -> None:
+    assert grouped("a_01.cbf", "a_02.cbf", "a_01.cbf.gz") == {"a_##.cbf": (1, 2), "a_##.cbf.gz": (1,)}
+
+
+def test_images_are_found_whatever_their_compression_is_now(tmp_path: Path) -> None:
+    (tmp_path / "a_01.cbf.bz2").touch()
+    for name in ("a_01.cbf", "a_01.cbf.gz", "a_01.cbf.bz2"):
+        assert as_stored(tmp_path / name) == tmp_path / "a_01.cbf.bz2"
+    assert as_stored(tmp_path / "a_02.cbf.gz") == tmp_path / "a_02.cbf.gz"
