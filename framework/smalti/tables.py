@@ -77,6 +77,7 @@ SCHEMA: Mapping[str, Column] = {
             "xyzobs.mm.value", "f8", (3,), "mm, mm, rad", "observed centroid on the panel, parallax corrected"
         ),
         Column("xyzobs.mm.variance", "f8", (3,), "mm^2, mm^2, rad^2", "its variance"),
+        Column("xyzobs.mm.weights", "f8", (3,), "1/mm^2, 1/mm^2, 1/rad^2", "1/sigma^2 in a refinement"),
         Column("xyzcal.px", "f8", (3,), "px, px, image", "predicted centroid"),
         Column("xyzcal.mm", "f8", (3,), "mm, mm, rad", "predicted centroid"),
         Column("s1", "f8", (3,), "1/Angstrom", "diffracted wave vector, length 1/wavelength"),

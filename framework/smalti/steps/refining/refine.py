@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smalti.models import Experiments
 from smalti.progress import Progress, silent
@@ -197,7 +198,7 @@ def _finish(table: Reflections, solved: _Solved) -> tuple[Experiments, Reflectio
     flags[rows[fit.working]] |= np.uint64(int(Flag.USED_IN_REFINEMENT))
     flags[rows[fit.rejected]] |= np.uint64(int(Flag.CENTROID_OUTLIER))
     flags[left_out] |= np.uint64(int(Flag.EXCLUDED_FOR_REFINEMENT))
-    columns = {"flags": flags, "entering": selection.entering}
+    columns = {"flags": flags, "entering": selection.entering, "xyzobs.mm.weights": _weights(table, solved)}
     if fit.held_out.any():
         free = np.array(table["free"]) if "free" in table else np.zeros(table.n_rows, dtype=bool)
         free[rows] = fit.held_out
@@ -207,3 +208,10 @@ def _finish(table: Reflections, solved: _Solved) -> tuple[Experiments, Reflectio
         columns["mislabelled"][rows] = fit.mislabelled.found
     table = with_parallax(table, selection.parallax, selection.observations, fit.source.layout.state(fit.p).d)
     return refined, predict_indexed(refined, table.with_columns(columns))
+
+
+def _weights(table: Reflections, solved: _Solved) -> NDArray[np.float64]:
+    """Give (N, 3) what the squares of residuals were weighed with; 0 for spots that had no part in it."""
+    weights = np.zeros((table.n_rows, 3))
+    weights[solved.selection.observations.rows] = 1.0 / solved.varied.fit.rounds[-1].noise.variance
+    return weights

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from smalti.models import Detector
 from smalti.steps.reporting.moved import Moved
-from smalti.steps.reporting.numbers import listed, mean_and_rms, significant
+from smalti.steps.reporting.numbers import binned_mean_of_known, listed, mean_and_rms, significant
 from smalti.steps.reporting.residuals import Residuals
 
 __all__ = ["overall", "panel_rows", "systematic"]
 
 Array = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 NORMAL_MAD = 1.4826
 """The RMSD of normal residuals over their median size."""
@@ -68,15 +69,19 @@ def panel_rows(
     """One row for every panel, those without reflections too.
 
     ``esds`` holds what refinement knows of a panel: ``displacement_um``, ``displacement_esd_um``,
-    ``turn_mrad``, ``turn_esd_mrad`` (each three numbers), ``prior_share``, ``moved``, ``doubt``.
+    ``turn_mrad``, ``turn_esd_mrad`` (each three numbers), ``prior_share``, ``moved``, ``doubt``,
+    ``corner_um`` (of the corner that moved most, with its ESD), ``halves_sigma``, ``weakest``.
     """
     n = len(detector)
     counts, mean, rms = mean_and_rms(after.panel[after.used], after.values[after.used], n)
     _, _, rms_px = mean_and_rms(after.panel[after.used], (after.values / after.steps)[after.used], n)
-    earlier = _rms(before, n) if before is not None else None
-    spots, indexed, rejected = (
+    earlier = _rms(before.panel[before.used], before.values[before.used], n) if before is not None else None
+    held = _rms(after.panel[after.free], after.values[after.free], n)
+    _, chi2 = binned_mean_of_known(after.panel[after.used], after.chi2[after.used], n)
+    everything = np.ones(len(after.panel), dtype=bool)
+    spots, indexed, rejected, free = (
         np.bincount(after.panel[rows], minlength=n)
-        for rows in (np.ones(len(after.panel), dtype=bool), after.indexed, after.rejected)
+        for rows in (everything, after.indexed, after.rejected, after.free)
     )
     rows = []
     for k in range(n):
@@ -86,11 +91,14 @@ def panel_rows(
             "spots": int(spots[k]),
             "indexed": int(indexed[k]),
             "used": int(counts[k]),
+            "free": int(free[k]),
             "rejected": int(rejected[k]),
             "mean": listed(mean[k]),
             "rmsd": listed(rms[k]),
             "rmsd_px": listed(rms_px[k]),
             "rmsd_before": listed(earlier[k]) if earlier is not None else None,
+            "rmsd_free": listed(held[k]) if free[k] else None,
+            "chi2": significant(float(chi2[k])),
             "note": _note(int(counts[k]), esds.get(k, {}).get("doubt")),
         }
         row.update(_motion(k, moved, esds.get(k, {})))
@@ -107,8 +115,8 @@ def _note(count: int, doubt: str | None) -> str:
     return "few reflections" if count < FEW else ""
 
 
-def _rms(residuals: Residuals, n: int) -> Array:
-    return mean_and_rms(residuals.panel[residuals.used], residuals.values[residuals.used], n)[2]
+def _rms(panel: Index, values: Array, n: int) -> Array:
+    return mean_and_rms(panel, values, n)[2]
 
 
 def _motion(k: int, moved: Moved | None, known: dict[str, Any]) -> dict[str, Any]:
@@ -122,4 +130,7 @@ def _motion(k: int, moved: Moved | None, known: dict[str, Any]) -> dict[str, Any
         "turn_mrad": turn,
         "turn_esd_mrad": known.get("turn_esd_mrad"),
         "prior_share": known.get("prior_share"),
+        "corner_um": known.get("corner_um"),
+        "halves_sigma": known.get("halves_sigma"),
+        "weakest": known.get("weakest", ""),
     }

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from smalti.steps.reporting.face import Face
 from smalti.steps.reporting.markup import symbol
-from smalti.steps.reporting.numbers import binned_mean, listed, nice
+from smalti.steps.reporting.numbers import binned_mean, binned_mean_of_known, listed, nice
 from smalti.steps.reporting.residuals import Residuals
 
 __all__ = ["Cells", "divide", "map_layers"]
@@ -22,6 +22,8 @@ MOST_CELLS = 1400
 """Bounds the size of the report whatever the number of reflections."""
 WANTED_PER_CELL = 20
 """Spots per cell aimed at: their mean is then four to five times surer than a single spot."""
+MOST_CHI2 = 10.0
+"""End of its colour scale: before a refinement it is in the hundreds, and 2 would look like 1."""
 LEAST_PER_CELL = 3
 """A mean of fewer is not drawn."""
 
@@ -88,8 +90,9 @@ def map_layers(
     Returns
     -------
     layers : list of dict
-        Each with ``key``, ``label``, ``unit``, ``kind`` ("diverging" or "sequential"), ``limit`` (one
-        for before and after), ``after`` and ``before`` (None where there is none).
+        Each with ``key``, ``short`` (for its button), ``label``, ``unit``, ``kind`` ("diverging" or
+        "sequential"), ``limit`` (one for before and after), ``after`` and ``before`` (None where there
+        is none).
     vectors : dict
         Mean residual of each cell on paper: ``after``, ``before`` [[x, y] ...] µm, ``magnification``,
         ``key_um`` (length of the arrow in the legend).
@@ -97,26 +100,30 @@ def map_layers(
     states = {"after": _averages(face, cells, after)}
     if before is not None:
         states["before"] = _averages(face, cells, before)
-    specs: list[tuple[str, str, str, str]] = [
-        ("x", "X, to the right", "µm", "diverging"),
-        ("y", "Y, downwards", "µm", "diverging"),
-        ("phi", "rotation angle" if after.third == "phi" else symbol(after.third), "mdeg", "diverging"),
-        ("rms", "RMSD of X and Y", "µm", "sequential"),
-        ("count", "spots used", "", "sequential"),
-        ("rejected", "rejected", "%", "sequential"),
-        ("unindexed", "not indexed", "%", "sequential"),
+    third = symbol(after.third)
+    specs: list[tuple[str, str, str, str, str]] = [
+        ("rms", "RMSD", "RMSD of X and Y", "µm", "sequential"),
+        ("x", "X", "mean residual to the right", "µm", "diverging"),
+        ("y", "Y", "mean residual downwards", "µm", "diverging"),
+        ("phi", third, f"mean residual in {third}", "mdeg", "diverging"),
+        ("chi2", "chi²", "chi² of X and Y: 1 is what the variances promise", "", "sequential"),
+        ("count", "spots", "spots used", "", "sequential"),
+        ("rejected", "rejected", "rejected of the indexed", "%", "sequential"),
+        ("unindexed", "not indexed", "not indexed of all spots", "%", "sequential"),
     ]
     layers = [
         {
             "key": key,
+            "short": short,
             "label": label,
             "unit": unit,
             "kind": kind,
             "per": "cell",
-            "limit": _limit([state[key] for state in states.values()]),
+            "limit": _limit([state[key] for state in states.values()], MOST_CHI2 if key == "chi2" else None),
             **{name: listed(state[key], 3) for name, state in states.items()},
         }
-        for key, label, unit, kind in specs
+        for key, short, label, unit, kind in specs
+        if key == "rms" or any(np.isfinite(state[key]).any() for state in states.values())
     ]
     return layers, _vectors(face, cells, states)
 
@@ -129,6 +136,7 @@ def _averages(face: Face, cells: Cells, residuals: Residuals) -> dict[str, Array
     stack = np.column_stack([paper, residuals.values[use, 2], square])
     counts, mean = binned_mean(every[use], stack, cells.n)
     mean[counts < LEAST_PER_CELL] = np.nan
+    weighed, chi2 = binned_mean_of_known(every[use], residuals.chi2[use], cells.n)
     spots = np.bincount(every, minlength=cells.n)
     indexed = np.bincount(every[residuals.indexed], minlength=cells.n)
     rejected = np.bincount(every[residuals.rejected], minlength=cells.n)
@@ -138,16 +146,18 @@ def _averages(face: Face, cells: Cells, residuals: Residuals) -> dict[str, Array
             "y": mean[:, 1],
             "phi": mean[:, 2],
             "rms": np.sqrt(mean[:, 3]),
+            "chi2": np.where(weighed < LEAST_PER_CELL, np.nan, chi2),
             "count": counts.astype(float),
             "rejected": 100.0 * rejected / np.where(indexed, indexed, np.nan),
             "unindexed": 100.0 * (spots - indexed) / np.where(spots, spots, np.nan),
         }
 
 
-def _limit(states: list[Array]) -> float:
-    """Give one end of the colour scale for all states: nearly all values are within."""
+def _limit(states: list[Array], most: float | None = None) -> float:
+    """Give one end of the colour scale for all states: nearly all values are within, or ``most``."""
     values = np.concatenate([np.abs(state[np.isfinite(state)]) for state in states])
-    return nice(float(np.quantile(values, 0.98))) if values.size else 1.0
+    limit = nice(float(np.quantile(values, 0.98))) if values.size else 1.0
+    return limit if most is None else min(limit, most)
 
 
 def _vectors(face: Face, cells: Cells, states: dict[str, dict[str, Array]]) -> dict[str, Any]:

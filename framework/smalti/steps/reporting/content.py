@@ -53,6 +53,7 @@ def content(
     each = experiment_rows(experiments, after, refinement)
     return {
         "third": after.third,
+        "variances": after.variances,
         "totals": _totals(experiments, after, rows),
         "rmsd": {
             "after": overall(after),
@@ -150,18 +151,34 @@ def _map(
 def _panel_layers(rows: list[dict[str, Any]], panel_of_cell: list[int], both: bool) -> list[dict[str, Any]]:
     """Layers that have one value for a whole panel, where anything is known of its motion."""
     layers = []
-    columns: dict[str, tuple[str, str, list[float | None]]] = {
-        "moved": ("moved in plane", "sequential", [_length(row["displacement_um"]) for row in rows]),
-        "normal": ("moved along normal", "diverging", [_part(row["displacement_um"], 2) for row in rows]),
-        "esd": ("ESD in plane", "sequential", [_length(row["displacement_esd_um"]) for row in rows]),
-        "share": ("share of the prior", "sequential", [row["prior_share"] for row in rows]),
+    columns: dict[str, tuple[str, str, str, list[float | None]]] = {
+        "moved": (
+            "moved",
+            "moved in the plane",
+            "sequential",
+            [_length(row["displacement_um"]) for row in rows],
+        ),
+        "normal": (
+            "along normal",
+            "moved along the normal",
+            "diverging",
+            [_part(row["displacement_um"], 2) for row in rows],
+        ),
+        "esd": (
+            "ESD",
+            "ESD of the displacement in the plane",
+            "sequential",
+            [_length(row["displacement_esd_um"]) for row in rows],
+        ),
+        "share": ("prior", "share of the prior", "sequential", [row["prior_share"] for row in rows]),
     }
-    for key, (label, kind, by_panel) in columns.items():
+    for key, (short, label, kind, by_panel) in columns.items():
         known = [abs(v) for v in by_panel if v is not None]
         if known:
             values = [by_panel[p] for p in panel_of_cell]
             unit = "" if key == "share" else "µm"
-            layer: dict[str, Any] = {"key": key, "label": label, "unit": unit, "kind": kind, "per": "panel"}
+            layer: dict[str, Any] = {"key": key, "short": short, "label": label, "unit": unit}
+            layer |= {"kind": kind, "per": "panel"}
             # Panels that only a prior holds have ESDs so large that they would hide all others.
             layer |= {"limit": nice(float(np.quantile(known, 0.9))), "after": values}
             layers.append(layer | ({"before": values} if both else {}))

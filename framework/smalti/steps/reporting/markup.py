@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
 
-__all__ = ["ELEMENT", "Cell", "element", "estimate", "figure", "number", "symbol", "table"]
+__all__ = ["ELEMENT", "Cell", "Link", "element", "estimate", "figure", "number", "symbol", "table"]
 
 ELEMENT = str
 """Markup that is safe to put into a page."""
 
-Cell = str | float | int | None | tuple[float | None, float | None]
-"""What a table shows: a text, a number, nothing, or a number with its ESD."""
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A number that leads to another place of the page."""
+
+    text: str
+    href: str
+
+
+Cell = str | float | int | None | tuple[float | None, float | None] | Link
+"""What a table shows: a text, a number, nothing, a number with its ESD, or a link."""
 
 
 def element(tag: str, *children: str, **attributes: object) -> ELEMENT:
@@ -47,8 +57,10 @@ def estimate(value: float | None, esd: float | None) -> str:
     """Write a number with its ESD, as many digits as that leaves."""
     if value is None or esd is None:
         return number(value)
+    esd = float(f"{esd:.2g}")
     places = max(0, 1 - math.floor(math.log10(esd))) if esd > 0.0 else 3
-    return f"{value:.{places}f} ± {number(esd, 2)}".replace("-", "−")
+    # Adding 0 makes of a negative zero one that needs no sign.
+    return f"{round(value, places) + 0.0:.{places}f} ± {number(esd, 2)}".replace("-", "−")
 
 
 def symbol(third: str) -> str:
@@ -57,17 +69,25 @@ def symbol(third: str) -> str:
 
 
 def table(
-    headers: Sequence[str], rows: Iterable[Sequence[Cell]], *, class_: str = "", sort: bool = False
+    headers: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    class_: str = "",
+    sort: bool = False,
+    ids: Sequence[str] = (),
 ) -> ELEMENT:
-    """Set a table; numbers to the right. With ``sort`` the heads are buttons for the page's script."""
+    """Set a table; numbers to the right. With ``sort`` the heads are buttons for the page's script.
+
+    ``ids`` name the rows, for links to them.
+    """
     heads = [
         element("th", element("button", escape(head), type="button") if sort else escape(head), scope="col")
         for head in headers
     ]
     body = []
-    for row in rows:
+    for k, row in enumerate(rows):
         cells = [_cell(value) for value in row]
-        body.append(element("tr", *cells))
+        body.append(element("tr", *cells, id=ids[k] if ids else None))
     content = element("thead", element("tr", *heads)) + element("tbody", *body)
     name = " ".join(word for word in (class_, "sortable" if sort else "") if word)
     return element("div", element("table", content, class_=name or None), class_="scroll")
@@ -76,6 +96,9 @@ def table(
 def _cell(value: Cell) -> ELEMENT:
     if isinstance(value, str):
         return element("td", escape(value))
+    if isinstance(value, Link):
+        link = element("a", escape(value.text), href=value.href)
+        return element("td", link, class_="n", data_v=value.text)
     if isinstance(value, tuple):
         return element(
             "td", estimate(*value), class_="n", data_v="" if value[0] is None else f"{value[0]:.6g}"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["binned_mean", "listed", "mean_and_rms", "nice", "significant"]
+__all__ = ["binned_mean", "binned_mean_of_known", "listed", "mean_and_rms", "nice", "significant"]
 
 Array = NDArray[np.float64]
 DIGITS = 4
@@ -43,6 +43,13 @@ def binned_mean(index: NDArray[np.intp], values: Array, n: int) -> tuple[NDArray
     sums = np.stack([np.bincount(index, column, minlength=n) for column in values.T], axis=1)
     with np.errstate(invalid="ignore"):
         return counts, sums / np.where(counts, counts, np.nan)[:, None]
+
+
+def binned_mean_of_known(index: NDArray[np.intp], values: Array, n: int) -> tuple[NDArray[np.intp], Array]:
+    """Give count (n,) and mean (n,) by bin of those values (N,) that are finite; nan where there are none."""
+    known = np.isfinite(values)
+    counts, mean = binned_mean(index[known], values[known][:, None], n)
+    return counts, mean[:, 0]
 
 
 def mean_and_rms(index: NDArray[np.intp], values: Array, n: int) -> tuple[NDArray[np.intp], Array, Array]:

@@ -51,10 +51,18 @@ def _embedded(data: dict[str, Any] | list[dict[str, Any]]) -> str:
 def _body(data: dict[str, Any], title: str) -> str:
     drawn = sections(data)
     links = [element("a", escape(name), href=f"#{key}") for key, name, _ in drawn]
-    head = element("header", element("h1", escape(title)), element("nav", *links))
+    head = element("header", element("h1", escape(title)))
     below = [element("section", element("h2", escape(name)), markup, id=key) for key, name, markup in drawn]
-    first = element("main", _verdict(data["verdict"]), _figures(data), _face(data))
-    return element("div", head, first, *below)
+    first = [_verdict(data["verdict"]), _warnings(data["warnings"]), _figures(data), _face(data)]
+    contents = element("nav", "Below: ", *links, aria_label="Sections of this page")
+    return element("div", head, element("main", *first, contents, *below))
+
+
+def _warnings(warnings: list[str]) -> str:
+    """Say what the numbers do not show: also which component's section failed."""
+    if not warnings:
+        return ""
+    return element("ul", *(element("li", escape(text)) for text in warnings), class_="warnings")
 
 
 def _verdict(verdict: dict[str, Any]) -> str:
@@ -96,19 +104,23 @@ def _figures(data: dict[str, Any]) -> str:
 
 
 def _face(data: dict[str, Any]) -> str:
-    drawing = element("div", _controls(data), draw_map(data["map"]), _legend(data["map"]))
+    # Empty until a panel is pointed at: the script fills it.
+    readout = element("section", id="readout", aria_live="polite", aria_label="Figures of a panel", hidden="")
+    box = element("div", draw_map(data["map"], data["panels"]), readout, class_="mapbox")
+    hint = (
+        "Point at a panel or tap it for its figures, or go there by Tab and the arrow keys; a click or Enter "
+        "keeps them, Esc lets go."
+    )
+    told = element("p", escape(hint), class_="quiet hint")
+    drawing = element("div", _controls(data), box, _legend(data["map"]), told)
     steps = [
         element(
             "li", escape(step["text"]), element("code", escape(step["command"])) if step["command"] else ""
         )
         for step in data["verdict"]["next"]
     ]
-    hint = element(
-        "p", "Point at a panel or go with the arrow keys; click for its row in the table.", class_="quiet"
-    )
-    readout = element("section", element("h3", "Panel"), hint, id="readout", aria_live="polite")
     todo = element("section", element("h3", "What to do next"), element("ol", *steps))
-    side = element("aside", todo, _most_moved(data), readout, class_="side")
+    side = element("aside", todo, _most_moved(data), class_="side")
     return element("div", drawing, side, class_="face")
 
 
@@ -131,26 +143,28 @@ def _most_moved(data: dict[str, Any]) -> str:
 
 
 def _controls(data: dict[str, Any]) -> str:
-    layers = [_button("layer", item["key"], item["label"]) for item in data["map"]["layers"]]
+    layers = [_button("layer", item["key"], item["short"], item["label"]) for item in data["map"]["layers"]]
     arrows = [_button("arrows", "residuals", "mean residual"), _button("arrows", "none", "none")]
     if data["map"]["displacements"] is not None:
         arrows.insert(1, _button("arrows", "moves", "displacement"))
-    rows = [element("div", element("span", "Colour"), *layers, class_="controls")]
-    second = [element("span", "Arrows"), *arrows]
+    second = _choice("Arrows", arrows)
     if "before" in data["map"]["vectors"]:
-        second += [
-            element("span", "Geometry"),
-            _button("when", "before", "before"),
-            _button("when", "after", "after"),
-        ]
-        second.append(element("span", "(key b)"))
-    rows.append(element("div", *second, class_="controls"))
-    return "".join(rows)
+        both = [_button("when", "before", "before"), _button("when", "after", "after")]
+        second += _choice("Geometry", both) + element("span", "(key b)")
+    return element("div", _choice("Colour", layers), class_="controls") + element(
+        "div", second, class_="controls"
+    )
 
 
-def _button(key: str, value: str, label: str) -> str:
+def _choice(name: str, buttons: list[str]) -> str:
+    return element("div", element("span", name), *buttons, class_="choice", role="group", aria_label=name)
+
+
+def _button(key: str, value: str, label: str, title: str | None = None) -> str:
     pressed = "true" if value in ("rms", "residuals", "after") else "false"
-    return element("button", escape(label), type="button", data_set=f"{key}={value}", aria_pressed=pressed)
+    return element(
+        "button", escape(label), type="button", title=title, data_set=f"{key}={value}", aria_pressed=pressed
+    )
 
 
 def _legend(data: dict[str, Any]) -> str:
@@ -163,10 +177,10 @@ def _legend(data: dict[str, Any]) -> str:
     how = HOW_DRAWN[data["kind"]]
     return element(
         "div",
-        element("span", escape(layer["label"]), id="what"),
+        element("span", escape(layer["label"]), id="what", aria_live="polite"),
         element("span", "0", id="low"),
         bar,
-        element("span", escape(f"{number(layer['limit'])} {layer['unit']}"), id="high"),
+        element("span", escape(f"≥ {number(layer['limit'])} {layer['unit']}"), id="high"),
         element("span", escape(scale), id="scale"),
         element("span", "+ direct beam") if data["beam"] is not None else "",
         element("span", escape(how)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from html import escape
+import math
 from typing import Any
 
 from smalti.steps.reporting.markup import element, number
@@ -14,7 +14,11 @@ LEVELS = 6
 MOST_NUMBERED = 256
 FIRST_LAYER = "rms"
 NEEDLE = 0.13
-"""Half the width of an arrow, in its lengths (the page's script has the same)."""
+"""Half the width of an arrow in its lengths; those of outliers are no wider than those of most."""
+
+
+LEAST = 3.0
+"""Arrows of fewer thousandths of the face are not drawn (the page's script has these two numbers too)."""
 
 
 def shade(value: float | None, limit: float, kind: str) -> str:
@@ -27,8 +31,11 @@ def shade(value: float | None, limit: float, kind: str) -> str:
     return "z0" if step == 0 else f"{'p' if value > 0 else 'm'}{step}"
 
 
-def draw_map(data: dict[str, Any]) -> str:
-    """Draw cells coloured by the size of their residual, the mean residuals as arrows, and outlines."""
+def draw_map(data: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    """Draw cells coloured by the size of their residual, the mean residuals as arrows, and outlines.
+
+    ``rows`` are those of the table of panels: what is said of a panel to who cannot see it.
+    """
     layer = next(item for item in data["layers"] if item["key"] == FIRST_LAYER)
     left, top, right, bottom = data["bounds"]
     margin = 0.02 * max(right - left, bottom - top)
@@ -40,13 +47,13 @@ def draw_map(data: dict[str, Any]) -> str:
         n = panel["grid"][0] * panel["grid"][1]
         values = layer["after"][first : first + n]
         cells.append(_cells(panel, [shade(v, layer["limit"], layer["kind"]) for v in values]))
-        outlines.append(_outline(k, panel))
+        outlines.append(_outline(k, panel, rows[k]))
         first += n
-    arrows = _needles("a", data["middles"], data["vectors"]["after"], data["vectors"]["magnification"])
+    arrows = _needles("a", data["middles"], data["vectors"]["after"], data["vectors"], LEAST * unit)
     moves = ""
     if data["displacements"] is not None:
         d = data["displacements"]
-        moves = _needles("d", d["middles"], d["um"], d["magnification"])
+        moves = _needles("d", d["middles"], d["um"], d, LEAST * unit)
     parts = [
         _hatch(unit),
         element("g", *cells, id="cells", shape_rendering="crispEdges"),
@@ -74,13 +81,16 @@ def _cells(panel: dict[str, Any], styles: list[str]) -> str:
     return element("g", *rects, transform=f"matrix({a:g} {b:g} {c:g} {d:g} {e:g} {f:g})")
 
 
-def _outline(k: int, panel: dict[str, Any]) -> str:
+def _outline(k: int, panel: dict[str, Any], row: dict[str, Any]) -> str:
     (a, c, e), (b, d, f) = panel["matrix"]
     width, height = panel["size"]
-    title = element("title", escape(f"panel {k} ({panel['name']})"))
+    label = f"panel {k} ({panel['name']}): {number(row['used'])} reflections used"
+    if row["used"]:
+        label += f", RMSD {number(row['rmsd'][0])} and {number(row['rmsd'][1])} µm"
     return element(
-        "rect", title, width=f"{width:g}", height=f"{height:g}", class_="outline", data_panel=k,
-        role="button", tabindex=0 if k == 0 else -1, transform=f"matrix({a:g} {b:g} {c:g} {d:g} {e:g} {f:g})",
+        "rect", width=f"{width:g}", height=f"{height:g}", class_="outline", id=f"outline-{k}", data_panel=k,
+        role="button", aria_label=label, tabindex=0 if k == 0 else -1,
+        transform=f"matrix({a:g} {b:g} {c:g} {d:g} {e:g} {f:g})",
     )  # fmt: skip
 
 
@@ -92,20 +102,32 @@ def _numbers(panels: list[dict[str, Any]], unit: float) -> list[str]:
     for k, panel in enumerate(panels):
         (a, c, e), (b, d, f) = panel["matrix"]
         width, height = panel["size"]
-        x = e + min(0.0, a * width) + min(0.0, c * height) + 4 * unit
-        y = f + min(0.0, b * width) + min(0.0, d * height) + 14 * unit
-        texts.append(element("text", str(k), x=f"{x:.5g}", y=f"{y:.5g}", font_size=f"{12 * unit:.3g}"))
+        high = min(20 * unit, 0.4 * min(width, height))
+        x = e + min(0.0, a * width) + min(0.0, c * height) + 0.25 * high
+        y = f + min(0.0, b * width) + min(0.0, d * height) + high
+        texts.append(element("text", str(k), x=f"{x:.5g}", y=f"{y:.5g}", font_size=f"{high:.3g}"))
     return texts
 
 
-def _needles(style: str, middles: list[list[float]], vectors: list[list[float | None]], scale: float) -> str:
-    """Draw needles, thick where they start and pointed where they lead; um times the magnification."""
+def _needles(
+    style: str,
+    middles: list[list[float]],
+    vectors: list[list[float | None]],
+    scaling: dict[str, Any],
+    least: float,
+) -> str:
+    """Draw needles, thick where they start and pointed where they lead; um times the magnification.
+
+    Those shorter than ``least`` (mm) are left out: they would be specks.
+    """
+    scale, widest = scaling["magnification"] * 1e-3, scaling["key_um"]
     paths = []
     for (x, y), (dx, dy) in zip(middles, vectors, strict=True):
         needle = ""
-        if dx is not None and dy is not None:
-            u, v = dx * scale * 1e-3, dy * scale * 1e-3
-            a, b = -NEEDLE * v, NEEDLE * u
+        if dx is not None and dy is not None and math.hypot(dx, dy) * scale > least:
+            u, v = dx * scale, dy * scale
+            half = NEEDLE * min(1.0, widest / max(math.hypot(dx, dy), 1e-9))
+            a, b = -half * v, half * u
             needle = f"M{x + a:.5g} {y + b:.5g}L{x + u:.5g} {y + v:.5g}L{x - a:.5g} {y - b:.5g}Z"
         paths.append(f'<path class="{style}" d="{needle}"/>')
     return "".join(paths)

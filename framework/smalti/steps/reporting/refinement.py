@@ -34,8 +34,9 @@ class Refinement:
         ``name``, ``label``, ``value``, ``shift``, ``esd``, ``unit``, ``prior_share``.
     panels : dict
         Flat number of a panel to its ``displacement_um``, ``displacement_esd_um``, ``turn_mrad``,
-        ``turn_esd_mrad`` (three numbers each: fast, slow, normal), ``prior_share``, and ``doubt`` where
-        the refinement does not believe it.
+        ``turn_esd_mrad`` (three numbers each: fast, slow, normal), ``prior_share``, ``corner_um`` (the
+        largest displacement of a corner, and its ESD), ``halves_sigma``, ``weakest``, and ``doubt``
+        where the refinement does not believe it.
     whole : dict or None
         ``shift_um``, ``shift_esd_um``, ``turn_mrad``, ``turn_esd_mrad`` of the detector, laboratory axes.
     reasons : tuple of str
@@ -188,7 +189,21 @@ def _motion(row: Row) -> dict[str, Any]:
         found["displacement_esd_um"] = _round([row.get(f"esd_{axis}_um") for axis in SHIFTS], 3)
         found["turn_mrad"] = _round([row.get(f"{axis}_mrad") for axis in TURNS])
         found["turn_esd_mrad"] = _round([row.get(f"esd_{axis}_mrad") for axis in TURNS], 3)
+        found["corner_um"] = _worst_corner(row)
+        halves = _round([row.get("half_difference_sigma")], 3)
+        found["halves_sigma"] = halves[0] if halves else None
+        found["weakest"] = str(row.get("weakest") or "")
     return found
+
+
+def _worst_corner(row: Row) -> list[float | None] | None:
+    """Displacement and ESD (um) of the corner that moved most."""
+    corners = [float(value) for value in row.get("corner_um") or ()]
+    if not corners:
+        return None
+    esds = row.get("esd_corner_um") or [None] * len(corners)
+    worst = corners.index(max(corners))
+    return [significant(corners[worst]), *(_round([esds[worst]], 3) or [])]
 
 
 def _shift_key(axis: str) -> str:

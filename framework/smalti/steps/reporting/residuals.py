@@ -50,6 +50,12 @@ class Residuals:
         nan when not indexed.
     intensity : (N,) counts
         nan where the table has none.
+    variance : (N, 2) um^2
+        Of the X and Y residuals: of the refinement's weights, else those of the table; nan where not known.
+    free : (N,) bool
+        Held out of the refinement, to be predicted only.
+    variances : str
+        Where the variances are from: "refinement", "table", or "" where there are none.
     third : str
         What the third residual is: "phi", "DeltaPsi" of stills, "mixed" where there are both.
     warnings : tuple of str
@@ -67,8 +73,16 @@ class Residuals:
     angle: Array
     d: Array
     intensity: Array
+    variance: Array
+    free: Mask
+    variances: str
     third: str
     warnings: tuple[str, ...]
+
+    @property
+    def chi2(self) -> Array:
+        """Mean of the squares of X and Y in their variances, (N,): 1 where they are what was expected."""
+        return np.asarray((self.values[:, :2] ** 2 / self.variance).mean(axis=1))
 
 
 def gather(experiments: Experiments, table: Reflections) -> Residuals:
@@ -103,6 +117,8 @@ def gather(experiments: Experiments, table: Reflections) -> Residuals:
     outlier = table.flagged(Flag.CENTROID_OUTLIER)
     if not used.any():
         used = predicted & ~outlier
+    rejected = predicted & outlier & ~used
+    variance, variances = _variance(table)
     return Residuals(
         values=values,
         steps=_steps(experiments, table),
@@ -111,11 +127,14 @@ def gather(experiments: Experiments, table: Reflections) -> Residuals:
         experiment=table["id"].astype(np.intp),
         indexed=indexed,
         used=used & np.isfinite(values).all(axis=1),
-        rejected=predicted & outlier & ~used,
+        rejected=rejected,
         image=table["xyzobs.px.value"][:, 2],
         angle=np.degrees(table["xyzobs.mm.value"][:, 2]),
         d=_resolutions(experiments, table, indexed),
         intensity=_intensity(table),
+        variance=variance,
+        free=_free(table) & predicted & ~used & ~rejected,
+        variances=variances,
         third="DeltaPsi" if stills.all() else "mixed" if stills.any() else "phi",
         warnings=warnings,
     )
@@ -132,7 +151,11 @@ def on_the_reflections_of(before: Residuals, after: Residuals) -> tuple[Residual
     alike = len(before.panel) == len(after.panel) and np.array_equal(before.panel, after.panel)
     if not (alike and np.allclose(before.image, after.image, atol=1e-3)):
         return before, False
-    return replace(before, used=after.used & np.isfinite(before.values).all(axis=1)), True
+    used = after.used & np.isfinite(before.values).all(axis=1)
+    if after.variances != "refinement":
+        return replace(before, used=used), True
+    # What the refinement found out of the noise holds for the same spots before: one scale for both.
+    return replace(before, used=used, variance=after.variance, variances=after.variances), True
 
 
 def _check(experiments: Experiments, table: Reflections) -> None:
@@ -212,6 +235,23 @@ def _by_experiment(experiments: Experiments, owner: Index) -> Iterator[tuple[Exp
 def _intensity(table: Reflections) -> Array:
     name = "intensity.sum.value"
     return np.array(table[name], dtype=float) if name in table else np.full(table.n_rows, np.nan)
+
+
+def _free(table: Reflections) -> Mask:
+    return np.asarray(table["free"]) if "free" in table else np.zeros(table.n_rows, dtype=bool)
+
+
+def _variance(table: Reflections) -> tuple[Array, str]:
+    """Give the variances (N, 2) um^2 of X and Y, and whose they are."""
+    if "xyzobs.mm.weights" in table:
+        weights, source = table["xyzobs.mm.weights"][:, :2], "refinement"
+        variance = 1.0 / np.where(weights > 0.0, weights, np.nan)
+    elif "xyzobs.mm.variance" in table:
+        variance, source = table["xyzobs.mm.variance"][:, :2], "table"
+        variance = np.where(variance > 0.0, variance, np.nan)
+    else:
+        variance, source = np.full((table.n_rows, 2), np.nan), ""
+    return np.asarray(variance * TO_SHOWN[:2] ** 2), source
 
 
 def _values(table: Reflections, still: Mask) -> Array:

@@ -6,6 +6,7 @@ import shlex
 from typing import Any
 
 from smalti.steps.handing_on import dials_import
+from smalti.steps.reporting.markup import number
 from smalti.text import plural
 
 __all__ = ["judge"]
@@ -68,8 +69,8 @@ def _fit(data: dict[str, Any]) -> list[tuple[str, str]]:
         found.append(
             (
                 DOUBTFUL,
-                f"Mean residuals differ from panel to panel by {spread['um']:.3g} µm "
-                f"({spread['px']:.2g} px) more than chance explains: panels are out of place.",
+                f"Mean residuals differ from panel to panel by {number(spread['um'])} µm "
+                f"({number(spread['px'], 2)} px) more than chance explains: panels are out of place.",
             )
         )
     return found
@@ -98,15 +99,14 @@ def _coverage(data: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _sentence(data: dict[str, Any], level: str) -> str:
     after, before = data["rmsd"]["after"], data["rmsd"]["before"]
-    size = f"{after['um'][0]:.3g} / {after['um'][1]:.3g} µm ({after['px'][0]:.2g} / {after['px'][1]:.2g} px)"
+    size = f"{_pair(after['um'], 3)} µm ({_pair(after['px'], 2)} px)"
     opening = {
         GOOD: "The geometry explains the data",
         DOUBTFUL: "Usable, with reservations",
         BAD: "Do not use this geometry",
     }[level]
     if before is not None and before["um"][0] is not None:
-        was = f"{before['um'][0]:.3g} / {before['um'][1]:.3g}"
-        fit = f"the RMSD in X / Y went from {was} to {size}"
+        fit = f"the RMSD in X / Y went from {_pair(before['um'], 3)} to {size}"
     else:
         fit = f"the RMSD in X / Y is {size} over {plural(after['n'], 'reflection')}"
     sure = data["sure"]
@@ -116,6 +116,10 @@ def _sentence(data: dict[str, Any], level: str) -> str:
         f"{opening}: {fit}, and {sure['moved']} of {sure['of']} panels moved by more than three ESDs, "
         f"in the median by {data['median_moved_um']:.2g} µm."
     )
+
+
+def _pair(values: list[float], digits: int) -> str:
+    return " / ".join(number(value, digits) for value in values[:2])
 
 
 def _next(data: dict[str, Any], level: str, names: tuple[str, str]) -> list[dict[str, str]]:

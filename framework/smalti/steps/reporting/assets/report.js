@@ -2,7 +2,8 @@
 // The page is complete without this script; it switches layers of the map, shows a panel's figures, sorts tables.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const map = data.map, LEVELS = 6, NEEDLE = 0.13;
+  const map = data.map, LEVELS = 6, NEEDLE = 0.13, LEAST = 3;
+  const [left, top, right, bottom] = map.bounds, least = LEAST / 1000 * Math.max(right - left, bottom - top);
   const layers = Object.fromEntries(map.layers.map(layer => [layer.key, layer]));
   const svg = document.getElementById("map");
   const rects = [...svg.querySelectorAll("#cells rect")];
@@ -33,8 +34,9 @@
     const vectors = map.vectors[state.when] || map.vectors.after, scale = map.vectors.magnification / 1000;
     arrows.forEach((arrow, k) => {
       const [dx, dy] = vectors[k], [x, y] = map.middles[k];
-      const u = dx * scale, v = dy * scale, a = -NEEDLE * v, b = NEEDLE * u;
-      arrow.setAttribute("d", dx === null ? "" : `M${x + a} ${y + b}L${x + u} ${y + v}L${x - a} ${y - b}Z`);
+      const half = NEEDLE * Math.min(1, map.vectors.key_um / Math.max(Math.hypot(dx, dy), 1e-9));
+      const u = dx * scale, v = dy * scale, a = -half * v, b = half * u;
+      arrow.setAttribute("d", dx === null || Math.hypot(u, v) < least ? "" : `M${x + a} ${y + b}L${x + u} ${y + v}L${x - a} ${y - b}Z`);
     });
     document.getElementById("arrows").classList.toggle("off", state.arrows !== "residuals");
     document.getElementById("moves").classList.toggle("off", state.arrows !== "moves");
@@ -59,47 +61,90 @@
       rect.setAttribute("class", name);
       return rect;
     }));
-    document.getElementById("low").textContent = layer.kind === "sequential" ? "0" : show(-layer.limit);
-    document.getElementById("high").textContent = `${show(layer.limit)} ${layer.unit}`;
+    document.getElementById("low").textContent = layer.kind === "sequential" ? "0" : `≤ ${show(-layer.limit)}`;
+    document.getElementById("high").textContent = `≥ ${show(layer.limit)} ${layer.unit}`;
     document.getElementById("what").textContent = layer.label;
     const key = state.arrows === "moves" ? map.displacements : map.vectors;
     document.getElementById("scale").textContent = state.arrows === "none" || !key ? "" :
       `${state.arrows === "moves" ? "Displacement" : "Mean residual"} arrows magnified ${show(key.magnification)} times.`;
   }
 
+  const readout = document.getElementById("readout");
+  const third = { phi: "φ", DeltaPsi: "ΔΨ", mixed: "φ, ΔΨ" }[data.third];
   const triple = (values, digits) => values ? values.map(v => show(v, digits)).join(", ") : "–";
-  function read(k) {
-    const row = data.panels[k];
-    outlines.forEach(outline => outline.classList.toggle("on", Number(outline.dataset.panel) === k));
+  const sure = (values, esds) => values.map((v, k) => show(v) + (esds ? " ± " + show(esds[k], 2) : "")).join(", ");
+  let pinned = -1;
+
+  function figures(row) {
     const lines = [
-      ["used / rejected", `${show(row.used)} / ${show(row.rejected)}`],
-      ["mean X, Y (µm)", triple(row.mean.slice(0, 2))],
+      ["used / free / rejected", [row.used, row.free, row.rejected].map(n => show(n)).join(" / ")],
       ["RMSD X, Y (µm)", triple(row.rmsd.slice(0, 2))],
       ["RMSD X, Y (px)", triple(row.rmsd_px.slice(0, 2))],
-      [`RMSD ${data.third === "phi" ? "φ" : "ΔΨ"} (mdeg)`, show(row.rmsd[2])],
+      [`RMSD ${third} (mdeg)`, show(row.rmsd[2])],
+      ["mean X, Y (µm)", triple(row.mean.slice(0, 2))],
     ];
-    if (row.rmsd_before) lines.push(["RMSD before (µm)", triple(row.rmsd_before.slice(0, 2))]);
-    if (row.displacement_um) lines.push(["moved f, s, n (µm)", triple(row.displacement_um)]);
-    if (row.displacement_esd_um) lines.push(["  its ESD (µm)", triple(row.displacement_esd_um, 2)]);
-    if (row.turn_mrad) lines.push(["turned f, s, n (mrad)", triple(row.turn_mrad)]);
-    if (row.turn_esd_mrad) lines.push(["  its ESD (mrad)", triple(row.turn_esd_mrad, 2)]);
+    if (row.rmsd_before) lines.splice(1, 0, ["RMSD before (µm)", triple(row.rmsd_before.slice(0, 2))]);
+    if (row.rmsd_free) lines.push(["RMSD free (µm)", triple(row.rmsd_free.slice(0, 2))]);
+    if (row.chi2 !== null) lines.push(["chi² of X and Y", show(row.chi2)]);
+    const axes = ["fast", "slow", "normal"];
+    for (const [word, values, esds, unit] of [["moved", row.displacement_um, row.displacement_esd_um, "µm"], ["turned", row.turn_mrad, row.turn_esd_mrad, "mrad"]])
+      if (values) axes.forEach((axis, k) => lines.push([`${word} ${axis} (${unit})`, sure([values[k]], esds && [esds[k]])]));
     if (row.prior_share !== null) lines.push(["share of the prior", show(row.prior_share, 2)]);
     if (row.note) lines.push(["note", row.note]);
-    const list = document.createElement("dl");
-    for (const [term, text] of lines) {
+    return lines;
+  }
+
+  function read(k) {
+    const row = data.panels[k], list = document.createElement("dl");
+    outlines.forEach((outline, n) => outline.classList.toggle("on", n === k));
+    for (const [term, text] of figures(row)) {
       list.appendChild(document.createElement("dt")).textContent = term;
       list.appendChild(document.createElement("dd")).textContent = text;
     }
-    const head = document.createElement("h3");
+    const head = document.createElement("h3"), link = document.createElement("a");
     head.textContent = `Panel ${row.panel} (${row.name})`;
-    document.getElementById("readout").replaceChildren(head, list);
+    link.href = "#panel-" + k;
+    link.textContent = "its row in the table";
+    link.addEventListener("click", event => { event.preventDefault(); toRow(k); });
+    readout.replaceChildren(head, list, link);
+    readout.hidden = false;
+    // On the side where the panel is not.
+    const box = svg.getBoundingClientRect(), mine = outlines[k].getBoundingClientRect();
+    readout.classList.toggle("left", mine.x + mine.width / 2 > box.x + box.width / 2);
+  }
+
+  function release() {
+    pinned = -1;
+    readout.hidden = true;
+    outlines.forEach(outline => outline.classList.remove("on"));
+  }
+
+  function pin(k) {
+    if (pinned === k) { release(); return; }
+    read(k);
+    pinned = k;
   }
 
   function toRow(k) {
     document.querySelectorAll("tr.on").forEach(row => row.classList.remove("on"));
     const row = document.getElementById("panel-" + k);
+    release();
     row.classList.add("on");
     row.scrollIntoView({ block: "center" });
+    row.querySelector("a").focus({ preventScroll: true });
+  }
+
+  function toPanel(k) {
+    svg.scrollIntoView({ block: "center" });
+    reach(k);
+    pinned = k;
+  }
+
+  function reach(k) {
+    outlines.forEach(outline => { outline.tabIndex = -1; });
+    outlines[k].tabIndex = 0;
+    outlines[k].focus({ preventScroll: true });
+    read(k);
   }
 
   function neighbour(k, dx, dy) {
@@ -114,19 +159,33 @@
   }
   const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   outlines.forEach((outline, k) => {
-    outline.addEventListener("mouseenter", () => read(k));
-    outline.addEventListener("focus", () => read(k));
-    outline.addEventListener("click", () => toRow(k));
+    outline.addEventListener("mouseenter", () => { if (pinned < 0) read(k); });
+    outline.addEventListener("focus", () => { if (pinned < 0) read(k); });
+    outline.addEventListener("click", () => pin(k));
     outline.addEventListener("keydown", event => {
-      if (event.key === "Enter") toRow(k);
+      if (event.key === "Enter" || event.key === " ") {
+        event.preventDefault();
+        pin(k);
+        if (pinned === k) readout.querySelector("a").focus();
+      }
       if (!STEPS[event.key]) return;
       event.preventDefault();
-      const next = neighbour(k, ...STEPS[event.key]);
-      outline.tabIndex = -1;
-      outlines[next].tabIndex = 0;
-      outlines[next].focus({ preventScroll: true });
+      pinned = -1;
+      reach(neighbour(k, ...STEPS[event.key]));
     });
   });
+  svg.addEventListener("mouseleave", () => { if (pinned < 0) release(); });
+  svg.addEventListener("focusout", event => { if (pinned < 0 && !svg.contains(event.relatedTarget)) release(); });
+  document.addEventListener("keydown", event => {
+    if (event.key !== "Escape" || readout.hidden) return;
+    const back = pinned;
+    release();
+    if (back >= 0) outlines[back].focus({ preventScroll: true });
+  });
+  document.querySelectorAll("table.panels tbody a").forEach(link => link.addEventListener("click", event => {
+    event.preventDefault();
+    toPanel(Number(link.textContent));
+  }));
 
   document.querySelectorAll("[data-set]").forEach(button => button.addEventListener("click", () => {
     const [key, value] = button.dataset.set.split("=");
