@@ -12,3 +12,14 @@ def mark(
     high: int,
     out: NDArray[np.uint8],
 ) -> None: ...
+
+def all_within(
+    counts: NDArray[np.int32],
+    good: NDArray[np.uint8],
+    row: int,
+    n_rows: int,
+    column: int,
+    n_columns: int,
+    low: int,
+    high: int,
+) -> bool: ...

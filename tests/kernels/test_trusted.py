@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from smalti_ext.trusted import Area, mark_trusted
+from smalti_ext.trusted import Area, all_trusted, mark_trusted
 
 LIMITS = np.iinfo(np.int32)
 RANGES = [(0.0, 50.0), (-1.5, 7.25), (0.0, math.inf), (-math.inf, 3.0), (5.0, 5.0), (9.0, 2.0), (-1e12, 1e12)]
@@ -42,6 +42,27 @@ def test_areas_have_ranges_of_their_own(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(out, plainly(counts, good, left) | plainly(counts, good, right))
 
 
+@pytest.mark.parametrize("trusted", RANGES, ids=str)
+@pytest.mark.parametrize("share", [0.0, 0.0004, 0.2])
+def test_all_are_trusted_where_marking_changes_nothing(
+    rng: np.random.Generator, trusted: tuple[float, float], share: float
+) -> None:
+    answers = set()
+    for _ in range(20):
+        counts = np.where(rng.random((37, 83)) < share, rng.choice([LIMITS.min, -2, 60, LIMITS.max]), 5)
+        good = rng.random(counts.shape) > 0.2
+        counts[~good & (rng.random(counts.shape) < 0.1)] = LIMITS.min
+        area = (11, 5, 51, 30, *trusted)
+        inside = np.zeros_like(good)
+        inside[5:35, 11:62] = good[5:35, 11:62]
+        counts = counts.astype(np.int32)
+        answer = all_trusted(counts, good, [area, (70, 0, 0, 3, 9.0, 2.0)])
+        assert answer == np.array_equal(inside, plainly(counts, good, area))
+        answers.add(answer)
+    if share == 0.0004 and trusted == (0.0, 50.0):
+        assert answers == {True, False}
+
+
 def test_what_is_outside_stays(rng: np.random.Generator) -> None:
     out = np.ones((6, 6), dtype=bool)
     mark_trusted(
@@ -60,5 +81,7 @@ def test_wrong_arguments_are_errors() -> None:
         mark_trusted(counts.astype(np.int64), good, [], good.copy())  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="counts"):
         mark_trusted(counts.ravel(), good, [], good.copy())
+    with pytest.raises(ValueError, match="area"):
+        all_trusted(counts, good, [(3, 0, 4, 4, 0.0, 1.0)])
     with pytest.raises(TypeError, match="good"):
         mark_trusted(counts, good[:2], [], good.copy())
