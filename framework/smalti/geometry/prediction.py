@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from smalti.geometry.rotation import rotate
 
-__all__ = ["diffraction_angles", "diffracted_beams", "miller_indices_within", "nearest_turn"]
+__all__ = ["diffracted_beams", "diffraction_angles", "miller_indices_within", "nearest_turn", "zeta"]
 
 Array = NDArray[np.float64]
 
@@ -82,3 +82,12 @@ def miller_indices_within(A: ArrayLike, d_min: float) -> NDArray[np.int32]:
     h = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 3)
     length = np.linalg.norm(h @ A.T, axis=1)
     return np.asarray(h[(length > 0.0) & (length <= 1.0 / d_min)], dtype=np.int32)
+
+
+def zeta(s1: Array, s0: Array, axis: Array) -> Array:
+    """Cosine of the angle between spindle and rocking direction, (N,), sign kept.
+
+    zeta = m2 . (s1 x s0) / |s1 x s0| [Kabsch 2010, Acta Cryst. D66, 133].
+    """
+    across = np.cross(s1, s0)
+    return np.asarray(across @ axis / np.maximum(np.linalg.norm(across, axis=1), 1e-12))

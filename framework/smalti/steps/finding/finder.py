@@ -15,6 +15,7 @@ from smalti.geometry.panels import PanelArrays
 from smalti.models import Experiments
 from smalti.progress import Progress, silent
 from smalti.roles import Reader, SpotFinder
+from smalti.steps.finding.completing import SweepShape, completed, without_sums
 from smalti.steps.finding.execution import Execution
 from smalti.steps.finding.filters import FilterCount, added, filtered
 from smalti.steps.finding.found import Found, ImageCounts
@@ -24,7 +25,7 @@ from smalti.steps.finding.measuring import Spots, measure
 from smalti.steps.finding.options import FindOptions
 from smalti.steps.finding.pixels import Pixels
 from smalti.steps.finding.runs import Run, n_frames, runs_of
-from smalti.steps.finding.tabulating import resolutions, rows, with_ends
+from smalti.steps.finding.tabulating import resolutions, rows
 from smalti.tables import Reflections
 from smalti.text import plural
 
@@ -201,8 +202,11 @@ def _found(experiments: Experiments, diary: _Diary, harvest: _Harvest, options: 
     columns: Columns = {
         name: np.concatenate([part[name] for part in harvest.parts])[order] for name in harvest.parts[0]
     }
+    shapes: tuple[SweepShape, ...] = ()
     if options.centroid == "net":
-        columns = with_ends(columns, experiments)
+        columns, shapes = completed(columns, experiments)
+    else:
+        columns = without_sums(columns)
     identifiers = {k: item.identifier for k, item in enumerate(experiments) if item.identifier}
     reflections = Reflections(columns, identifiers)
     warnings = []
@@ -220,6 +224,7 @@ def _found(experiments: Experiments, diary: _Diary, harvest: _Harvest, options: 
         tuple(harvest.hot),
         tuple(diary.refused),
         tuple(warnings),
+        shapes,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from smalti.steps.finding.completing import SweepShape
 from smalti.steps.finding.filters import FilterCount
 from smalti.tables import Reflections
 from smalti.text import plural, table
@@ -52,6 +54,8 @@ class Found:
     refused : tuple of str
         Images that were not used, with the reason.
     warnings : tuple of str
+    shapes : tuple of SweepShape
+        How wide the spots of each sweep are, where enough of them tell.
     """
 
     reflections: Reflections
@@ -61,6 +65,7 @@ class Found:
     hot: tuple[tuple[int, int], ...]
     refused: tuple[str, ...]
     warnings: tuple[str, ...]
+    shapes: tuple[SweepShape, ...] = ()
 
     @property
     def n_images(self) -> int:
@@ -79,6 +84,7 @@ class Found:
         spots = [count for item in self.images for count in item.spots]
         if len(spots) > 1:
             parts.append("Spots per image\n" + histogram(spots))
+        parts += self._shapes()
         if self.hot:
             shown = ", ".join(f"({fast}, {slow})" for fast, slow in self.hot[:10])
             more = f" and {len(self.hot) - 10} more" if len(self.hot) > 10 else ""
@@ -86,6 +92,18 @@ class Found:
         if self.refused:
             parts.append("Images not used:\n" + "\n".join(f"  {line}" for line in self.refused[:20]))
         return "\n\n".join(parts)
+
+    def _shapes(self) -> list[str]:
+        """Say how wide the spots are; many sweeps are told by their middle."""
+        if not self.shapes:
+            return []
+        values = [(item.fast, item.slow, math.degrees(item.mosaicity)) for item in self.shapes]
+        fast, slow, mosaicity = np.median(values, axis=0)
+        of = "" if len(values) == 1 else f" (median of {len(values)} sweeps)"
+        return [
+            f"Width of the spots{of}: {fast:.2f} x {slow:.2f} px; they rock through the Ewald sphere within "
+            f"{mosaicity:.3f} deg (standard deviations, from the strongest)."
+        ]
 
     def summary(self) -> dict[str, Any]:
         """Give the same as plain values for JSON."""
@@ -102,6 +120,14 @@ class Found:
                     "spots": list(item.spots),
                 }
                 for item in self.images
+            ],
+            "shapes": [
+                {
+                    "experiment": item.experiment,
+                    "width_px": [item.fast, item.slow],
+                    "rocking_deg": math.degrees(item.mosaicity),
+                }
+                for item in self.shapes
             ],
             "hot_pixels": [list(pixel) for pixel in self.hot],
             "refused_images": list(self.refused),

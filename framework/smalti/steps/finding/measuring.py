@@ -9,15 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.steps.finding.linking import Groups
-from smalti.steps.finding.uncertainty import significance, variances
+from smalti.steps.finding.shapes import PIXEL_VARIANCE
+from smalti.steps.finding.uncertainty import significance
 from smalti_ext.moments import moments
 
 __all__ = ["Definition", "Spots", "measure"]
 
 Definition = Literal["net", "dials"]
-
-PIXEL_VARIANCE = 1.0 / 12.0
-"""Variance of a position known to lie somewhere in one pixel (or image), px^2."""
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -39,7 +37,12 @@ class Spots:
     box : (S, 6) int64
         x0 x1 y0 y1 (px of the raw frame) z0 z1 (positions in the run), half-open.
     centroid, variance : (S, 3)
-        px, px of the raw frame, position in the run; a pixel's centre is at + 0.5.
+        px, px of the raw frame, position in the run; a pixel's centre is at + 0.5. The variance of net
+        centroids is that of the scatter of photons alone: for the rest other spots are needed.
+    weight : (S,) counts
+        Sum of the weights of the pixels.
+    second : (S, 3) px^2, px^2, image^2
+        Second moments of the weights about the centroid.
     peak : (S, 3)
         Centre of the brightest pixel, the first of equals.
     total : (S,) counts
@@ -61,6 +64,8 @@ class Spots:
     box: NDArray[np.int64]
     centroid: Array
     variance: Array
+    weight: Array
+    second: Array
     peak: Array
     total: Array
     background: Array
@@ -77,9 +82,9 @@ class Spots:
 def measure(groups: Groups, n_fast: int, gain: Array | None = None, definition: Definition = "net") -> Spots:
     """Measure groups of strong pixels.
 
-    The weight of a pixel is its count less the mean background under the spot ("net"), with the variance of
-    :func:`variances`; or its count ("dials"): with W = sum w, V = sum w (x - m)^2 W / (W^2 - sum w^2), the
-    variance of the latter is V / W + 1/12 along each direction.
+    The weight of a pixel is its count less the mean background under the spot ("net"), with the variance
+    sum v (x - m)^2 / W^2, v being that of a pixel's counts and W = sum w; or its count ("dials"): with
+    V = sum w (x - m)^2 W / (W^2 - sum w^2) the variance of the latter is V / W + 1/12 along each direction.
 
     Parameters
     ----------
@@ -103,11 +108,12 @@ def measure(groups: Groups, n_fast: int, gain: Array | None = None, definition: 
     sums = moments(
         starts.astype(np.int64), pixels.index, pixels.frame, weight, noise, groups.sides[order], n_fast
     )
+    safe = np.where(sums.total > 0.0, sums.total, np.inf)[:, None]
     if definition == "dials":
         spread = sums.total**2 - sums.squares
         variance = sums.spread / np.where(spread > 0.0, spread, np.inf)[:, None] + PIXEL_VARIANCE
     else:
-        variance = variances(sums, background, per_photon)
+        variance = sums.noise / safe**2
     box, peak = _extent(pixels.index, pixels.frame, value, group, starts[:-1], n_fast)
     total = np.bincount(group, value, minlength=n).astype(np.float64)
     return Spots(
@@ -118,6 +124,8 @@ def measure(groups: Groups, n_fast: int, gain: Array | None = None, definition: 
         box,
         sums.centroid,
         variance,
+        sums.total,
+        sums.spread / safe,
         peak,
         total,
         background,

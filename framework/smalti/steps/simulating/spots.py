@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from smalti.geometry import prediction
 from smalti.geometry.panels import PanelArrays, laboratory
 from smalti.models import Beam, Experiment, Scan
 from smalti.steps.predicting import predict_sweep
@@ -105,15 +106,10 @@ def expose(table: Reflections, options: SimulateOptions) -> Exposures:
 
 
 def zeta(s1: Array, experiment: Experiment) -> Array:
-    """Cosine of the angle between spindle and rocking direction, (N,), sign kept.
-
-    zeta = m2 . (s1 x s0) / |s1 x s0| [Kabsch 2010, Acta Cryst. D66, 133].
-    """
+    """Cosine of the angle between spindle and rocking direction, (N,), sign kept."""
     if experiment.goniometer is None:
         raise ValueError("a goniometer is needed")
-    across = np.cross(s1, experiment.beam.s0)
-    length = np.linalg.norm(across, axis=1)
-    return np.asarray(across @ experiment.goniometer.laboratory_axis / np.maximum(length, 1e-12))
+    return prediction.zeta(s1, experiment.beam.s0, experiment.goniometer.laboratory_axis)
 
 
 def lorentz_polarisation(s1: Array, experiment: Experiment) -> Array:

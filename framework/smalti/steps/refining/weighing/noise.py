@@ -19,6 +19,7 @@ from smalti.steps.refining.weighing.variance_model import (
     CORE,
     ENOUGH,
     SETTLE,
+    UNSEEN_VARIANCE,
     WIDE,
     Terms,
     described,
@@ -282,7 +283,9 @@ class NoiseModel:
             return variance
         fallback, still = scale * self.data.variance, self.data.traits.still
         fallback[still, 2] = variance[still, 2]  # of DeltaPsi the table knows nothing
-        fallback[:, 2] += _WIDEST * (self.data.traits.unseen * self.data.traits.unit[:, 2]) ** 2
+        cut, unit = self.data.traits.unseen > 0.0, self.data.traits.unit[:, 2]
+        fallback[cut, 2] = np.minimum(fallback[cut, 2], scale * unit[cut] ** 2 * UNSEEN_VARIANCE)
+        fallback[:, 2] += _WIDEST * (self.data.traits.unseen * unit) ** 2
         return share * variance + (1.0 - share) * fallback
 
     @cached_property

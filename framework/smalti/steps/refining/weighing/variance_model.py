@@ -111,7 +111,9 @@ def terms(traits: Traits, table: Array) -> tuple[Terms, Terms, Terms]:
     counting, background = _photons(traits.intensity)
     turning = ~traits.still
     poisson = table - table.min(axis=0, initial=np.inf)
-    poisson[:, 2] = np.where(turning, table[:, 2] - table[turning, 2].min(initial=np.inf), 0.0)
+    # Of the angle of a cut spot the table tells nothing, or allows for what is missing: which is done here.
+    whole = turning & (traits.unseen == 0.0)
+    poisson[:, 2] = np.where(whole, table[:, 2] - table[whole, 2].min(initial=np.inf), 0.0)
     slowness = 1.0 / np.maximum(traits.zeta, _LEAST_ZETA) ** 2 - 1.0
     none = np.zeros(len(table))
     choices = []
