@@ -15,8 +15,9 @@ from smalti.steps.viewing.gallery import Roll
 from smalti.steps.viewing.lettering import HEIGHT, width_of, write
 from smalti.steps.viewing.options import LAYERS, ViewOptions
 from smalti.steps.viewing.placing import Layout
-from smalti.steps.viewing.rings import RING_KINDS
+from smalti.steps.viewing.rings import RING_KINDS, Ring
 from smalti.steps.viewing.scene import Shot
+from smalti.steps.viewing.seeing import band_of
 from smalti.steps.viewing.session import Session
 from smalti.steps.viewing.spots import KINDS, Spots
 from smalti.steps.viewing.strokes import Strokes, box, circle, cross
@@ -50,6 +51,15 @@ class View:
         """The array indices between which the frames lie."""
         _, index = self.session.scene.gallery.find(self.shot.frame)
         return self.roll.start + index, self.roll.start + index + self.shot.n
+
+    def rings(self, kind: str) -> tuple[Ring, ...]:
+        """The rings that suit what is seen."""
+        camera = self.camera
+        extent = np.array([camera.width, camera.height]) / camera.zoom
+        corner = np.array(camera.centre) - 0.5 * extent
+        models = self.session.experiment(self.roll, "after")
+        band = band_of(self.layout, models, corner, extent, camera.zoom)
+        return self.session.rings(self.roll, kind, "after", band)
 
     @property
     def spots(self) -> Spots:
@@ -130,7 +140,7 @@ def _panel_lines(name: str, view: View) -> Iterator[Array]:
 
 
 def _ring_lines(name: str, view: View) -> Iterator[Array]:
-    for ring in view.session.rings(view.roll, name, "after"):
+    for ring in view.rings(name):
         for panel, px in ring.pieces:
             yield view.screen(np.full(len(px), panel), px)
 
@@ -162,7 +172,7 @@ def _name_rings(rgb: NDArray[np.uint8], kind: str, view: View) -> None:
     size = letter_size(view.camera.width)
     high = (HEIGHT + 3) * size
     named: list[tuple[float, float, float]] = []
-    for ring in view.session.rings(view.roll, kind, "after"):
+    for ring in view.rings(kind):
         wide = width_of(ring.name, size)
         points = [view.screen(np.full(len(px), panel), px) for panel, px in ring.pieces]
         all_points = np.vstack(points) if points else np.zeros((0, 2))

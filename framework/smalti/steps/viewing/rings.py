@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from smalti.geometry.panels import PanelArrays, find_panels, to_px, wave_vectors
 from smalti.models import Crystal, Experiment
 from smalti.steps.finding.filters import HEXAGONAL_ICE
+from smalti.steps.viewing.seeing import MOST, Band
 
 __all__ = ["RING_KINDS", "Ring", "ring_lines", "ring_resolutions", "widest_resolution"]
 
@@ -18,8 +19,12 @@ Array = NDArray[np.float64]
 RING_KINDS = ("resolution", "ice", "cell")
 STEPS = 720
 """Points of a full ring."""
-MOST = 60
-"""Most rings of a cell: beyond this they fill the picture."""
+SAME = 1e-4
+"""Relative difference of 1/d below which reflections make one ring."""
+CROWD = 6
+"""So many rings on top of one another are none: out there a large cell has a ring everywhere."""
+MOST_COUNTED = 1_000_000
+"""Most unique reflections of a cell that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -43,25 +48,35 @@ def widest_resolution(experiment: Experiment) -> float:
 
 
 def ring_resolutions(
-    kind: str, experiment: Experiment, crystal: Crystal | None = None
+    kind: str, experiment: Experiment, crystal: Crystal | None = None, band: Band | None = None
 ) -> tuple[tuple[float, str], ...]:
     """Give the resolutions of the rings of a kind with their names, widest first.
 
-    "resolution" has round numbers evenly spread over the detector; "ice" the powder rings of hexagonal
-    ice; "cell" those of a crystal's cell and space group.
+    "resolution" has round numbers evenly spread over what is seen; "ice" the powder rings of hexagonal
+    ice; "cell" those of a crystal's cell and space group. Powder rings that would lie closer together than
+    the band says are one, named by the widest with the number of the others; where many are, none is drawn.
     """
-    d_min = widest_resolution(experiment)
+    top = 1.0 / widest_resolution(experiment)
+    seen = band or Band(0.0, top, top / MOST)
+    seen = Band(seen.low, min(seen.high, top), seen.apart)
     if kind == "ice":
         cell, group = HEXAGONAL_ICE
-        return _powder(cell, gemmi.SpaceGroup(group), d_min)
+        return _powder(cell, gemmi.SpaceGroup(group), seen)
     if kind == "cell":
-        if crystal is None:
-            return ()
-        return _powder(gemmi.UnitCell(*crystal.cell), _group(crystal), d_min)
-    half = np.arcsin(min(1.0, experiment.beam.wavelength / (2.0 * d_min)))
-    angles = half * np.linspace(0.2, 1.0, 6)
-    rounded = dict.fromkeys(float(f"{experiment.beam.wavelength / (2.0 * np.sin(a)):.2g}") for a in angles)
-    return tuple((d, f"{d:g} Å") for d in rounded if d >= d_min)
+        return () if crystal is None else _powder(gemmi.UnitCell(*crystal.cell), _group(crystal), seen)
+    return _round_numbers(experiment, seen)
+
+
+def _round_numbers(experiment: Experiment, seen: Band) -> tuple[tuple[float, str], ...]:
+    """Even steps of the angle, as round resolutions; with more digits, the narrower the band is."""
+    wavelength = experiment.beam.wavelength
+    # The first ring of a whole detector is not at its middle, and the last not at its corner.
+    low, high = (np.arcsin(min(1.0, 0.5 * wavelength * q)) for q in (seen.low, seen.high))
+    angles = low + (high - low) * np.linspace(0.2, 1.0, 6)
+    d = wavelength / (2.0 * np.sin(angles))
+    digits = max(2, 1 + int(np.ceil(np.log10(d[-1] / (d[-2] - d[-1])))))
+    rounded = dict.fromkeys(float(f"{value:.{digits}g}") for value in d)
+    return tuple((d, f"{d:g} Å") for d in rounded if d * seen.high >= 1.0)
 
 
 def _group(crystal: Crystal) -> gemmi.SpaceGroup:
@@ -69,17 +84,25 @@ def _group(crystal: Crystal) -> gemmi.SpaceGroup:
     return found or gemmi.SpaceGroup("P 1")
 
 
-def _powder(cell: gemmi.UnitCell, group: gemmi.SpaceGroup, d_min: float) -> tuple[tuple[float, str], ...]:
-    """The first rings of a powder; reflections of one resolution are one ring."""
-    limit = max(d_min, float((cell.volume / (4.0 * MOST * 20)) ** (1.0 / 3.0)))
-    hkl = gemmi.make_miller_array(cell, group, limit)
-    d = 1.0 / np.sqrt(np.asarray(cell.calculate_1_d2_array(hkl)))
-    order = np.argsort(-d)
-    rings: list[tuple[float, str]] = []
-    for row in order.tolist():
-        if not rings or d[row] < rings[-1][0] * (1.0 - 1e-4):
-            rings.append((float(d[row]), f"{' '.join(map(str, hkl[row]))}  {d[row]:.2f} Å"))
-    return tuple(rings[:MOST])
+def _powder(cell: gemmi.UnitCell, group: gemmi.SpaceGroup, seen: Band) -> tuple[tuple[float, str], ...]:
+    """The rings of a powder within a band; reflections of one resolution are one ring."""
+    # A shell holds about 4/3 pi V (q2^3 - q1^3) / 2 unique reflections over the order of the group.
+    volume = 4.0 / 3.0 * np.pi * cell.volume / (2.0 * max(1, len(group.operations().sym_ops)))
+    high = min(seen.high, float(np.cbrt(seen.low**3 + MOST_COUNTED / volume)))
+    hkl = gemmi.make_miller_array(cell, group, 1.0 / high, 1.0 / max(seen.low, 1e-9))
+    q = np.sqrt(np.asarray(cell.calculate_1_d2_array(hkl)))
+    along = np.argsort(q, kind="stable")
+    first = along[np.diff(q[along], prepend=-1.0) > SAME * q[along]]
+    rings: list[tuple[float, str, int]] = []
+    for row in first.tolist():
+        if rings and q[row] - 1.0 / rings[-1][0] < seen.apart:
+            d, name, others = rings[-1]
+            rings[-1] = d, name, others + 1
+        else:
+            rings.append((1.0 / float(q[row]), f"{' '.join(map(str, hkl[row]))}  {1.0 / q[row]:.2f} Å", 0))
+    return tuple(
+        (d, name + (f"  +{others}" if others else "")) for d, name, others in rings if others < CROWD
+    )
 
 
 def ring_lines(resolutions: tuple[tuple[float, str], ...], experiment: Experiment) -> tuple[Ring, ...]:

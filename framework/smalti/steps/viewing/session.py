@@ -21,6 +21,7 @@ from smalti.steps.viewing.profiles import RadialBins, radial_bins
 from smalti.steps.viewing.pyramid import LARGEST, TILE, Code
 from smalti.steps.viewing.rings import Ring, ring_lines, ring_resolutions
 from smalti.steps.viewing.scene import Scene
+from smalti.steps.viewing.seeing import Band
 from smalti.steps.viewing.spots import SpotIndex
 from smalti.steps.viewing.thresholding import FinderChoice, described
 
@@ -99,14 +100,14 @@ class Session:
             return same_paper(after.detector, after.beam, self.experiment(roll, "before").detector)
         return laboratory_layout(after.detector, after.beam)
 
-    def rings(self, roll: Roll, kind: str, which: str) -> tuple[Ring, ...]:
-        """Give the rings of a kind on the panels of a roll."""
+    def rings(self, roll: Roll, kind: str, which: str, band: Band | None = None) -> tuple[Ring, ...]:
+        """Give the rings of a kind on the panels of a roll: all of them, or those in a band."""
         experiment = self.experiment(roll, which)
 
         def make() -> tuple[Ring, ...]:
-            return ring_lines(ring_resolutions(kind, experiment, experiment.crystal), experiment)
+            return ring_lines(ring_resolutions(kind, experiment, experiment.crystal, band), experiment)
 
-        return self._rings.get((roll.number, kind, which), make)
+        return self._rings.get((roll.number, kind, which, band), make)
 
     def predictions(self, roll: Roll, begin: int, end: int, which: str) -> Predictions:
         """Predict between two array indices by one of the geometries."""

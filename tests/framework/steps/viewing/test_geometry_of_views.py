@@ -15,10 +15,11 @@ from smalti.steps.viewing.probing import panel_at, probe
 from smalti.steps.viewing.profiles import BINS, histogram, line_profile, radial_bins, radial_profile
 from smalti.steps.viewing.rings import ring_lines, ring_resolutions, widest_resolution
 from smalti.steps.viewing.scene import Scene
+from smalti.steps.viewing.seeing import MOST, Band, band_of
 from smalti.steps.viewing.spots import index_spots
 from smalti.tables import Flag, Reflections
 
-from .film import PIXEL, SIZE, detector, experiment, gallery
+from .film import DISTANCE, PIXEL, SIZE, detector, experiment, gallery
 
 CUBE = Crystal(((40.0, 0.0, 0.0), (0.0, 40.0, 0.0), (0.0, 0.0, 40.0)))
 
@@ -233,3 +234,40 @@ def test_a_line_is_broken_where_there_is_no_count():
     values, _ = scene.level(scene.shot(0, 1, "sum"), 0, "mean")
     line = line_profile(values, np.array([[30.2, 20.9], [65.0, 20.0], [-3.0, 0.0], [500.0, 2.0]]))
     assert line == [float(values[20, 30]), None, None, None]
+
+
+def test_a_band_is_what_the_view_shows():
+    models = experiment()
+    layout = laboratory_layout(models.detector, models.beam)
+    whole = band_of(layout, models, np.zeros(2), layout.size, 1.0)
+    assert whole.low < 0.01 and whole.high == pytest.approx(1.0 / widest_resolution(models), rel=0.1)
+    part = band_of(layout, models, np.array([100.0, 70.0]), np.array([10.0, 10.0]), 40.0)
+    assert whole.low < part.low < part.high < whole.high and part.apart < whole.apart
+    x = PIXEL * (105.0 - layout.beam[0]), PIXEL * (75.0 - layout.beam[1])
+    theta = 0.5 * np.arctan(np.hypot(*x) / DISTANCE)
+    assert part.low < 2.0 * np.sin(theta) / models.beam.wavelength < part.high
+    assert band_of(layout, models, np.array([500.0, 500.0]), np.ones(2), 1.0) is None
+
+
+def test_rings_that_lie_together_are_one_until_one_looks_closer():
+    large = replace(CUBE, real_space=tuple(tuple(3.0 * part for part in axis) for axis in CUBE.real_space))
+    models = experiment(crystal=large)
+    d_min = widest_resolution(models)
+    far = ring_resolutions("cell", models, large)
+    steps = np.diff([1.0 / d for d, _ in far])
+    assert 20 < len(far) <= MOST + 1 and far[-1][0] < 1.05 * d_min  # to the corner, not the first few
+    assert steps.min() >= 0.999 / d_min / MOST
+    names = [name for _, name in far]
+    assert sum("+" in name for name in names) > 10
+    assert len(ring_resolutions("cell", models, large, Band(0.0, 1.0 / d_min, 0.1 / d_min))) < 3  # a crowd
+    q = 0.8 / d_min
+    near = ring_resolutions("cell", models, large, Band(q, 1.01 * q, 1e-6))
+    assert len(near) > 3 and not any("+" in name for _, name in near)
+    assert all(q <= 1.0 / d <= 1.01 * q for d, _ in near)
+
+
+def test_round_resolutions_have_the_digits_that_the_view_needs():
+    models = experiment()
+    q = 0.5 / widest_resolution(models)
+    near = ring_resolutions("resolution", models, None, Band(q, 1.01 * q, 1e-6))
+    assert len(near) >= 4 and all(q <= 1.0 / d <= 1.011 * q for d, _ in near)

@@ -20,6 +20,7 @@ from smalti.steps.viewing.profiles import histogram, line_profile, radial_profil
 from smalti.steps.viewing.pyramid import TILE, Pool, level_shape
 from smalti.steps.viewing.rings import RING_KINDS
 from smalti.steps.viewing.scene import Scene, Shot, packed
+from smalti.steps.viewing.seeing import Band, band_of
 from smalti.steps.viewing.serving.asking import Answer, Question, as_json
 from smalti.steps.viewing.session import WHICH, Session
 from smalti.steps.viewing.spots import Spots
@@ -29,6 +30,7 @@ from smalti.steps.viewing.thresholding import command_of, make_finder, strong_pi
 __all__ = ["READING", "WRITING", "Route"]
 
 Route = Callable[[Session, Question], Answer]
+PLACES = ("image", "lab")
 POOLS: tuple[Pool, ...] = get_args(Pool)
 MOST_SUMMED = 1000
 MOST_SPOTS = 20_000
@@ -155,9 +157,10 @@ def predicted(viewer: Session, asked: Question) -> Answer:
 
 
 def rings(viewer: Session, asked: Question) -> Answer:
-    """Give the rings of a kind, each with its pieces on the panels."""
-    roll = viewer.scene.roll(_shot(viewer, asked))
-    found = viewer.rings(roll, asked.one_of("kind", RING_KINDS), asked.one_of("which", WHICH))
+    """Give the rings of a kind, each with its pieces on the panels; ``zoom`` where only a part is seen."""
+    roll, which = viewer.scene.roll(_shot(viewer, asked)), asked.one_of("which", WHICH)
+    band = _band(viewer, roll, which, asked) if "zoom" in asked.words else None
+    found = viewer.rings(roll, asked.one_of("kind", RING_KINDS), which, band)
     return as_json(
         [
             {
@@ -168,6 +171,17 @@ def rings(viewer: Session, asked: Question) -> Answer:
             for ring in found
         ]
     )
+
+
+def _band(viewer: Session, roll: Roll, which: str, asked: Question) -> Band | None:
+    """The resolutions between ``left``, ``top``, ``right`` and ``bottom`` of ``place``."""
+    corner = np.array([asked.number("left"), asked.number("top")])
+    extent = np.array([asked.number("right"), asked.number("bottom")]) - corner
+    zoom = asked.number("zoom")
+    if zoom <= 0.0 or np.any(extent <= 0.0):
+        raise UsageError("This is no part of a picture.", "", "Send left < right, top < bottom and zoom > 0.")
+    layout = viewer.layout(roll, asked.one_of("place", PLACES))
+    return band_of(layout, viewer.experiment(roll, which), corner, extent, zoom)
 
 
 def under_cursor(viewer: Session, asked: Question) -> Answer:
@@ -244,7 +258,7 @@ def save_mask(viewer: Session, asked: Question) -> Answer:
         raise UsageError("The body holds no regions.", "", "Send a list of regions.")
     shapes = tuple(shape_from(item) for item in items)
     roll = viewer.scene.roll(_shot(viewer, asked))
-    layouts = {place: viewer.layout(roll, place) for place in ("image", "lab")}
+    layouts = {place: viewer.layout(roll, place) for place in PLACES}
     mask = mask_of(shapes, layouts, roll.size)
     with _writing:
         files = write_mask(viewer.mask_file, mask, shapes)

@@ -86,6 +86,18 @@ export class Camera {
     return [x ?? w / 2, y ?? h / 2];
   }
 
+  // The part of the layout that is seen, in steps that small moves do not change.
+  get view() {
+    const { place } = this.state.values;
+    const [left, top] = this.fromScreen(0, 0), [right, bottom] = this.fromScreen(this.width, this.height);
+    const step = (right - left) / 16;
+    const whole = (value, round) => Number((round(value / step) * step).toFixed(2));
+    return {
+      place, zoom: this.zoom.toFixed(4), left: whole(left, Math.floor), top: whole(top, Math.floor),
+      right: whole(right, Math.ceil), bottom: whole(bottom, Math.ceil),
+    };
+  }
+
   toScreen(vx, vy) {
     const [cx, cy] = this.centre;
     return [(vx - cx) * this.zoom + this.width / 2, (vy - cy) * this.zoom + this.height / 2];

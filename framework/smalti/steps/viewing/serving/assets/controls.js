@@ -1,7 +1,7 @@
 // The bar above and the side: what the keys do, for the mouse, and the forms.
 
 import { KEYS } from "./keys.js";
-import { TOOLS } from "./regions.js";
+import { MASKS } from "./regions.js";
 import { COUNTS } from "./tuning.js";
 import { chart, choice, element, fold, row, symbol } from "./widgets.js";
 
@@ -158,7 +158,7 @@ export class Controls {
 
   maskPart() {
     const { app } = this;
-    this.tools = Object.fromEntries(TOOLS.filter((name) => name !== "line").map((name) => [name, element("button", {
+    this.tools = Object.fromEntries(MASKS.map((name) => [name, element("button", {
       "aria-pressed": "false", id: "tool-" + name, onclick: () => app.tool(name),
     }, name)]));
     this.told = element("p", { class: "quiet", "aria-live": "polite" });

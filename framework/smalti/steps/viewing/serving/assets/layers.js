@@ -26,7 +26,7 @@ export class Layers {
     if (session.tables.length && FROM_TABLES.some((name) => shown.has(name))) wanted.push(["spots", shot]);
     if (shown.has("predicted") && camera.roll.lattices) wanted.push(["predicted", { ...shot, which }]);
     for (const kind of RINGS) {
-      if (shown.has(kind)) wanted.push([kind, { frame: camera.roll.first, kind, which }]);
+      if (shown.has(kind) && camera.width > 1) wanted.push([kind, { frame: camera.roll.first, kind, which, ...camera.view }]);
     }
     const work = wanted.map(([name, words]) => this.fetch(name, words));
     if (shown.has("threshold")) work.push(this.fetchThreshold(shot));
@@ -52,7 +52,9 @@ export class Layers {
       if (this.data[name] === entry) delete this.data[name];
       throw error;
     }
-    if (this.data[name] === entry) this.app.redraw(false);
+    if (this.data[name] !== entry) return;
+    this.app.redraw(false);
+    if (name === "cell" && !entry.value.length) this.app.say("No ring of the cell can be told from the next here: zoom in, or go towards the beam.");
   }
 
   async fetchThreshold(shot) {

@@ -8,18 +8,19 @@ import { Controls } from "./controls.js";
 import { FlatPainter } from "./flat.js";
 import { GlPainter } from "./gl.js";
 import { Keys } from "./keys.js";
-import { Layers } from "./layers.js";
+import { Layers, RINGS } from "./layers.js";
 import { Overlay } from "./overlay.js";
 import { Pointer } from "./pointer.js";
 import { Probe } from "./probe.js";
 import { Pyramid } from "./pyramid.js";
-import { Regions, TOOLS } from "./regions.js";
+import { MASKS, Regions } from "./regions.js";
 import { State } from "./state.js";
 import { COUNTS, Tuning } from "./tuning.js";
 
 const SHOT = new Set(["frame", "sum", "how", "map", "finder", "tuned"]);
 const PICTURE = new Set([...SHOT, "pool", "zoom", "x", "y", "place", "which", "moved"]);
 const DATA = new Set([...SHOT, "show", "which"]);
+const VIEW = new Set(["zoom", "x", "y", "place"]);
 
 class App {
   constructor(session) {
@@ -32,6 +33,7 @@ class App {
     this.stage = document.getElementById("stage");
     this.painter = this.makePainter();
     this.about = null;
+    this.resting = {};
     this.colouring = new Colouring(this);
     this.auto = { low: 0, high: 10, key: "" };
     this.pyramid = new Pyramid(this);
@@ -72,6 +74,7 @@ class App {
     if (has(SHOT)) this.guard(this.tellAbout());
     if (has(PICTURE)) this.guard(this.bring());
     if (has(DATA)) this.guard(this.layers.update());
+    else if (has(VIEW) && RINGS.some((kind) => this.state.layers.has(kind))) this.later("layers", () => this.layers.update());
     if (changed.has("finder")) this.controls.showFinder();
     if (changed.has("low") || changed.has("high")) this.guard(this.charts.update());
     // Another frame is drawn when it is there; what is drawn over the old one goes at once.
@@ -111,8 +114,12 @@ class App {
     this.probe.again();
     this.redraw(before.low !== this.limits.low || before.high !== this.limits.high || !this.firstPaint);
     // Charts wait until the user does: they would take the time of the next frame.
-    clearTimeout(this.resting);
-    this.resting = setTimeout(() => this.guard(this.charts.update()), 150);
+    this.later("charts", () => this.charts.update());
+  }
+
+  later(name, action) {
+    clearTimeout(this.resting[name]);
+    this.resting[name] = setTimeout(() => this.guard(action()), 150);
   }
 
   // Draw before the screen is next refreshed: all, or only what is over the picture.
@@ -151,6 +158,7 @@ class App {
     }
     this.draw();
     this.guard(this.bring());
+    this.later("layers", () => this.layers.update());
   }
 
   // --- what keys and buttons do ------------------------------------------------------------------------------
@@ -246,8 +254,7 @@ class App {
   }
 
   nextMask() {
-    const order = TOOLS.filter((name) => name !== "line");
-    this.tool(order[(order.indexOf(this.regions.tool) + 1) % order.length]);
+    this.tool(MASKS[(MASKS.indexOf(this.regions.tool) + 1) % MASKS.length]);
   }
 
   async copy(text) {

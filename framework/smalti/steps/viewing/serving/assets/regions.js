@@ -2,7 +2,7 @@
 
 import { ask, send } from "./api.js";
 
-export const TOOLS = ["pan", "rectangle", "circle", "polygon", "line"];
+export const MASKS = ["pan", "rectangle", "circle", "polygon"];
 
 export class Regions {
   constructor(app) {
