@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 RING_KINDS = ("resolution", "ice", "cell")
 STEPS = 720
 """Points of a full ring."""
-SAME = 1e-4
+SAME = 1e-5
 """Relative difference of 1/d below which reflections make one ring."""
 CROWD = 6
 """So many rings on top of one another are none: out there a large cell has a ring everywhere."""
@@ -91,8 +91,8 @@ def _powder(cell: gemmi.UnitCell, group: gemmi.SpaceGroup, seen: Band) -> tuple[
     high = min(seen.high, float(np.cbrt(seen.low**3 + MOST_COUNTED / volume)))
     hkl = gemmi.make_miller_array(cell, group, 1.0 / high, 1.0 / max(seen.low, 1e-9))
     q = np.sqrt(np.asarray(cell.calculate_1_d2_array(hkl)))
-    along = np.argsort(q, kind="stable")
-    first = along[np.diff(q[along], prepend=-1.0) > SAME * q[along]]
+    # Steps of log q and not gaps in it: where reflections are dense there are no gaps.
+    _, first = np.unique(np.floor(np.log(q) / SAME), return_index=True)
     rings: list[tuple[float, str, int]] = []
     for row in first.tolist():
         if rings and q[row] - 1.0 / rings[-1][0] < seen.apart:

@@ -260,6 +260,8 @@ def test_rings_that_lie_together_are_one_until_one_looks_closer():
     names = [name for _, name in far]
     assert sum("+" in name for name in names) > 10
     assert len(ring_resolutions("cell", models, large, Band(0.0, 1.0 / d_min, 0.1 / d_min))) < 3  # a crowd
+    huge = replace(CUBE, real_space=tuple(tuple(20.0 * part for part in axis) for axis in CUBE.real_space))
+    assert all(d > 20.0 * d_min for d, _ in ring_resolutions("cell", models, huge))
     q = 0.8 / d_min
     near = ring_resolutions("cell", models, large, Band(q, 1.01 * q, 1e-6))
     assert len(near) > 3 and not any("+" in name for _, name in near)
