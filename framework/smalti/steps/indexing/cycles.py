@@ -15,6 +15,7 @@ from smalti.progress import Progress
 from smalti.roles import DetectorParameterisation, Minimiser, OutlierRejector
 from smalti.steps.indexing.assigning import Assignment, assign
 from smalti.steps.indexing.crystals import as_seen_with_first, crystal_of
+from smalti.steps.indexing.freeing import refine_options, resolution_steps
 from smalti.steps.indexing.mapping import MappedSpots, map_spots, rotation_models
 from smalti.steps.indexing.options import IndexOptions
 from smalti.steps.refining.options import RefineOptions
@@ -88,12 +89,15 @@ class Cycle:
         Spots that had an index when it began.
     refined : Refined or Fitted
         Of the last cycle with its uncertainties.
+    note : str
+        What sets it apart from the others; "" for most.
     """
 
     number: int
     d_min: float
     indexed: int
     refined: Refined | Fitted
+    note: str = ""
 
 
 def assign_all(
@@ -252,38 +256,6 @@ def refine_or_why(
     pairs = zip(items, refined.experiments, strict=True)
     lost = [trouble for before, after in pairs if (trouble := _lost(crystal_of(before), after.crystal))]
     return lost[0] if lost else refined
-
-
-def resolution_steps(length: Array, cycles: int, least: int = 300) -> Array:
-    """Limits |r| (1/Angstrom) of the macrocycles: the last holds all, the first at least ``least`` spots."""
-    if cycles == 0 or length.size == 0:
-        return np.zeros(0)
-    ordered = np.sort(length)
-    first = max(0.4 * ordered[-1], ordered[min(least, length.size) - 1])
-    # With few spots there is nothing to grow: one cycle to find indices again, one to end with.
-    count = cycles if first < 0.95 * ordered[-1] else min(cycles, 2)
-    return np.linspace(first, ordered[-1], count) if count > 1 else ordered[-1:]
-
-
-def refine_options(
-    count: int, last: bool, options: IndexOptions, *, hold_cell: bool = False
-) -> RefineOptions:
-    """Free only what so many reflections can tell; the detector only if there are plenty.
-
-    Before the last cycle a quarter of the reflections does: the next cycle needs no more than indices. None
-    are held out to judge with: which those are is for the refinements that follow.
-    """
-    few = count < options.min_to_refine_detector
-    return RefineOptions(
-        fix_beam=("all",) if few else RefineOptions().fix_beam,
-        fix_crystal=("cell",) if hold_cell else (),
-        fix_detector=("all",) if few else (),
-        use_all=False,
-        reflections_per_degree=max(1, options.reflections_per_degree // (1 if last else 4)),
-        free_fraction=0.0,
-        halves="off",
-        rounds=2,
-    )
 
 
 def _lost(before: Crystal, after: Crystal | None) -> str:

@@ -104,8 +104,8 @@ def nothing_found(
     else:
         best = max(trials, key=lambda trial: trial.indexed)
         cell = " ".join(f"{value:.2f}" for value in best.cell)
-        given = "the given lattice" if known.cell or known.space_group else "any lattice"
-        what = f"No lattice was found that fits {given}."
+        told = known.cell or known.space_group
+        what = "No lattice was found that " + ("fits the given lattice." if told else "explains the spots.")
         why = f"{len(trials)} tried with {len(length):,} spots; the best, {cell}, {best.refused}."
         usual = f"Check the rotation axis and its sense, or try other indexers than {indexer}: --auto."
         if known.cell or known.space_group:

@@ -21,9 +21,9 @@ from smalti.steps.indexing.cycles import (
     Cycle,
     Task,
     indexed_table,
-    refine_options,
     refine_or_why,
 )
+from smalti.steps.indexing.freeing import refine_options
 from smalti.steps.indexing.known import KnownLattice
 from smalti.steps.indexing.mapping import map_spots
 from smalti.steps.indexing.search import find_lattice

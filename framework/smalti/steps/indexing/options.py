@@ -63,4 +63,4 @@ class IndexOptions:
     reflections_per_degree: int = option(
         100, "Reflections per degree of rotation used to refine.", unit="1/deg", ge=10
     )
-    min_to_refine_detector: int = option(100, "With fewer indexed spots only the crystal is refined.", ge=20)
+    min_to_refine_detector: int = option(40, "With fewer indexed spots only the crystal is refined.", ge=20)

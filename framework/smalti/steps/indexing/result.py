@@ -136,6 +136,7 @@ class Indexed:
                     "number": cycle.number,
                     "d_min": cycle.d_min,
                     "indexed": cycle.indexed,
+                    "note": cycle.note,
                     "refinement": cycle.refined.summary()
                     if isinstance(cycle.refined, Refined)
                     else {"experiments": cycle.refined.results["experiments"]},
@@ -195,7 +196,10 @@ def bravais_table(lattices: Sequence[Setting]) -> str:
 
 def _cycle_text(cycle: Cycle) -> str:
     own = "" if single(cycle.refined.experiments.items) else ", own crystals"
-    head = f"Macrocycle {cycle.number}{own}: {cycle.indexed:,} indexed spots to {cycle.d_min:.2f} Angstrom"
+    note = f" ({cycle.note})" if cycle.note else ""
+    head = (
+        f"Macrocycle {cycle.number}{own}{note}: {cycle.indexed:,} indexed spots to {cycle.d_min:.2f} Angstrom"
+    )
     keys = ("rmsd_x_px", "rmsd_y_px", "rmsd_z_images")
     rows = [
         (item["experiment"], item["n_used"], *(_number(item[key]) for key in keys))

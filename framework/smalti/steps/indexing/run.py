@@ -21,6 +21,7 @@ from smalti.steps.indexing.centre import moved_detectors
 from smalti.steps.indexing.crystals import as_seen_with_first, crystal_of, reduced
 from smalti.steps.indexing.cycles import Cycle, Refinery, Task, indexed_table, macrocycles
 from smalti.steps.indexing.doubts import doubts
+from smalti.steps.indexing.holding import with_header_distance
 from smalti.steps.indexing.known import KnownLattice
 from smalti.steps.indexing.mapping import MappedSpots, map_spots, rotation_models, with_pixels
 from smalti.steps.indexing.more_lattices import further_lattices, settled
@@ -29,7 +30,7 @@ from smalti.steps.indexing.rescuing import rescued_by_position
 from smalti.steps.indexing.result import Indexed
 from smalti.steps.indexing.scale import cell_scale, rescaled, scale_warning
 from smalti.steps.indexing.search import find_lattice
-from smalti.steps.indexing.separating import own_crystals
+from smalti.steps.indexing.separating import Comparison, own_crystals
 from smalti.steps.indexing.sharing import share_out
 from smalti.steps.indexing.sweeps import distinct_sweeps
 from smalti.steps.indexing.trials import Trial
@@ -88,10 +89,7 @@ def index(
     sweeps, scale = _started(sweeps, spots, number, usable, best, known, options)
     mapped = map_spots(sweeps, spots, number)
     task = Task(spots, usable, Refinery(parameterisation, minimiser, rejector), options)
-    sweeps, cycles, warnings = macrocycles(sweeps, mapped, task, progress)
-    apart, comparison, more = own_crystals(cycles, number, task)
-    if apart:
-        sweeps, cycles = list(apart[-1].refined.experiments), (*cycles, *apart)
+    sweeps, cycles, warnings, comparison = _refined(sweeps, mapped, task, progress)
     if known.space_group is None and known.cell is None:
         sweeps = reduced(sweeps)
     further = further_lattices(sweeps, number, task, indexer, known, progress)
@@ -109,9 +107,33 @@ def index(
     reasons = (*scale_warning(scale, options.distance_from_cell), *reasons)
     bravais = bravais_lattices(basis, options.lattice_tolerance)
     return Indexed(
-        final, table, (*warnings, *more, *reasons), trials, best.shifts, bravais, cycles, indexed, total,
+        final, table, (*warnings, *reasons), trials, best.shifts, bravais, cycles, indexed, total,
         max_cell, known.name, further, alternatives, comparison, rescued=_rescued(cycles, table),
     )  # fmt: skip
+
+
+def _refined(
+    started: list[Experiment], mapped: MappedSpots, task: Task, progress: Progress
+) -> tuple[list[Experiment], tuple[Cycle, ...], tuple[str, ...], Comparison | None]:
+    """Refine in macrocycles, with a crystal for each sweep where the spots ask for it.
+
+    Returns
+    -------
+    sweeps : list of Experiment
+    cycles : tuple of Cycle
+    warnings : tuple of str
+    comparison : Comparison or None
+        Of own crystals with a shared one.
+    """
+    sweeps, cycles, warnings = macrocycles(started, mapped, task, progress)
+    apart, comparison, more = own_crystals(cycles, mapped.sweep, task)
+    cycles = (*cycles, *apart)
+    held = with_header_distance(started, cycles, task)
+    if held is not None:
+        cycles = (*cycles, held)
+    if held is not None or apart:
+        sweeps = list(cycles[-1].refined.experiments)
+    return sweeps, cycles, (*warnings, *more), comparison
 
 
 def _rescued(cycles: Sequence[Cycle], table: Reflections) -> int:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from smalti.models import Experiment
 from smalti.steps.indexing.crystals import largest_turn, separated, turns
-from smalti.steps.indexing.cycles import Cycle, Task, macrocycle, refine_options, refine_or_why
+from smalti.steps.indexing.cycles import Cycle, Task, macrocycle, refine_or_why
+from smalti.steps.indexing.freeing import refine_options
 from smalti.steps.indexing.mapping import map_spots
 from smalti.steps.refining.refine import Fitted
 from smalti.steps.refining.telling.result import Refined

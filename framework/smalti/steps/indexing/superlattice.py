@@ -25,6 +25,10 @@ LEAST = 10
 SIGMAS = 6.0
 """Excess over chance in standard deviations; less means nothing."""
 
+LEAST_SHARPNESS = 0.5
+"""How closely spots of a larger cell stand about their places, at least: the part of them within half of the
+radius, over the same part of the spots about lattice points. Of strewn spots an eighth is there."""
+
 CLOSEST = 0.04
 """Fractions of an index: spots nearer to a lattice point than this stand nowhere else."""
 
@@ -42,7 +46,8 @@ class Superlattice:
     odd : float
         Fraction q of the spots that only the larger cell explains.
     significance : float
-        Their excess over chance in standard deviations.
+        Their excess over chance in standard deviations; 0 where they are strewn about the places of the
+        larger cell, and not at them.
     count : int
         How many spots stand there, by chance or not.
     """
@@ -105,7 +110,10 @@ def _measured(tree: cKDTree, away: Array, k: NDArray[np.int64], n: int) -> Super
     on = int((away < min(0.2, 0.5 / n)).sum())
     odd = excess / max(excess + on, 1.0)
     x, y, z = k.tolist()
-    significance = float(excess / np.sqrt(max(chance, 1.0)))
+    within = _standing(tree, np.outer(parts, k), radius / 2.0) - chance / 8.0
+    usual = float((away < radius / 2.0).sum()) / max(int((away < radius).sum()), 1)
+    sharp = within > LEAST_SHARPNESS * usual * excess
+    significance = float(excess / np.sqrt(max(chance, 1.0))) if sharp or excess <= 0.0 else 0.0
     return Superlattice(n, (x, y, z), max(float(odd), 0.0), significance, count)
 
 

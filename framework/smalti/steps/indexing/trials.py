@@ -27,6 +27,9 @@ Index = NDArray[np.intp]
 LEAST_AXIS = 2.0
 """Angstrom: no crystal has a shorter axis, and cells of about that size explain any spots."""
 
+LEAST_ODD = 4
+"""Spots that need a larger cell, at least: of thirty, two or three may be spurious."""
+
 LEAST_SHARPNESS = 0.3
 """Spots strewn about by chance have 1/8, and lattices fitted to them up to 0.27."""
 
@@ -136,8 +139,9 @@ def try_candidate(
     A, reductions, (least, most) = primitive_lattice(A, mapped.rlp, options)
     A, larger = enlarged(A, mapped.rlp, options.odd_fraction)
     if larger:
-        A = np.asarray(np.linalg.inv(niggli(np.linalg.inv(A))[0]))
-        least = min(item.odd for item in larger)
+        # Enlarged one way, it may be too large in another.
+        A, again, (_, most) = primitive_lattice(A, mapped.rlp, options)
+        reductions, least = (*reductions, *again), min(item.odd for item in larger)
     found = assign(A, mapped.rlp, options.tolerance)
     misfit = mapped.rlp[found.indexed] - found.h[found.indexed] @ A.T
     sharp = float(np.mean(found.misfit[found.indexed] < options.tolerance / 2)) if len(misfit) else 0.0
@@ -190,7 +194,8 @@ def primitive_lattice(
         classes = [(n, h) for n in FACTORS for h in residue_classes(n)]
         odd = [odd_fraction(h, basis, good, n) for n, h in classes]
         k = int(np.argmin(odd))
-        if odd[k] >= options.odd_fraction or np.linalg.norm(basis, axis=1).min() < 2.0 * LEAST_AXIS:
+        threshold = max(options.odd_fraction, LEAST_ODD / len(good))
+        if odd[k] >= threshold or np.linalg.norm(basis, axis=1).min() < 2.0 * LEAST_AXIS:
             most = max(q for q, (n, _) in zip(odd, classes, strict=True) if n < 5)
             return A, tuple(reductions), (odd[k], most)
         n, h = classes[k]
