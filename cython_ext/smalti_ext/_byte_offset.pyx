@@ -12,6 +12,13 @@ the sum of the last 16.
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr
 
+from smalti_ext.wide cimport WIDTHS
+
+cdef extern from *:
+    """
+    SMALTI_WIDE static void smalti_stretch(const uint8_t*, Py_ssize_t, int32_t, int32_t*);
+    """
+
 # Status of a decoding; the wrapper puts them in words.
 cdef enum:
     COMPLETE = 0
@@ -56,7 +63,9 @@ cdef inline void add_up(int16_t* one, int16_t* two, int16_t* four, int16_t* eigh
         eight[k] = <int16_t>(four[k] + four[k - 4])
 
 
-cdef void stretch(const uint8_t* source, Py_ssize_t n, int32_t value, int32_t* target) noexcept nogil:
+cdef void stretch "smalti_stretch"(
+    const uint8_t* source, Py_ssize_t n, int32_t value, int32_t* target
+) noexcept nogil:
     """Decode n one-byte differences, none of them an escape, that follow a pixel of this value."""
     cdef int16_t one[LAG + BLOCK]
     cdef int16_t two[LAG + BLOCK]

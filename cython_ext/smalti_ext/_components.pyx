@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
 
-from smalti_ext.bits cimport Bits, bits_of, set_bit
+from smalti_ext.bits cimport Bits, bits_of, set_stretch
 from smalti_ext.windows cimport Counts, Mask, Window, look, start
 
 # What may be beside a strong pixel: the end of its panel or a masked pixel, and one above the trusted range.
@@ -104,7 +104,7 @@ def surroundings(
     ``bits`` (slow, words) start at zero and take the strong pixels and their rims; ``columns`` is (fast, 4).
     """
     cdef Py_ssize_t n_slow = counts.shape[0], n_fast = counts.shape[1]
-    cdef Py_ssize_t k, row, column, r, c
+    cdef Py_ssize_t k, row, column, r, c, first, last
     cdef Bits taken = bits_of(bits)
     cdef Window window
     with nogil:
@@ -112,9 +112,11 @@ def surroundings(
         for k in range(index.shape[0]):
             row = index[k] // n_fast
             column = index[k] - row * n_fast
+            first = max(column - guard, 0)
+            last = min(column + guard + 1, n_fast)
             for r in range(max(row - guard, 0), min(row + guard + 1, n_slow)):
-                for c in range(max(column - guard, 0), min(column + guard + 1, n_fast)):
-                    set_bit(taken, r, c)
+                for c in range(first, last, 63):
+                    set_stretch(taken, r, c, min(last - c, 63))
         for k in range(index.shape[0]):
             row = index[k] // n_fast
             look(&window, counts, mask, row, index[k] - row * n_fast)

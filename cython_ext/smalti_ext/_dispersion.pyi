@@ -3,6 +3,8 @@ from numpy.typing import NDArray
 
 RING: int
 TILE: int
+COLUMNS: int
+MOST: int
 
 def find(
     counts: NDArray[np.int32],

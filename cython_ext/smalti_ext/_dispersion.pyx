@@ -10,13 +10,20 @@ from libc.math cimport sqrt
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memchr, memset
 
-from smalti_ext.bits cimport Bits, bits_of, lowest_bit, set_bit, stretch_of, word_of
-from smalti_ext.screening cimport HEIGHT, MARGIN, REACH, WIDTH, Bound, Tile, choose, screen, seed
+from smalti_ext.bits cimport Bits, bits_of, lowest_bit, set_bit, word_of
+from smalti_ext.screening cimport HEIGHT, MARGIN, REACH, WIDTH, Bound, Tile, begin, choose, screen_row, seed
+from smalti_ext.wearing cimport wear_down
 from smalti_ext.windows cimport TOO_LARGE, Counts, Mask, Sums, Window, look, start, valid
 
-# What the wrapper must allocate: (RING,) int32 and (TILE,) bytes.
-RING = REACH * (2 * MARGIN + 1)
+cdef enum:
+    # Most tiles that are walked over side by side.
+    ABREAST = 16
+    ROWS = 2 * MARGIN + 2
+
+# What the wrapper must allocate for each WIDTH of columns, up to ABREAST: (RING,) int32 and (TILE,) bytes.
+RING = REACH * ROWS
 TILE = WIDTH * HEIGHT
+COLUMNS, MOST = WIDTH, ABREAST
 
 
 cdef struct Test:
@@ -30,6 +37,23 @@ cdef struct Test:
     Py_ssize_t min_local
     bint extended
     bint masked_flagged
+
+
+# How the candidates of a tile are found: around seeds, from sums of 16 or of 32 bits, or all are.
+cdef enum:
+    SEEDS
+    NARROW
+    BROAD
+    ALL
+
+
+cdef struct Part:
+    # A tile, how it is screened, and the scratch for that.
+    Tile tile
+    Bound bound
+    int way
+    int32_t* ring
+    uint8_t* candidates
 
 
 cdef struct Scratch:
@@ -69,30 +93,63 @@ cdef double typical(Counts counts, Mask mask, Tile tile, int32_t least, Py_ssize
     return <double>total / <double>n
 
 
+cdef void plan(
+    Counts counts, Mask mask, Py_ssize_t kx, Py_ssize_t ky, int32_t least, const Test* test, Part* part
+) noexcept nogil:
+    """Choose how a tile is screened."""
+    cdef Py_ssize_t area = (2 * kx + 1) * (2 * ky + 1), seeds = 0
+    cdef double mean = typical(counts, mask, part.tile, least, &seeds)
+    if seeds == 0:
+        part.way = SEEDS
+        seed(counts, mask, part.tile, kx, ky, least, part.candidates)
+    elif choose(&part.bound, mean, test.least, area, 32767):
+        part.way = NARROW
+        begin(ky, <int16_t*>part.ring)
+    elif choose(&part.bound, mean, test.least, area, 1 << 30):
+        part.way = BROAD
+        begin(ky, part.ring)
+    else:
+        part.way = ALL
+        memset(part.candidates, 1, WIDTH * HEIGHT)
+
+
 cdef void scan(
     Counts counts, Mask mask, Py_ssize_t first, Py_ssize_t last, Window* window, const Test* test,
     Scratch scratch, Bits found,
 ) noexcept nogil:
-    """Mark the pixels of some rows that are dispersed (extended) or strong (not extended)."""
-    cdef Py_ssize_t kx = window.kx, ky = window.ky, area = (2 * window.kx + 1) * (2 * window.ky + 1)
-    cdef Py_ssize_t column = 0, seeds = 0
+    """Mark the pixels of some rows that are dispersed (extended) or strong (not extended).
+
+    Rows are walked through from side to side, tile after tile: memory is quickest in that order.
+    """
     cdef int32_t least = <int32_t>min(test.least, <double>TOO_LARGE) + 1
-    cdef Tile tile
-    cdef Bound bound
-    cdef double mean
+    cdef Py_ssize_t column = 0, entering, k, n
+    cdef Part parts[ABREAST]
+    cdef Part* part
     while column < counts.shape[1]:
-        tile = Tile(first, last - first, column, min(counts.shape[1] - column, WIDTH))
-        mean = typical(counts, mask, tile, least, &seeds)
-        if seeds == 0:
-            seed(counts, mask, tile, kx, ky, least, scratch.candidates)
-        elif choose(&bound, mean, test.least, area, 32767):
-            screen(counts, mask, tile, kx, ky, bound, <int16_t*>scratch.ring, scratch.candidates)
-        elif choose(&bound, mean, test.least, area, 1 << 30):
-            screen(counts, mask, tile, kx, ky, bound, scratch.ring, scratch.candidates)
-        else:
-            memset(scratch.candidates, 1, WIDTH * HEIGHT)
-        judge(counts, mask, tile, scratch.candidates, window, test, found)
-        column += WIDTH
+        n = 0
+        while n < ABREAST and column < counts.shape[1]:
+            part = parts + n
+            part.tile = Tile(first, last - first, column, min(counts.shape[1] - column, WIDTH))
+            part.ring = scratch.ring + n * REACH * ROWS
+            part.candidates = scratch.candidates + n * WIDTH * HEIGHT
+            plan(counts, mask, window.kx, window.ky, least, test, part)
+            column += WIDTH
+            n += 1
+        for entering in range(last - first + 2 * window.ky):
+            for k in range(n):
+                part = parts + k
+                if part.way == NARROW:
+                    screen_row(
+                        counts, mask, &part.tile, window.kx, window.ky, &part.bound, entering,
+                        <int16_t*>part.ring, part.candidates,
+                    )
+                elif part.way == BROAD:
+                    screen_row(
+                        counts, mask, &part.tile, window.kx, window.ky, &part.bound, entering,
+                        part.ring, part.candidates,
+                    )
+        for k in range(n):
+            judge(counts, mask, parts[k].tile, parts[k].candidates, window, test, found)
 
 
 cdef void judge(
@@ -107,10 +164,11 @@ cdef void judge(
         row = tile.row + r
         c = 0
         while c < tile.n_columns:
-            hit = memchr(line + c, 1, tile.n_columns - c)
-            if hit == NULL:
-                break
-            c = <const uint8_t*>hit - line
+            if not line[c]:
+                hit = memchr(line + c, 1, tile.n_columns - c)
+                if hit == NULL:
+                    break
+                c = <const uint8_t*>hit - line
             column = tile.column + c
             c += 1
             if valid(counts, mask, row, column):
@@ -119,64 +177,6 @@ cdef void judge(
                     test.extended or bright(&window.sums, counts[row, column], test)
                 ):
                     set_bit(found, row, column)
-
-
-cdef inline bint surrounded(
-    Counts counts, Mask mask, Bits flagged, bint masked_flagged, Py_ssize_t row, Py_ssize_t column,
-    Py_ssize_t reach,
-) noexcept nogil:
-    """Whether every pixel within ``reach`` is flagged; outside the frame counts as flagged."""
-    cdef Py_ssize_t r, first = max(column - reach, 0)
-    cdef Py_ssize_t n = min(column + reach + 1, counts.shape[1]) - first
-    cdef uint64_t missing
-    for r in range(max(row - reach, 0), min(row + reach + 1, counts.shape[0])):
-        missing = ~stretch_of(flagged, r, first, n) & ((<uint64_t>1 << n) - 1)
-        while missing:
-            if not masked_flagged or valid(counts, mask, r, first + lowest_bit(missing)):
-                return False
-            missing &= missing - 1
-    return True
-
-
-cdef inline uint64_t worn(
-    Bits flagged, Py_ssize_t n_slow, Py_ssize_t row, Py_ssize_t k, Py_ssize_t reach
-) noexcept nogil:
-    """Those of 64 pixels around which all are flagged; some at the sides of the frame are missed."""
-    cdef uint64_t solid = ~<uint64_t>0, left, here, right
-    cdef uint64_t* words
-    cdef Py_ssize_t r, step
-    for r in range(max(row - reach, 0), min(row + reach + 1, n_slow)):
-        words = flagged.words + r * flagged.per_row
-        here = words[k]
-        left = words[k - 1] if k > 0 else 0
-        right = words[k + 1] if k + 1 < flagged.per_row else 0
-        solid &= here
-        for step in range(1, min(reach, 63) + 1):
-            solid &= (here << step | left >> (64 - step)) & (here >> step | right << (64 - step))
-    return solid
-
-
-cdef void wear_down(
-    Counts counts, Mask mask, Py_ssize_t first, Py_ssize_t last, Py_ssize_t reach, bint masked_flagged,
-    Bits flagged, Bits foreground,
-) noexcept nogil:
-    """Mark the pixels of some rows around which all are flagged."""
-    cdef Py_ssize_t row, column, k
-    cdef uint64_t word
-    cdef uint64_t* core
-    for row in range(first, last):
-        for k in range(flagged.per_row):
-            word = word_of(flagged, row, 64 * k)[0]
-            if not word:
-                continue
-            core = word_of(foreground, row, 64 * k)
-            core[0] = worn(flagged, counts.shape[0], row, k, reach)
-            word &= ~core[0]
-            while word:
-                column = 64 * k + lowest_bit(word)
-                word &= word - 1
-                if surrounded(counts, mask, flagged, masked_flagged, row, column, reach):
-                    set_bit(foreground, row, column)
 
 
 cdef inline bint outstanding(const Sums* around, int32_t count, const Test* test) noexcept nogil:

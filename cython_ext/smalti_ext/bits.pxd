@@ -47,3 +47,13 @@ cdef inline uint64_t stretch_of(Bits bits, Py_ssize_t row, Py_ssize_t column, Py
     if shift + n > 64:
         value |= words[1] << (64 - shift)
     return value
+
+
+cdef inline void set_stretch(Bits bits, Py_ssize_t row, Py_ssize_t column, Py_ssize_t n) noexcept nogil:
+    """Set the bits of n columns, at most 63, from a column on."""
+    cdef uint64_t* words = word_of(bits, row, column)
+    cdef uint64_t ones = (<uint64_t>1 << n) - 1
+    cdef int shift = column & 63
+    words[0] |= ones << shift
+    if shift + n > 64:
+        words[1] |= ones >> (64 - shift)

@@ -122,6 +122,7 @@ def _find(frame: _Frame, test: _Test) -> NDArray[np.intp]:
     n = np.arange(area + 1.0)
     degrees = np.maximum(n - 1.0, 0.0)
     needed = test.gain * (degrees + test.sigma_background * np.sqrt(2.0 * degrees))
+    abreast = min(_dispersion.MOST, -(-n_fast // _dispersion.COLUMNS))
     # Pages of it that nobody writes to are never given out by the system.
     found = np.empty(counts.size, dtype=np.intp)
     n_found = _dispersion.find(
@@ -140,8 +141,8 @@ def _find(frame: _Frame, test: _Test) -> NDArray[np.intp]:
         needed,
         np.zeros((2, n_slow, (n_fast + 63) // 64), dtype=np.uint64),
         np.empty((2, n_fast, 4), dtype=np.int64),
-        np.empty(_dispersion.RING, dtype=np.int32),
-        np.empty(_dispersion.TILE, dtype=np.uint8),
+        np.empty(abreast * _dispersion.RING, dtype=np.int32),
+        np.empty(abreast * _dispersion.TILE, dtype=np.uint8),
         found,
     )
     return found[:n_found].copy()

@@ -195,40 +195,40 @@ cdef inline void admit_32 "smalti_admit_32"(
     admit(columns, n, width, origin, candidates)
 
 
-cdef inline void screen(
-    Counts counts, Mask mask, Tile tile, Py_ssize_t kx, Py_ssize_t ky, Bound bound, Sum* ring,
-    uint8_t* candidates,
+cdef inline void begin(Py_ssize_t ky, Sum* ring) noexcept nogil:
+    """Empty the rows of a tile, and the sums over columns that stand behind them."""
+    memset(ring, 0, (2 * ky + 2) * REACH * sizeof(Sum))
+
+
+cdef inline void screen_row(
+    Counts counts, Mask mask, const Tile* tile, Py_ssize_t kx, Py_ssize_t ky, const Bound* bound,
+    Py_ssize_t entering, Sum* ring, uint8_t* candidates,
 ) noexcept nogil:
-    """Mark the pixels of a tile that the first condition admits, (n_rows, WIDTH); ``ring`` is scratch."""
-    cdef Sum columns[REACH]
-    cdef uint8_t unused[WIDTH]
-    cdef Py_ssize_t rows = 2 * ky + 1, n = tile.n_columns
-    cdef Py_ssize_t left = max(tile.column - kx, 0)
-    cdef Py_ssize_t right = min(tile.column + n + kx, counts.shape[1])
-    cdef Py_ssize_t entering, out, r, k, shift = left - tile.column + kx
-    cdef Sum* row
-    cdef uint8_t* line
-    memset(columns, 0, sizeof(columns))
-    memset(ring, 0, rows * REACH * sizeof(Sum))
-    for entering in range(tile.n_rows + 2 * ky):
-        r = tile.row - ky + entering
-        row = ring + (entering % rows) * REACH
-        if 0 <= r < counts.shape[0]:
-            if Sum is int16_t:
-                enter_16(&counts[r, left], &mask[r, left], right - left, &bound, row + shift, columns + shift)
-            else:
-                enter_32(&counts[r, left], &mask[r, left], right - left, &bound, row + shift, columns + shift)
-        else:
-            for k in range(REACH):
-                columns[k] = <Sum>(columns[k] - row[k])
-                row[k] = 0
-        if entering < 2 * ky:
-            continue
-        line = candidates + (entering - 2 * ky) * WIDTH
+    """Let a row enter the windows of a tile, from ``ky`` above it on; mark what the first condition admits.
+
+    ``candidates`` is (n_rows, WIDTH).
+    """
+    cdef Py_ssize_t left = max(tile.column - kx, 0), k
+    cdef Py_ssize_t right = min(tile.column + tile.n_columns + kx, counts.shape[1])
+    cdef Py_ssize_t r = tile.row - ky + entering, shift = left - tile.column + kx
+    cdef Sum* columns = ring + (2 * ky + 1) * REACH
+    cdef Sum* row = ring + (entering % (2 * ky + 1)) * REACH
+    if 0 <= r < counts.shape[0]:
         if Sum is int16_t:
-            admit_16(columns, n, 2 * kx + 1, <int16_t>bound.origin, line)
+            enter_16(&counts[r, left], &mask[r, left], right - left, bound, row + shift, columns + shift)
         else:
-            admit_32(columns, n, 2 * kx + 1, bound.origin, line)
+            enter_32(&counts[r, left], &mask[r, left], right - left, bound, row + shift, columns + shift)
+    else:
+        for k in range(REACH):
+            columns[k] = <Sum>(columns[k] - row[k])
+            row[k] = 0
+    if entering < 2 * ky:
+        return
+    candidates += (entering - 2 * ky) * WIDTH
+    if Sum is int16_t:
+        admit_16(columns, tile.n_columns, 2 * kx + 1, <int16_t>bound.origin, candidates)
+    else:
+        admit_32(columns, tile.n_columns, 2 * kx + 1, bound.origin, candidates)
 
 
 cdef inline void seed(
