@@ -47,9 +47,10 @@ def content(
     face = face_of(detector, experiments[0].beam)
     used = np.bincount(after.panel[after.used], minlength=len(detector)) > 0
     moved = compare(before[0][0].detector, detector, used) if before is not None else None
+    own = moved if moved is not None and moved.apart else None
     comparable = before is not None and len(before[0][0].detector) == len(detector)
     earlier = before[1] if before is not None else None
-    rows = panel_rows(detector, after, earlier if comparable else None, moved, refinement.panels)
+    rows = panel_rows(detector, after, earlier if comparable else None, own, refinement.panels)
     each = experiment_rows(experiments, after, refinement)
     return {
         "third": after.third,

@@ -60,7 +60,7 @@ def estimate(value: float | None, esd: float | None) -> str:
     esd = float(f"{esd:.2g}")
     places = max(0, 1 - math.floor(math.log10(esd))) if esd > 0.0 else 3
     # Adding 0 makes of a negative zero one that needs no sign.
-    return f"{round(value, places) + 0.0:.{places}f} ± {number(esd, 2)}".replace("-", "−")
+    return f"{round(value, places) + 0.0:.{places}f} ± {esd:.{places}f}".replace("-", "−")
 
 
 def symbol(third: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from smalti.steps.reporting.markup import Cell, element, table
+from smalti.steps.reporting.markup import Cell, element, number, table
 
 __all__ = ["modes_section"]
 
@@ -23,8 +23,11 @@ def modes_section(data: Mapping[str, Any]) -> str:
     ]
     if modes:
         parts.append(table(["what moves against what", "kind", "eigenvalue", "prior\nshare"], modes))
+    labels = {parameter["name"]: parameter["label"] for parameter in data["parameters"]}
     pairs: list[list[Cell]] = [
-        [pair["first"], pair["second"], pair["correlation"]] for pair in data["correlations"][:MOST]
+        # Four digits: the largest are so close to 1 that three would say nothing.
+        [*(labels.get(pair[key], pair[key]) for key in ("first", "second")), number(pair["correlation"], 4)]
+        for pair in data["correlations"][:MOST]
     ]
     if pairs:
         parts.append(element("h3", "Largest correlations"))

@@ -13,9 +13,12 @@ from smalti.geometry.superposition import panel_motions
 from smalti.models import Detector
 from smalti.units import MRAD, UM
 
-__all__ = ["Moved", "compare"]
+__all__ = ["STILL_UM", "Moved", "compare"]
 
 Array = NDArray[np.float64]
+
+STILL_UM = 1e-3
+"""Displacements (um) and turns (mrad) below are rounding errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,11 @@ class Moved:
     turn: Array
     whole_shift: Array
     whole_turn: Array
+
+    @property
+    def apart(self) -> bool:
+        """Whether any panel moved against the others; a detector of one panel never does."""
+        return bool(np.abs(self.shift).max() > STILL_UM or np.abs(self.turn).max() > STILL_UM)
 
 
 def compare(before: Detector, after: Detector, with_data: NDArray[np.bool_] | None = None) -> Moved | None:

@@ -126,7 +126,7 @@ def _face(data: dict[str, Any]) -> str:
 
 def _most_moved(data: dict[str, Any]) -> str:
     if not data["most_moved"]:
-        return ""
+        return _whole_moved(data["whole"])
     rows: list[list[Cell]] = [
         [
             f"{row['panel']}",
@@ -140,6 +140,25 @@ def _most_moved(data: dict[str, Any]) -> str:
     return element(
         "section", element("h3", "Panels that moved most"), inner, element("p", escape(note), class_="quiet")
     )
+
+
+def _whole_moved(whole: dict[str, Any] | None) -> str:
+    """Say how the detector moved where no panel moved by itself."""
+    if not whole or not whole["shift_um"]:
+        return ""
+    rows: list[list[Cell]] = [
+        [axis, (shift, shift_esd), (turn, turn_esd)]
+        for axis, shift, shift_esd, turn, turn_esd in zip(
+            "xyz",
+            whole["shift_um"],
+            whole["shift_esd_um"] or [None] * 3,
+            whole["turn_mrad"] or [None] * 3,
+            whole["turn_esd_mrad"] or [None] * 3,
+            strict=True,
+        )
+    ]
+    inner = table(["laboratory", "moved\nµm", "turned\nmrad"], rows)
+    return element("section", element("h3", "The detector as a whole moved"), inner)
 
 
 def _controls(data: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ NEEDLE = 0.13
 """Half the width of an arrow in its lengths; those of outliers are no wider than those of most."""
 
 
-LEAST = 3.0
+LEAST = 6.0
 """Arrows of fewer thousandths of the face are not drawn (the page's script has these two numbers too)."""
 
 
@@ -73,7 +73,8 @@ def _cells(panel: dict[str, Any], styles: list[str]) -> str:
     (a, c, e), (b, d, f) = panel["matrix"]
     (nx, ny), (width, height) = panel["grid"], panel["size"]
     w, h = width / nx, height / ny
-    size = f'width="{w:.5g}" height="{h:.5g}"'
+    # A little wider than they are apart: rounding to pixels would leave slits between some.
+    size = f'width="{1.005 * w:.5g}" height="{1.005 * h:.5g}"'
     rects = [
         f'<rect x="{(k % nx) * w:.5g}" y="{(k // nx) * h:.5g}" {size} class="{style}"/>'
         for k, style in enumerate(styles)

@@ -15,7 +15,7 @@ __all__ = ["Axes", "Line", "lines", "points", "stacked", "stairs", "ticks"]
 Numbers = Sequence[float | None]
 
 WIDTH, HEIGHT = 460, 230
-LEFT, RIGHT, TOP, BOTTOM = 62, 10, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 62, 18, 12, 40
 
 
 @dataclass(frozen=True, slots=True)

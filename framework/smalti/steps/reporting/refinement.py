@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from smalti.steps.reporting.moved import STILL_UM
 from smalti.steps.reporting.numbers import significant
 
 __all__ = ["Refinement"]
-
-STILL_UM = 1e-3
-"""Displacements below are rounding errors."""
 
 SHIFTS = ("fast", "slow", "normal")
 TURNS = ("tilt_fast", "tilt_slow", "rotation")

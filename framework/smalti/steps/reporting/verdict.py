@@ -160,6 +160,9 @@ def _main_step(data: dict[str, Any], level: str, experiments: str, reflections: 
     if max(data["rmsd"]["after"]["core_px"][:2]) > HIGH_RMSD_PX:
         text = "Refine the geometry, the detector as one block, without the outliers."
         return _step(text, f"{refine} --level 0 --outliers tukey -o block")
+    if level == DOUBTFUL:
+        text = "See to the reservations first (layer chi² of the map, and the charts below); then use it."
+        return _step(text, dials_import(experiments, data["totals"]["panels"]))
     return _step(
         "Use this geometry for other data of the same detector.",
         dials_import(experiments, data["totals"]["panels"]),

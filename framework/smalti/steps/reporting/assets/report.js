@@ -2,7 +2,7 @@
 // The page is complete without this script; it switches layers of the map, shows a panel's figures, sorts tables.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const map = data.map, LEVELS = 6, NEEDLE = 0.13, LEAST = 3;
+  const map = data.map, LEVELS = 6, NEEDLE = 0.13, LEAST = 6;
   const [left, top, right, bottom] = map.bounds, least = LEAST / 1000 * Math.max(right - left, bottom - top);
   const layers = Object.fromEntries(map.layers.map(layer => [layer.key, layer]));
   const svg = document.getElementById("map");
@@ -108,7 +108,8 @@
     link.addEventListener("click", event => { event.preventDefault(); toRow(k); });
     readout.replaceChildren(head, list, link);
     readout.hidden = false;
-    // On the side where the panel is not.
+    // On the side where the panel is not; on a narrow screen above or below it.
+    readout.classList.toggle("above", outlines[k].getBoundingClientRect().y > innerHeight / 2);
     const box = svg.getBoundingClientRect(), mine = outlines[k].getBoundingClientRect();
     readout.classList.toggle("left", mine.x + mine.width / 2 > box.x + box.width / 2);
   }
@@ -159,8 +160,9 @@
   }
   const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   outlines.forEach((outline, k) => {
-    outline.addEventListener("mouseenter", () => { if (pinned < 0) read(k); });
-    outline.addEventListener("focus", () => { if (pinned < 0) read(k); });
+    // Figures that came up under a finger before its click would take the click away from the panel.
+    outline.addEventListener("pointerenter", event => { if (pinned < 0 && event.pointerType === "mouse") read(k); });
+    outline.addEventListener("focus", () => { if (pinned < 0 && outline.matches(":focus-visible")) read(k); });
     outline.addEventListener("click", () => pin(k));
     outline.addEventListener("keydown", event => {
       if (event.key === "Enter" || event.key === " ") {
@@ -174,7 +176,7 @@
       reach(neighbour(k, ...STEPS[event.key]));
     });
   });
-  svg.addEventListener("mouseleave", () => { if (pinned < 0) release(); });
+  svg.addEventListener("pointerleave", event => { if (pinned < 0 && event.pointerType === "mouse") release(); });
   svg.addEventListener("focusout", event => { if (pinned < 0 && !svg.contains(event.relatedTarget)) release(); });
   document.addEventListener("keydown", event => {
     if (event.key !== "Escape" || readout.hidden) return;
