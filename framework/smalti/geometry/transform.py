@@ -137,11 +137,12 @@ def _derivatives(vectors: Array, wedges: Wedges) -> tuple[Array, Array]:
     for k, v in enumerate(vectors):
         wave = np.exp(1j * TWO_PI * (r @ v))
         F = np.add.reduceat(wave, starts)
-        first = np.add.reduceat(wave[:, None] * r, starts, axis=0) * (1j * TWO_PI)
-        second = np.add.reduceat(wave[:, None] * outer, starts, axis=0).reshape(-1, 3, 3) * -(TWO_PI**2)
-        gradient[k] = 2.0 * np.real(F.conj() @ first)
-        cross = np.einsum("wi,wj->ij", first.conj(), first)
-        hessian[k] = 2.0 * np.real(cross + np.einsum("w,wij->ij", F.conj(), second))
+        slopes = np.add.reduceat(wave[:, None] * r, starts, axis=0) * (1j * TWO_PI)
+        # F* dF summed over wedges is a sum over points: none of their second derivatives is summed by wedge
+        turned = np.repeat(F.conj(), wedges.counts) * wave
+        gradient[k] = -2.0 * TWO_PI * (turned.imag @ r)
+        curved = (turned.real @ outer).reshape(3, 3) * TWO_PI**2
+        hessian[k] = 2.0 * (np.real(slopes.conj().T @ slopes) - curved)
     return gradient, hessian
 
 

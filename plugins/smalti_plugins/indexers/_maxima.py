@@ -47,16 +47,13 @@ def grid_maxima(
     height : (K,)
     """
     n = power.shape[0]
-    axis = np.fft.fftfreq(n, 1.0 / n) * step
-    square = (
-        axis[:, None, None] ** 2
-        + axis[None, :, None] ** 2
-        + (np.arange(power.shape[2]) * step)[None, None] ** 2
-    )
+    axis = (np.fft.fftfreq(n, 1.0 / n) * step).astype(np.float32) ** 2
+    square = axis[:, None, None] + axis[None, :, None] + axis[None, None, : power.shape[2]]
     inside = (square > shortest**2) & (square < longest**2)
-    if not inside.any():
+    values = power[inside]
+    if values.size == 0:
         return np.zeros((0, 3)), np.zeros(0)
-    sigma = float(np.std(power[inside]))
+    sigma = float(np.std(values))
     rows = np.argwhere(inside & (power > 3.0 * sigma))
     height = power[tuple(rows.T)]
     keep = np.ones(len(rows), dtype=bool)

@@ -97,11 +97,13 @@ def difference_histogram(wedges: Wedges, R: float, n: int) -> NDArray[np.float32
             square = np.einsum("ijk,ijk->ij", difference, difference)
             # column c of row r is the pair (first + r, first + 1 + c): each pair once
             near = np.triu(np.ones(square.shape, dtype=bool)) & (square < R * R)
-            i, j, k = (np.rint(difference[near] * (n / (2.0 * R))).astype(np.int64)).T
-            places += [((sign * i) % n * n + (sign * j) % n) * n + (sign * k) % n for sign in (1, -1)]
-            weights += 2 * [np.exp(-2.0 * square[near] / (R * R))]
+            i, j, k = (np.rint(difference[near] * (n / (2.0 * R))).astype(np.int64) % n).T
+            places.append((i * n + j) * n + k)
+            weights.append(np.exp(-2.0 * square[near] / (R * R)))
     flat = np.bincount(np.concatenate(places), np.concatenate(weights), n**3)
-    return flat.astype(np.float32).reshape(n, n, n)
+    one = flat.astype(np.float32).reshape(n, n, n)
+    # the opposite of voxel i is n - i, and 0 its own
+    return one + np.roll(one[::-1, ::-1, ::-1], 1, axis=(0, 1, 2))
 
 
 @hookimpl

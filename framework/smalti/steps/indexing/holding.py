@@ -20,8 +20,8 @@ NARROW = 10.0
 """Degrees that a detector has seen: from more, the angles at which spots appear tell cell from distance."""
 
 CLEARLY = 1.5
-"""Mean square residual with the distance held over that with it free, from which the free one is believed: what
-freeing it mends is then half as large as all other errors together."""
+"""Mean square residual with the distance held over that with it free, from which the free one is believed.
+What freeing it mends is then half as large as all other errors together."""
 
 
 def with_header_distance(started: Sequence[Experiment], cycles: Sequence[Cycle], task: Task) -> Cycle | None:
