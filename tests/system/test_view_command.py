@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 
 import pytest
@@ -21,6 +22,25 @@ def test_a_picture_is_drawn_into_a_file(imported, tmp_path):
     assert result.status == 0, result.err
     width, height = struct.unpack(">II", (tmp_path / "view.png").read_bytes()[16:24])
     assert width == 200 and 150 < height < 400
+
+
+def test_images_that_are_gone_hide_no_others(smalti, images, tmp_path):
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for path in sorted(images.glob("*.cbf"))[:4]:
+        shutil.copy(path, folder)
+    assert smalti("import", folder, "-o", "some.expt").status == 0
+    first, second, *others = sorted(folder.glob("*.cbf"))
+    first.unlink()
+    others[0].write_bytes(others[0].read_bytes()[:3000])
+    words = "view", "some.expt", "--width", "100", "--png"
+    assert smalti(*words, "second.png", "--frame", "2").status == 0
+    smalti(*words, "first.png").refused(3, first.name)
+    smalti(*words, "third.png", "--frame", "3").refused(3, others[0].name, "damaged")
+    smalti(*words, "sum.png", "--frame", "2", "--sum", "3").refused(3, others[0].name)
+    for path in (second, *others):
+        path.unlink()
+    smalti(*words, "none.png").refused(3, "not there", "Bring the images back")
 
 
 @pytest.mark.parametrize(

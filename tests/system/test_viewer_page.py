@@ -21,9 +21,19 @@ from smalti.cli import main
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-EXPECTED = ("WebGL", "GPU", "willReadFrequently", "status of 400")
-"""What the browser may say: this one has no graphics card, is read back from, and is told of a bad option."""
+EXPECTED = ("WebGL", "GPU", "willReadFrequently", "status of 400", "status of 404")
+"""What the browser may say: this one has no graphics card, is read back from, and is refused some things."""
 READY = "body[data-ready^='{']"
+VIEWPORT = {"width": 900, "height": 640}
+RESET = """() => {
+  const open = ["fold-histogram", "fold-layers"];
+  for (const part of document.querySelectorAll("#side details")) part.open = open.includes(part.id);
+  document.getElementById("message").hidden = true;
+  document.body.classList.remove("wide");
+  viewer.regions.choose("pan");
+  viewer.set({ ...viewer.state.defaults });
+}"""
+"""The view to begin with, without loading the page again."""
 N_IMAGES = 24
 SMALTI = [sys.executable, "-c", "import sys; from smalti.cli import main; sys.exit(main())"]
 
@@ -77,24 +87,33 @@ def browser():
         started.close()
 
 
-@pytest.fixture
-def page(browser, address):
-    """A page on the viewer; nothing it does may fail or ask anybody else."""
-    context = browser.new_context(viewport={"width": 1000, "height": 800})
-    opened = context.new_page()
+@pytest.fixture(scope="module")
+def opened(browser, address):
+    """One page for all tests, opened as a user opens it; with what it said and whom it asked."""
+    context = browser.new_context(viewport=VIEWPORT)
+    page = context.new_page()
     troubles: list[str] = []
     asked: list[str] = []
-    opened.on("pageerror", lambda error: troubles.append(str(error)))
-    opened.on(
-        "console", lambda told: troubles.append(told.text) if told.type in ("error", "warning") else None
-    )
-    opened.on("request", lambda request: asked.append(request.url))
-    opened.goto(address)
-    opened.wait_for_selector(READY, state="attached")
-    yield opened
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda told: troubles.append(told.text) if told.type in ("error", "warning") else None)
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address)
+    page.wait_for_selector(READY, state="attached")
+    yield page, troubles, asked
     context.close()
+
+
+@pytest.fixture
+def page(opened, address):
+    """The page as it is when opened; nothing it does may fail or ask anybody else."""
+    page, troubles, asked = opened
+    troubles.clear()
+    asked.clear()
+    page.evaluate(RESET)
+    shown(page, frame=0, n=1, how="sum", pool="mean")
+    yield page
     server = address.rsplit("/", 2)[0]
-    assert asked and [url for url in asked if not url.startswith((server, "blob:", "data:"))] == []
+    assert [url for url in asked if not url.startswith((server, "blob:", "data:"))] == []
     assert [told for told in troubles if not any(word in told for word in EXPECTED)] == []
 
 
@@ -106,6 +125,15 @@ def shown(page, **words) -> None:
     )
 
 
+def until(page, condition: str) -> None:
+    """Wait until an expression is true; the page runs no code made of text, so that it cannot wait itself."""
+    for _ in range(300):
+        if page.evaluate(f"Boolean({condition})"):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never: {condition}")
+
+
 def pixels(page) -> np.ndarray:
     """The picture as it is on the canvas, (height, width, 3)."""
     found = page.evaluate(
@@ -113,7 +141,8 @@ def pixels(page) -> np.ndarray:
         to.width = from.width; to.height = from.height;
         const context = to.getContext("2d"); viewer.draw(); context.drawImage(from, 0, 0);
         const { data } = context.getImageData(0, 0, from.width, from.height);
-        const bytes = Array.from(data, (byte) => String.fromCharCode(byte)).join("");
+        let bytes = "", k = 0;
+        for (; k < data.length; k += 32768) bytes += String.fromCharCode(...data.subarray(k, k + 32768));
         return [from.height, from.width, btoa(bytes)]; }"""
     )
     return np.frombuffer(base64.b64decode(found[2]), np.uint8).reshape(found[0], found[1], 4)[:, :, :3]
@@ -160,12 +189,18 @@ def test_a_sum_of_frames_shows_what_one_does_not(page):
 
 def test_contrast_asks_nobody(page):
     before, asked = pixels(page), []
-    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(300)  # charts, which ask, are drawn a little later
+
+    def note(request):
+        asked.append(request.url)
+
+    page.on("request", note)
     for key in ("ArrowUp", "i", "c", "g"):
         page.keyboard.press(key)
         after = pixels(page)
         assert np.any(after != before), key
         before = after
+    page.remove_listener("request", note)
     assert [url for url in asked if "/api/" in url] == []
     page.keyboard.press("h")
     assert page.evaluate("[viewer.values.low, viewer.values.high]") == [None, None]
@@ -181,7 +216,7 @@ def test_zoom_writes_the_counts_and_the_cursor_tells_them(page):
     assert page.evaluate("viewer.camera.zoom") == pytest.approx(40.0)
     assert drawn(page) > 2000
     assert "zoom=40" in page.evaluate("(viewer.state.write(), location.hash)")
-    page.mouse.wheel(0, -300)
+    page.dispatch_event("#stage", "wheel", {"deltaY": -300, "clientX": 300, "clientY": 300})
     assert page.evaluate("viewer.camera.zoom") > 50.0
     page.keyboard.press("0")
     assert page.evaluate("viewer.values.zoom") == 0
@@ -263,7 +298,7 @@ def test_the_address_is_the_view(page, address, browser):
     page.evaluate("viewer.set({ frame: 5, sum: 3, colours: 'viridis', invert: false })")
     page.evaluate("viewer.set({ place: 'lab', zoom: 2, x: 200, y: 300 })")
     page.evaluate("viewer.state.write()")
-    other = browser.new_page(viewport={"width": 1000, "height": 800})
+    other = browser.new_page(viewport=VIEWPORT)
     other.goto(page.url)
     other.wait_for_selector(READY, state="attached")
     shown(page, frame=4, n=3)
@@ -275,9 +310,11 @@ def test_the_address_is_the_view(page, address, browser):
 
 
 def test_the_plain_canvas_shows_the_same(page, address, browser):
-    other = browser.new_page(viewport={"width": 1000, "height": 800})
+    other = browser.new_page(viewport=VIEWPORT)
     other.goto(address + "#painter=2d")
     other.wait_for_selector(READY, state="attached")
+    for each in (page, other):
+        each.evaluate("(viewer.set({ zoom: 1.7, x: 240.3, y: 300.2 }), viewer.bring())")
     assert [p.evaluate("viewer.painter.name") for p in (page, other)] == ["gl", "2d"]
     same = np.abs(pixels(page).astype(int) - pixels(other)).max(axis=2) <= 2
     assert same.mean() > 0.97
@@ -290,9 +327,46 @@ def test_another_program_has_a_frame_shown(page, address):
     shown(page, frame=6)
 
 
+def test_a_frame_that_is_gone_leaves_no_other_in_its_place(page, data_set):
+    path = data_set / "low/simulated_00023.cbf"
+    content = path.read_bytes()
+    path.unlink()
+    try:
+        page.evaluate("viewer.go(23)")
+        page.wait_for_selector("#message.bad:has-text('simulated_00023.cbf')")
+        assert "frame 23 cannot be shown" in page.inner_text("#title")
+        assert len(np.unique(pixels(page).reshape(-1, 3), axis=0)) == 1
+        page.keyboard.press("ArrowRight")
+        shown(page, frame=23)
+        assert not page.is_visible("#message") and len(np.unique(pixels(page).reshape(-1, 3), axis=0)) > 6
+    finally:
+        path.write_bytes(content)
+    page.keyboard.press("ArrowLeft")
+    shown(page, frame=22)
+
+
+def test_the_pictures_of_the_spot_finder_are_shown(page):
+    counts = pixels(page)
+    page.keyboard.press("d")
+    shown(page, map="mean")
+    until(page, "viewer.about.high !== viewer.about.largest && viewer.auto.key.endsWith('mean')")
+    assert np.any(pixels(page) != counts)
+    page.select_option("#fold-threshold select[aria-label='Picture']", "variance")
+    shown(page, map="variance")
+    page.mouse.move(300, 300)
+    page.wait_for_selector("#cursor .count:has-text('variance')")
+    page.fill("#option-kernel_size", "2,2")
+    shown(page, **{"o.kernel_size": "2,2"})
+    until(page, "(viewer.state.write(), location.hash.includes('tuned=kernel_size'))")
+    page.select_option("#fold-threshold select[aria-label='Spot finder']", "radial_profile")
+    until(page, "viewer.values.map === 'counts'")
+    page.keyboard.press("d")
+    page.wait_for_selector("#message:has-text('no pictures')")
+
+
 def test_play_goes_on_and_stops(page):
     page.keyboard.press(" ")
-    shown(page, frame=3)
+    until(page, "viewer.pyramid.shown && JSON.parse(viewer.pyramid.shown.key).frame > 2")
     page.keyboard.press(" ")
     assert page.get_attribute("#play", "aria-pressed") == "false"
 

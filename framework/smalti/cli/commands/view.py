@@ -138,8 +138,11 @@ def _serve(request: Request, session: Session) -> Outcome:
     scene.prepare(scene.shot(options.frame - 1, options.sum, options.how), options.pool)
     with Viewer(session, _port(request.switch("port"))) as viewer:
         address = address_of(viewer)
+        absent = scene.gallery.absent
+        lost = [f"{len(absent)} images are not there, {Path(absent[0]).name} the first."] if absent else []
         _say(
             [
+                *lost,
                 f"Open {address}",
                 f"From another machine: {tunnel_of(viewer)}    (there, open the same address)",
                 f"Masks drawn on the page are saved as {session.mask_file}; nothing else is written.",

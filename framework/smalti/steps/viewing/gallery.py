@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from smalti.errors import InputError, UsageError
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.errors import InputError, SmaltiError, UsageError
 from smalti.models import Experiment, Experiments, ImageSet
 from smalti.roles import Reader, Series
+from smalti.solution import FrameHeader
 from smalti.steps.importing.opening import open_series
 from smalti.steps.importing.windows import with_windows
 
@@ -47,8 +52,14 @@ class Roll:
 
     @cached_property
     def size(self) -> tuple[int, int]:
-        """Fast and slow size of the raw frame, px."""
-        return self.series.header(0).size
+        """Fast and slow size of the raw frame, px: by the first, or by the panels if that cannot be read."""
+        try:
+            return self.series.header(0).size
+        except (SmaltiError, OSError):
+            panels = self.experiment.detector.panels
+            ends = [np.add(panel.window, panel.image_size) for panel in panels]
+            fast, slow = np.max(ends, axis=0).tolist()
+            return fast, slow
 
     @property
     def name(self) -> str:
@@ -112,6 +123,12 @@ class Gallery:
         roll, index = self.find(frame)
         return max(1, min(n, len(roll) - index))
 
+    @cached_property
+    def absent(self) -> tuple[str, ...]:
+        """Files of images that were not there when the gallery was opened; the others can be looked at."""
+        files = (roll.file(index) for roll in self.rolls for index in range(len(roll)))
+        return tuple(file for file in dict.fromkeys(files) if not Path(file).exists())
+
     def search(self, file: str, number: int | None = None) -> int:
         """Find the frame of a file, by its path or its name; ``number`` counts from 1 within its roll.
 
@@ -143,7 +160,7 @@ def open_gallery(experiments: Experiments, readers: Sequence[Reader]) -> Gallery
     Raises
     ------
     InputError
-        An experiment has no images, or they are missing.
+        An experiment has no images, or all are missing.
     """
     experiments = with_windows(experiments, readers)
     members: dict[object, list[int]] = {}
@@ -160,14 +177,45 @@ def open_gallery(experiments: Experiments, readers: Sequence[Reader]) -> Gallery
         members.setdefault(key, []).append(number)
     if not members:
         raise InputError("There is nothing to show.", "The experiment list is empty.", "Import images first.")
-    return Gallery(
-        experiments, tuple(_roll(k, experiments, m, readers) for k, m in enumerate(members.values()))
-    )
+    rolls = tuple(_roll(k, experiments, m, readers) for k, m in enumerate(members.values()))
+    gallery = Gallery(experiments, rolls)
+    if len(gallery.absent) == len({roll.file(k) for roll in rolls for k in range(len(roll))}):
+        raise InputError(
+            f"The image {gallery.absent[0]} is not there.",
+            "Nor is any other of the experiments; they were imported from that place.",
+            "Bring the images back there, or import them again where they are now.",
+        )
+    return gallery
 
 
 def _roll(number: int, experiments: Experiments, members: list[int], readers: Sequence[Reader]) -> Roll:
     experiment = experiments[members[0]]
     images, scan = experiment.imageset, experiment.scan
     assert images is not None
-    series = open_series(images, readers, scan)
-    return Roll(number, images, series, experiment, tuple(members), scan.array_range[0] if scan else 0)
+    series = open_series(images, readers, scan, all_there=False)
+    roll = Roll(number, images, series, experiment, tuple(members), scan.array_range[0] if scan else 0)
+    there = next((k for k in range(len(roll)) if Path(roll.file(k)).exists()), 0)
+    return replace(roll, series=_Led(series, there)) if there else roll
+
+
+@dataclass(frozen=True)
+class _Led:
+    """Images of which the first are gone: the first that is there tells what holds for all."""
+
+    series: Series
+    first: int
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def header(self, index: int) -> FrameHeader:
+        return self.series.header(index or self.first)
+
+    def read(self, index: int) -> NDArray[Any]:
+        return self.series.read(index)
+
+    def mask(self) -> NDArray[np.bool_] | None:
+        try:
+            return self.series.mask()
+        except (SmaltiError, OSError):  # readers may ask the first image; the panels tell where the gaps are
+            return None

@@ -22,12 +22,12 @@ export class FlatPainter {
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.fillStyle = `rgb(${view.nothing.join(",")})`;
     context.fillRect(0, 0, width, height);
-    context.imageSmoothingEnabled = false;
     const [cx, cy] = view.centre;
     const z = view.zoom;
     for (const part of view.parts) {
       const image = this.imageOf(part, view);
       const step = 1 << part.level;
+      context.imageSmoothingEnabled = z * step < 0.95; // a screen pixel that covers more than one shows their mean
       for (const { rectangle: [left, top, right, bottom], window: [x0, y0], matrix: m } of cut(part, view.patches)) {
         context.setTransform(
           m[0] * z, m[2] * z, m[1] * z, m[3] * z, (m[4] - cx) * z + width / 2, (m[5] - cy) * z + height / 2,

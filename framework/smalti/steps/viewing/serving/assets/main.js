@@ -67,7 +67,6 @@ class App {
   }
 
   set(changes) { this.state.set(changes); }
-
   changed(changed) {
     if (changed.has("painter")) location.reload();
     const has = (names) => [...changed].some((name) => names.has(name));
@@ -267,7 +266,6 @@ class App {
   }
 
   copyAddress() { this.state.write(); this.copy(location.href); }
-
   // --- telling -----------------------------------------------------------------------------------------------
 
   say(text, bad = false) {
@@ -278,6 +276,8 @@ class App {
     clearTimeout(this.silence);
     this.silence = setTimeout(() => { box.hidden = true; }, bad ? 12000 : 7000);
   }
+
+  hush() { const box = document.getElementById("message"); if (box.className === "bad") box.hidden = true; }
 
   guard(work) {
     return Promise.resolve(work).catch((error) => this.say(error.message || "The server does not answer.", true));

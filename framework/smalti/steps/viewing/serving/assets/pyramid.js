@@ -58,14 +58,27 @@ export class Pyramid {
     const { roll } = this.app.camera;
     const next = { key, roll, overview: null, tiles: new Map() };
     const tiles = this.fill(next, words, true);
-    const base = await pixels({ ...words, level: roll.overview }, step);
+    tiles.catch(() => {}); // what is wrong with a frame is told once, by its overview
+    const base = await pixels({ ...words, level: roll.overview }, step).catch((error) => this.lose(ticket, error));
     next.overview = { ...base, level: roll.overview, x: 0, y: 0 };
     if (this.wanted().length) await Promise.race([tiles, new Promise((done) => setTimeout(done, PATIENCE))]);
     if (ticket !== this.ticket) return undefined; // the user has gone on
-    this.release(this.shown, next);
+    this.release(this.shown);
     this.shown = next;
+    this.app.hush();
     this.app.redraw();
     return tiles;
+  }
+
+  // A frame that cannot be had leaves nothing: the picture of another would be taken for it.
+  lose(ticket, error) {
+    if (ticket === this.ticket) {
+      this.release(this.shown);
+      this.shown = null;
+      document.getElementById("title").textContent = `frame ${this.app.values.frame} cannot be shown`;
+      this.app.redraw();
+    }
+    throw error;
   }
 
   async fill(target, words, silent = false) {
