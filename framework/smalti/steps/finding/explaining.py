@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 from smalti.errors import UsageError
 from smalti.models import Experiment, Experiments, ImageSet
 from smalti.roles import Explaining, Reader, SpotFinder
-from smalti.steps.finding.frames import as_int32
 from smalti.steps.finding.options import FindOptions
 from smalti.steps.finding.runs import runs_of
+from smalti.steps.finding.single import SingleFrames
 from smalti.steps.guarding import guarded
-from smalti.steps.importing import open_series
-from smalti.steps.masking import frame_mask, masked_by, valid
 from smalti.steps.viewing.png import png_bytes
 
 __all__ = ["Explanation", "explain_frame", "write_explanation"]
@@ -72,15 +70,10 @@ def explain_frame(
             "Choose another with --finder: dispersion_extended does.",
         )
     experiment, images, index = _place(experiments, image)
-    series = open_series(images, readers, experiment.scan)
-    mask = frame_mask(experiment, series)
-    if options.mask:
-        mask = masked_by(mask, Path(options.mask))
-    raw = series.read(index)
-    usable, counts = valid(raw, mask, experiment), as_int32(raw)
+    frame = SingleFrames.of(experiment, images, readers, options.mask).frame(index)
     what = f"The spot finder '{finder.name}' failed to explain image {image}."
-    told = guarded(lambda: finder.explain(counts, usable), what, "Choose another with --finder.")
-    return Explanation(image, {"counts": counts, "usable": usable, **told})
+    told = guarded(lambda: finder.explain(frame.counts, frame.usable), what, "Choose another with --finder.")
+    return Explanation(image, {"counts": frame.counts, "usable": frame.usable, **told})
 
 
 def _place(experiments: Experiments, image: int) -> tuple[Experiment, ImageSet, int]:

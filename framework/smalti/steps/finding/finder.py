@@ -25,6 +25,7 @@ from smalti.steps.finding.measuring import Spots, measure
 from smalti.steps.finding.options import FindOptions
 from smalti.steps.finding.pixels import Pixels
 from smalti.steps.finding.runs import Run, n_frames, runs_of
+from smalti.steps.finding.sizing import sized
 from smalti.steps.finding.tabulating import resolutions, rows
 from smalti.tables import Reflections
 from smalti.text import plural
@@ -106,6 +107,7 @@ def find_spots(
     diary, harvest = _Diary(), _Harvest()
     execution = execution or Execution()
     runs = runs_of(experiments)
+    options, rule = sized(runs, readers, finder, options)
     total = sum(n_frames(run) for run in runs)
     for run, outcomes in zip(runs, execution.runs(runs, readers, finder, options), strict=True):
         diary.used.clear()
@@ -114,7 +116,7 @@ def find_spots(
         first = next(frames, None)
         if first is not None:
             _gather(run, chain([first], frames), diary, options, harvest)
-    return _found(experiments, diary, harvest, options)
+    return replace(_found(experiments, diary, harvest, options), rule=rule)
 
 
 def _usable(

@@ -11,6 +11,7 @@ import numpy as np
 
 from smalti.steps.finding.completing import SweepShape
 from smalti.steps.finding.filters import FilterCount
+from smalti.steps.finding.sizing import SizeRule
 from smalti.tables import Reflections
 from smalti.text import plural, table
 
@@ -56,6 +57,8 @@ class Found:
     warnings : tuple of str
     shapes : tuple of SweepShape
         How wide the spots of each sweep are, where enough of them tell.
+    rule : SizeRule or None
+        Why spots may be as small as they are, where noise has decided on it.
     """
 
     reflections: Reflections
@@ -66,6 +69,7 @@ class Found:
     refused: tuple[str, ...]
     warnings: tuple[str, ...]
     shapes: tuple[SweepShape, ...] = ()
+    rule: SizeRule | None = None
 
     @property
     def n_images(self) -> int:
@@ -84,6 +88,8 @@ class Found:
         spots = [count for item in self.images for count in item.spots]
         if len(spots) > 1:
             parts.append("Spots per image\n" + histogram(spots))
+        if self.rule is not None:
+            parts.append(self.rule.text())
         parts += self._shapes()
         if self.hot:
             shown = ", ".join(f"({fast}, {slow})" for fast, slow in self.hot[:10])
@@ -111,6 +117,7 @@ class Found:
             "spots": self.reflections.n_rows,
             "images": self.n_images,
             "groups": self.groups,
+            "size_rule": self.rule.summary() if self.rule else None,
             "filters": [{"reason": f.reason, "removed": f.removed, "left": f.left} for f in self.filters],
             "experiments": [
                 {

@@ -23,6 +23,13 @@ class FindOptions:
         unit="px",
         ge=1,
     )
+    false_spots: float | None = option(
+        None,
+        "Choose min_spot_size from the images: the smallest size of which noise alone gives at most this "
+        "fraction of what is found, such as 0.01.",
+        gt=0,
+        lt=1,
+    )
     max_spot_size: int = option(1000, "Most strong pixels in a spot.", unit="px", ge=1)
     centroid: Literal["net", "dials"] = option(
         "net",
