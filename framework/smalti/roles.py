@@ -34,6 +34,7 @@ __all__ = [
     "Choosable",
     "DetectorParameterisation",
     "Explaining",
+    "Growing",
     "Indexer",
     "Minimiser",
     "NormalSource",
@@ -65,6 +66,14 @@ class Series(Protocol):
 
     def mask(self) -> NDArray[np.bool_] | None:
         """Give the pixels that the file declares good (True), (slow, fast); None when it says nothing."""
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """A series whose files may still be written: readers of containers add this to :class:`Series`."""
+
+    def refreshed(self) -> Series:
+        """Give the series as its files are now; nothing that was read of them before is remembered."""
 
 
 @runtime_checkable

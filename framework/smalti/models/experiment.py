@@ -42,6 +42,11 @@ class ImageSet:
     mask: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
+    @property
+    def in_one_file(self) -> bool:
+        """Whether one file holds all images."""
+        return bool(self.indices) or (bool(self.template) and "#" not in self.template)
+
     def path(self, number: int) -> str:
         """Path of the image with this number (counted from 1 for a plain list)."""
         if not self.template:

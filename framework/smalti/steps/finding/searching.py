@@ -12,14 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.errors import InputError
 from smalti.models import Experiment, ImageSet
-from smalti.roles import Reader, Series, SpotFinder
+from smalti.roles import Growing, Reader, Series, SpotFinder
 from smalti.steps.finding.frames import FrameOutcome, FrameTask, find_in_frame, panel_map
 from smalti.steps.finding.options import FindOptions
 from smalti.steps.finding.pixels import Pixels
 from smalti.steps.finding.runs import Run
-from smalti.steps.finding.waiting import NotThereError, settled, wait_for
+from smalti.steps.finding.waiting import NotThereError, settled, wait_for, written
 from smalti.steps.importing import open_series
 from smalti.steps.masking import frame_mask, masked_by
 
@@ -80,7 +79,7 @@ class Search:
         try:
             if self.patience:
                 wait_for(self._path(index), self.patience)
-            ready = _prepared(self)
+            return self._found(index)
         except NotThereError as error:
             problem = str(error)
             nothing = Pixels.none()
@@ -88,6 +87,9 @@ class Search:
                 self.number, self.start + index, self.name(index), self.experiment.is_still, (0, 0), nothing,
                 problem, absent=True,
             )  # fmt: skip
+
+    def _found(self, index: int) -> FrameOutcome:
+        ready = _prepared(self)
         task = FrameTask(
             self.number,
             self.start + index,
@@ -100,9 +102,18 @@ class Search:
             self.finder,
             self.options.max_strong_fraction,
         )
+        if self.patience and self.images.in_one_file:
+            return written(task, self.patience, lambda: _renewed(ready))
         if self.patience:
             return settled(lambda: find_in_frame(task))
         return find_in_frame(task)
+
+    def _renewed(self, ready: _Ready) -> Series:
+        """Give the images as their files are now, to all frames that follow, too."""
+        with ready.lock:
+            if isinstance(ready.series, Growing):
+                ready.series = ready.series.refreshed()
+            return ready.series
 
     def _path(self, index: int) -> Path:
         return Path(self.images.path(self.start + index + 1))
@@ -134,16 +145,8 @@ def searches_of(
     options: FindOptions,
     patience: float = 0.0,
 ) -> tuple[tuple[Search, ...], ...]:
-    """Make the searches of each run.
-
-    Raises
-    ------
-    InputError
-        Images are to be waited for that have no file each.
-    """
+    """Make the searches of each run."""
     token = secrets.token_hex(8)
-    if patience:
-        _check_files_each(runs)
     return tuple(
         tuple(
             Search(token, k, number, experiment, images, tuple(readers), finder, options, patience)
@@ -151,17 +154,6 @@ def searches_of(
         )
         for k, run in enumerate(runs)
     )
-
-
-def _check_files_each(runs: Sequence[Run]) -> None:
-    for run in runs:
-        for number, _, images in run.members:
-            if images.indices or (images.template and "#" not in images.template):
-                raise InputError(
-                    f"The images of experiment {number} cannot be followed.",
-                    f"All of them are in {images.template or images.images[0]}.",
-                    "Images that have a file each can; wait until this one is complete.",
-                )
 
 
 @dataclass
@@ -200,6 +192,13 @@ def _prepared(search: Search) -> _Ready:
             ready.static, ready.panels = static, _panels(search, static.shape)
             ready.done = True
     return ready
+
+
+def _renewed(ready: _Ready) -> Series:
+    """Look at the file again; later frames profit from it."""
+    assert isinstance(ready.series, Growing)
+    ready.series = ready.series.refreshed()
+    return ready.series
 
 
 def _panels(search: Search, shape: tuple[int, ...]) -> NDArray[np.int16]:

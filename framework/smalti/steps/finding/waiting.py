@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from smalti.errors import SmaltiError
 from smalti.files import as_stored
-from smalti.steps.finding.frames import FrameOutcome
+from smalti.roles import Series
+from smalti.steps.finding.frames import FrameOutcome, FrameTask, find_in_frame
 
-__all__ = ["NotThereError", "settled", "wait_for"]
+__all__ = ["NotThereError", "settled", "wait_for", "written"]
 
 PAUSE = 0.2
 """Seconds between two looks."""
@@ -35,6 +39,44 @@ def wait_for(path: Path, patience: float) -> None:
         if time.monotonic() > end:
             raise NotThereError(f"{path.name} has not come within {patience:g} s")
         time.sleep(min(PAUSE, patience))
+
+
+def written(task: FrameTask, patience: float, renewed: Callable[[], Series]) -> FrameOutcome:
+    """Find the strong pixels of a frame of a container, once it is there.
+
+    What cannot be read may not be written yet, or half; where the next frame can be read, it is damaged.
+
+    Parameters
+    ----------
+    task : FrameTask
+    patience : float
+        Seconds to wait.
+    renewed : Callable
+        Gives the images as the file is now.
+
+    Raises
+    ------
+    NotThereError
+        It has not come in time.
+    """
+    end = time.monotonic() + patience
+    outcome = find_in_frame(task)
+    while outcome.error is not None:
+        task = replace(task, series=renewed())
+        if _readable(task, task.index + 1):
+            return settled(partial(find_in_frame, task))
+        outcome = find_in_frame(task)
+        if outcome.error is not None and time.monotonic() > end:
+            raise NotThereError(f"{task.name} has not come within {patience:g} s")
+        time.sleep(min(PAUSE, patience) if outcome.error is not None else 0.0)
+    return outcome
+
+
+def _readable(task: FrameTask, index: int) -> bool:
+    try:
+        return index < len(task.series) and task.series.read(index).size > 0
+    except (SmaltiError, OSError, LookupError, ValueError):
+        return False
 
 
 def settled(find: Callable[[], FrameOutcome]) -> FrameOutcome:

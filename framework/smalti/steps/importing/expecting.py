@@ -17,13 +17,14 @@ def expecting(experiments: Experiments, count: int) -> Experiments:
     Raises
     ------
     UsageError
-        There are several sweeps or stills, the images have no file each, or there are more already.
+        There are several sweeps or stills, one image that has no number, or there are more already.
     """
     only = experiments[0] if len(experiments) == 1 else None
-    if only is None or only.scan is None or only.imageset is None or "#" not in only.imageset.template:
+    images = only.imageset if only is not None else None
+    if only is None or only.scan is None or images is None or not ("#" in images.template or images.indices):
         raise UsageError(
             f"Images cannot be expected: what was imported is {plural(len(experiments), 'experiment')}.",
-            "One sweep of images that have a file each can grow.",
+            "One sweep can grow: of images that have a file each, or of at least two in one file.",
             "Import one sweep at a time, or leave import.expect out.",
         )
     return replace(experiments, items=(_longer(only, count),))
@@ -43,4 +44,8 @@ def _longer(experiment: Experiment, count: int) -> Experiment:
     # What is to come has the exposure of the last image; nobody knows when.
     exposures = scan.exposure_times and scan.exposure_times + scan.exposure_times[-1:] * more
     longer = replace(scan, image_range=(first, last + more), exposure_times=exposures, epochs=())
-    return replace(experiment, scan=longer if more else scan)
+    images = experiment.imageset
+    if images is not None and images.indices:
+        following = range(images.indices[-1] + 1, images.indices[-1] + 1 + more)
+        images = replace(images, indices=(*images.indices, *following))
+    return replace(experiment, scan=longer, imageset=images) if more else experiment

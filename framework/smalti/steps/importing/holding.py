@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.errors import PluginError
+from smalti.errors import InputError, PluginError
 from smalti.models import Beam, Detector, Goniometer
-from smalti.roles import Series
+from smalti.roles import Growing, Series
 from smalti.solution import FrameHeader
 from smalti.steps.answers import broken, kind_of
 
@@ -86,6 +86,22 @@ class Held:
         ):
             raise self._broken(None, "a mask (slow, fast) of bool, or None", kind_of(mask))
         return mask
+
+    def refreshed(self) -> Series:
+        """Give the series as its files are now.
+
+        Raises
+        ------
+        InputError
+            The reader cannot tell.
+        """
+        if not isinstance(self.series, Growing):
+            raise InputError(
+                "The images cannot be followed.",
+                f"They are in one file, and the reader '{self.reader}' cannot tell when there are more.",
+                "Wait until the file is complete.",
+            )
+        return Held(self.reader, self.series.refreshed())
 
     def _broken(self, index: int | None, wanted: str, given: str) -> PluginError:
         of = "" if index is None else f" of frame {index + 1}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from smalti.errors import InputError, PluginError, UsageError
 from smalti.files import as_stored, read_head
 from smalti.models import ImageSet, Scan
 from smalti.options import suggest
-from smalti.roles import Reader, Series
+from smalti.roles import Growing, Reader, Series
 from smalti.solution import FrameHeader, Match
 from smalti.steps.guarding import guarded
 from smalti.steps.importing.holding import Held
@@ -144,6 +144,11 @@ class _Part:
     def mask(self) -> NDArray[np.bool_] | None:
         """Give the mask of them all."""
         return self.series.mask()
+
+    def refreshed(self) -> Series:
+        """Give the same images of the file as it is now."""
+        assert isinstance(self.series, Growing)
+        return replace(self, series=self.series.refreshed())
 
 
 def _inside(imageset: ImageSet, scan: Scan | None) -> tuple[int, ...]:

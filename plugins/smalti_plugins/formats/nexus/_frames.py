@@ -18,7 +18,7 @@ from smalti.errors import InputError
 from smalti_plugins.formats.nexus._filters import pipeline
 from smalti_plugins.formats.nexus._items import check_sources, damaged, names_in
 
-__all__ = ["Piece", "find_pieces", "open_file", "read_frame", "type_of"]
+__all__ = ["Piece", "find_pieces", "forget", "open_file", "opened", "read_frame", "type_of"]
 
 _NUMBERED = re.compile(r"data_\d+$")
 
@@ -133,6 +133,8 @@ def read_frame(piece: Piece, index: int) -> NDArray[Any]:
 
 
 def _read(dataset: h5py.Dataset, piece: Piece, number: int) -> NDArray[Any]:
+    if dataset.shape[-len(piece.shape) :] != piece.shape:
+        raise ValueError(f"it has shape {dataset.shape}, not that of the first")
     if dataset.ndim == 2:
         return np.asarray(dataset[()])
     out = np.empty(dataset.shape[1:], dtype=dataset.dtype)
@@ -165,7 +167,7 @@ def open_file(path: Path) -> h5py.File:
         It is no HDF5 file, or is damaged.
     """
     try:
-        return h5py.File(path, "r", locking=False)
+        return opened(path)
     except OSError as error:
         if not path.exists():
             raise InputError(
@@ -176,6 +178,20 @@ def open_file(path: Path) -> h5py.File:
             f"HDF5 says: {str(error).rstrip('.')}.",
             "Copy the file again from where it was measured.",
         ) from None
+
+
+def opened(path: Path) -> h5py.File:
+    """Open an HDF5 file; what HDF5 raises passes."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError:
+        # A file with a writer at work (single writer, multiple readers) opens in this way only.
+        return h5py.File(path, "r", locking=False, swmr=True)
+
+
+def forget() -> None:
+    """Close what was kept open, for files that have grown meanwhile."""
+    _dataset.cache_clear()
 
 
 @lru_cache(maxsize=32)

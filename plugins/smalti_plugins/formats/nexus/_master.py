@@ -15,7 +15,7 @@ from smalti.geometry.attenuation import HC
 from smalti.models import NO_COUNT, Beam, Detector
 from smalti.solution import FrameHeader
 from smalti_plugins.formats.nexus._eiger import eiger_detector, eiger_shape, eiger_turning
-from smalti_plugins.formats.nexus._frames import Piece, find_pieces, open_file, type_of
+from smalti_plugins.formats.nexus._frames import Piece, find_pieces, open_file, opened, type_of
 from smalti_plugins.formats.nexus._items import (
     as_numbers,
     children,
@@ -108,7 +108,7 @@ class Master:
 def is_master(path: Path) -> bool:
     """Tell whether an HDF5 file describes a detector and its images, as data files alone do not."""
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with opened(path) as file:
             return any(
                 next(children(group, "NXdetector"), None) is not None
                 for entry in children(file, "NXentry")

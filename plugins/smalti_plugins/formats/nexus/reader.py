@@ -74,9 +74,24 @@ class NxmxSeries:
         from smalti_plugins.formats.nexus._frames import read_frame
         from smalti_plugins.formats.nexus._sensor import signed
 
+        if index >= len(self):
+            raise InputError(
+                f"There is no image {index + 1} in {self.paths[-1]}.",
+                f"It has {len(self)} images.",
+                "If it is still being written: smalti find-spots --follow.",
+            )
         number, own = self._place(index)
         master = self._master(number)
         return signed(read_frame(*master.find(own)), master.bits)
+
+    def refreshed(self) -> NxmxSeries:
+        """Give the frames that there are by now: files are opened again."""
+        from smalti_plugins.formats.nexus._frames import forget
+        from smalti_plugins.formats.nexus._master import read_master
+
+        read_master.cache_clear()
+        forget()
+        return NxmxSeries(self.paths, self.reader)
 
     def mask(self) -> NDArray[np.bool_] | None:
         """Give the pixels that the masks of the first file call good."""

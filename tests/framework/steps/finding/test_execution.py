@@ -215,9 +215,14 @@ def test_a_run_that_ends_early_is_searched_as_far_as_it_goes(
     assert found.reflections["bbox"][:, 5].max() == 9
 
 
-def test_images_in_one_file_are_not_followed(experiments: Experiments) -> None:
+def test_images_in_one_file_are_not_followed_by_readers_that_cannot(
+    experiments: Experiments, tmp_path: Path
+) -> None:
     item = experiments[0]
     assert item.imageset is not None
-    inside = replace(item, imageset=replace(item.imageset, template="all.h5", indices=tuple(range(14))))
+    # The whole is one file, of which all images are said to be; it has one.
+    first = tmp_path / "all.npy"
+    shutil.copy(item.imageset.path(1), first)
+    inside = replace(item, imageset=replace(item.imageset, template=str(first), indices=tuple(range(14))))
     with pytest.raises(InputError, match="cannot be followed"):
         find(Experiments((inside,)), Execution(patience=1.0))

@@ -2,7 +2,7 @@
 
 python -m tests.plugins.formats.nexus.fuzzing_nxmx 1000000 [seed]
 
-Of twenty-five mutations 23 are of a compressed chunk, one changes bytes anywhere in a file, one rebuilds it:
+Of a hundred mutations 98 are of a compressed chunk, one changes bytes anywhere in a file, one rebuilds it:
 objects removed, replaced, linked in circles, datasets of impossible shapes, attributes of other types.
 """
 
@@ -143,6 +143,7 @@ class Bench:
     """The files that are mutated, and a place to write to."""
 
     folder: Path
+    every: int
     sources: list[tuple[Path, Path]] = field(default_factory=list)
     chunks: list[tuple[Pipeline, int, bytes, str]] = field(default_factory=list)
 
@@ -166,7 +167,7 @@ class Bench:
     def one(self, k: int, seed: int) -> str:
         """Make mutation k and read what came of it; says how it ended."""
         rng = np.random.default_rng([seed, k])
-        if k % 25 > 1:
+        if k % self.every > 1:
             return self._chunk(rng)
         with self._file(k, rng) as (master, how):
             return f"{how} {read(master)}"
@@ -182,7 +183,7 @@ class Bench:
         master, path = self.sources[int(rng.integers(len(self.sources)))]
         whole = _bytes_of(path)
         try:
-            if k % 25 == 1:
+            if k % self.every == 1:
                 _put(path, mutated(whole, rng))
                 yield master, "bytes"
             else:
@@ -244,6 +245,7 @@ def work(
     first: int,
     last: int,
     seed: int,
+    every: int,
     folder: Path,
     at: Synchronized[int],
     ends: multiprocessing.Queue[Counter[str]],
@@ -253,7 +255,7 @@ def work(
 
     resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        bench = Bench(Path(place))
+        bench = Bench(Path(place), every)
         counted: Counter[str] = Counter()
         for k in range(first, last):
             at.value = k
@@ -266,7 +268,7 @@ def work(
         ends.put(counted)
 
 
-def run(n: int, seed: int, folder: Path, step: int = 2_500) -> Counter[str]:
+def run(n: int, seed: int, folder: Path, every: int = 100, step: int = 5_000) -> Counter[str]:
     """Try n mutations in processes of their own; those that kill or hang theirs are counted."""
     context = multiprocessing.get_context("fork")
     total: Counter[str] = Counter()
@@ -274,7 +276,7 @@ def run(n: int, seed: int, folder: Path, step: int = 2_500) -> Counter[str]:
     while first < n:
         at, ends = context.Value(c_longlong, first), context.Queue()
         last = min(first + step, n)
-        process = context.Process(target=work, args=(first, last, seed, folder, at, ends))
+        process = context.Process(target=work, args=(first, last, seed, every, folder, at, ends))
         process.start()
         while process.is_alive():
             process.join(0.05)
@@ -288,7 +290,7 @@ def run(n: int, seed: int, folder: Path, step: int = 2_500) -> Counter[str]:
             process.join()
             end = signal.Signals(-(process.exitcode or 0)).name
             with tempfile.TemporaryDirectory(dir=folder) as place:
-                total[f"{Bench(Path(place)).sees(at.value, seed)} ({end})"] += 1
+                total[f"{Bench(Path(place), every).sees(at.value, seed)} ({end})"] += 1
             first = at.value + 1
         print(first, dict(total), flush=True) if os.environ.get("FUZZ_TELL") else None
     return total

@@ -17,7 +17,7 @@ from .nxmx_files import written
 
 
 def test_mutations_end_well(tmp_path: Path) -> None:
-    ends = run(800, 3, tmp_path)
+    ends = run(600, 3, tmp_path, every=8)
     known = {"chunk decoded", "chunk refused"}
     for how in ("bytes", "rebuilt"):
         known |= {f"{how} {end}" for end in ("read", "refused", "read in part", "passed over")}
