@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -72,45 +73,74 @@ def write_nxmx(
             f"There are {', '.join(_COMPRESSIONS)}, and 16 and 32 bits.",
             "Choose one of these.",
         )
-    stem = path.name.removesuffix(".h5").removesuffix("_master")
-    written: list[Path] = []
-    counts: list[int] = []
-    shape: tuple[int, ...] = ()
-    kept: list[NDArray[Any]] = []
-    for batch in _batches(frames, frames_of if layout != "single" else 0):
-        stored = [_stored(frame, bits) for frame in batch]
-        shape = stored[0].shape
-        counts.append(len(stored))
-        if layout == "single":
-            kept = stored
-            continue
-        file = path.with_name(f"{stem}_data_{len(counts):06d}.h5")
-        write_whole(file, _built(partial(_data, frames=stored, compression=compression)))
-        written.append(file)
-    if not counts:
+    images = _Images(layout, compression, bits)
+    images.take(path, frames, frames_of)
+    if not images.counts:
         raise UsageError("There are no images to write.", "", "Give at least one frame.")
+    write_whole(path, _built(partial(_master, experiment=experiment, images=images, mask=mask)))
+    return (*images.files, path)
 
-    def fill(file: h5py.File) -> None:
-        entry = _group(file, "entry", "NXentry")
-        file.attrs["default"] = "entry"
-        entry["definition"] = "NXmx"
-        home = _group(entry, "data", "NXdata")
-        home.attrs["signal"] = "data" if layout != "external" else "data_000001"
-        if layout == "single":
-            _dataset(home, kept, compression)
-        elif layout == "external":
-            for k, data in enumerate(written, start=1):
+
+@dataclass
+class _Images:
+    """Where the images of a master file are.
+
+    Attributes
+    ----------
+    layout, compression, bits
+        As in :func:`write_nxmx`.
+    files : list of Path
+        Data files, written; none where the images are in the master.
+    counts : list of int
+        Images of each.
+    kept : list of (slow, fast)
+        Images for the master itself.
+    shape : (slow, fast)
+    """
+
+    layout: NxmxLayout
+    compression: str
+    bits: int
+    files: list[Path] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    kept: list[NDArray[Any]] = field(default_factory=list)
+    shape: tuple[int, ...] = ()
+
+    def take(self, path: Path, frames: Iterable[Counts], frames_of: int) -> None:
+        """Write the data files, or keep the images for the master."""
+        stem = path.name.removesuffix(".h5").removesuffix("_master")
+        for batch in _batches(frames, frames_of if self.layout != "single" else 0):
+            stored = [_stored(frame, self.bits) for frame in batch]
+            self.shape = stored[0].shape
+            self.counts.append(len(stored))
+            if self.layout == "single":
+                self.kept = stored
+                continue
+            file = path.with_name(f"{stem}_data_{len(self.counts):06d}.h5")
+            write_whole(file, _built(partial(_data, frames=stored, compression=self.compression)))
+            self.files.append(file)
+
+    def put(self, home: h5py.Group) -> None:
+        """Put the images, or where they are, into the data group of the master."""
+        home.attrs["signal"] = "data" if self.layout != "external" else "data_000001"
+        if self.layout == "single":
+            _dataset(home, self.kept, self.compression)
+        elif self.layout == "external":
+            for k, data in enumerate(self.files, start=1):
                 home[f"data_{k:06d}"] = h5py.ExternalLink(data.name, "/entry/data/data")
         else:
-            home.create_virtual_dataset("data", _virtual(written, counts, shape, bits))
-        instrument = _group(entry, "instrument", "NXinstrument")
-        write_beam(_group(instrument, "beam", "NXbeam"), experiment.beam)
-        detector = _group(instrument, "detector", "NXdetector")
-        write_detector(detector, experiment, bits, mask)
-        write_sample(_group(entry, "sample", "NXsample"), experiment, sum(counts))
+            home.create_virtual_dataset("data", _virtual(self.files, self.counts, self.shape, self.bits))
 
-    write_whole(path, _built(fill))
-    return (*written, path)
+
+def _master(file: h5py.File, experiment: Experiment, images: _Images, mask: NDArray[np.bool_] | None) -> None:
+    entry = _group(file, "entry", "NXentry")
+    file.attrs["default"] = "entry"
+    entry["definition"] = "NXmx"
+    images.put(_group(entry, "data", "NXdata"))
+    instrument = _group(entry, "instrument", "NXinstrument")
+    write_beam(_group(instrument, "beam", "NXbeam"), experiment.beam)
+    write_detector(_group(instrument, "detector", "NXdetector"), experiment, images.bits, mask)
+    write_sample(_group(entry, "sample", "NXsample"), experiment, sum(images.counts))
 
 
 def _batches(frames: Iterable[Counts], size: int) -> Iterable[list[Counts]]:

@@ -137,6 +137,13 @@ class TableReader:
 
     def table(self) -> Reflections:
         """Read the whole table."""
+        found = self.named_parts(self.columns)
+        if rest := self.size - self.offset:
+            _log.warning("%s: %d bytes after the table are not read.", self.path, rest)
+        return self.assemble(found)
+
+    def named_parts(self, columns: Callable[[], Any]) -> dict[str, Any]:
+        """Step through the parts of the file; ``columns`` reads that of the columns."""
         found: dict[str, Any] = {}
         for _ in range(self.parts()):
             key = self.value(str, "the name of a part")
@@ -146,14 +153,12 @@ class TableReader:
             elif key == "nrows":
                 found[key] = self.value(int, "the number of rows")
             elif key == "data":
-                found[key] = self.columns()
+                found[key] = columns()
             else:
                 raise self.fail(f"only {', '.join(sorted(_KEYS))} are known")
         if set(found) != _KEYS:
             raise self.fail(f"the part {', '.join(sorted(_KEYS - set(found)))} is missing")
-        if rest := self.size - self.offset:
-            _log.warning("%s: %d bytes after the table are not read.", self.path, rest)
-        return self.assemble(found)
+        return found
 
     def identifiers(self) -> tuple[dict[int, str], tuple[Record, ...]]:
         """Read the map of experiment identifiers, and the history that may be packed into it."""

@@ -10,7 +10,6 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,20 +103,7 @@ class TableParts:
 
 def _find(reader: TableReader) -> TableParts:
     """Step through a file from column to column."""
-    found: dict[str, Any] = {}
-    for _ in range(reader.parts()):
-        key = reader.value(str, "the name of a part")
-        reader.place = f"the part '{key}'"
-        if key == "identifiers":
-            found[key] = reader.identifiers()
-        elif key == "nrows":
-            found[key] = reader.value(int, "the number of rows")
-        elif key == "data":
-            found[key] = _columns(reader)
-        else:
-            raise reader.fail("this part is not known")
-    if len(found) != 3:
-        raise reader.fail("identifiers, nrows or data are missing")
+    found = reader.named_parts(lambda: _columns(reader))
     (identifiers, history), n_rows, (places, counts) = found["identifiers"], found["nrows"], found["data"]
     for name, count in counts.items():
         if count != n_rows:

@@ -34,27 +34,7 @@ _axis.offset[3]
  ARM_R rotation detector ARM_Z 0 0 1 0 0 0
 """
 
-
-def header(names: Sequence[str] = NAMES) -> str:
-    """The categories before the pixels."""
-    axes, scan, arrays, steps, frames, levels = _AXIS, "", "", "", "", ""
-    for q in sorted({name[1] for name in names}):
-        axes += f" FS_Q{q} rotation detector ARM_R 0 0 1 {-40 + 80 * int(q)} 10 0.5\n"
-        scan += f" FS_Q{q} FRAME1 0 0\n"
-    for sensor in sorted({name[:4] for name in names}):
-        s = int(sensor[3])
-        axes += f" FS_{sensor} rotation detector FS_{sensor[:2]} 0 0 1 5 {20 * s} 0.25\n"
-        scan += f" FS_{sensor} FRAME1 {TURN * s} 0\n"
-    for k, name in enumerate(names):
-        axes += f" FS_{name} rotation detector FS_{name[:4]} 0 0 1 {-1.0 + 2 * int(name[5])} 0 0\n"
-        axes += f" {name}_S translation detector FS_{name} 0 -1 0 -0.33 0.275 0\n"
-        axes += f" {name}_F translation detector {name}_S 1 0 0 0 0 0\n"
-        arrays += f" ARRAY_{name} 1 {SIZE[0]} 1 increasing {name}_F\n"
-        arrays += f" ARRAY_{name} 2 {SIZE[1]} 2 increasing {name}_S\n"
-        steps += f" {name}_F {name}_F 0.0 {PIXEL}\n {name}_S {name}_S 0.0 {PIXEL}\n"
-        frames += f" FRAME1 ELE_{name} ARRAY_{name} {k + 1}\n"
-        levels += f" ARRAY_{name} {k + 1} linear {2.5 if k == 0 else 1.0} 0.1 16383 0.0\n"
-    return f"""###CBF: VERSION 1.5
+_TEMPLATE = """###CBF: VERSION 1.5
 
 data_test
 
@@ -81,7 +61,7 @@ _diffrn_scan_frame_axis.axis_id
 _diffrn_scan_frame_axis.frame_id
 _diffrn_scan_frame_axis.angle
 _diffrn_scan_frame_axis.displacement
- ARM_Z FRAME1 0 -{DISTANCE}
+ ARM_Z FRAME1 0 -{distance}
  ARM_R FRAME1 90 0
 {scan}
 loop_
@@ -112,6 +92,30 @@ _array_data.array_id
 _array_data.binary_id
 _array_data.data
 """
+
+
+def header(names: Sequence[str] = NAMES) -> str:
+    """The categories before the pixels."""
+    axes, scan, arrays, steps, frames, levels = _AXIS, "", "", "", "", ""
+    for q in sorted({name[1] for name in names}):
+        axes += f" FS_Q{q} rotation detector ARM_R 0 0 1 {-40 + 80 * int(q)} 10 0.5\n"
+        scan += f" FS_Q{q} FRAME1 0 0\n"
+    for sensor in sorted({name[:4] for name in names}):
+        s = int(sensor[3])
+        axes += f" FS_{sensor} rotation detector FS_{sensor[:2]} 0 0 1 5 {20 * s} 0.25\n"
+        scan += f" FS_{sensor} FRAME1 {TURN * s} 0\n"
+    for k, name in enumerate(names):
+        axes += f" FS_{name} rotation detector FS_{name[:4]} 0 0 1 {-1.0 + 2 * int(name[5])} 0 0\n"
+        axes += f" {name}_S translation detector FS_{name} 0 -1 0 -0.33 0.275 0\n"
+        axes += f" {name}_F translation detector {name}_S 1 0 0 0 0 0\n"
+        arrays += f" ARRAY_{name} 1 {SIZE[0]} 1 increasing {name}_F\n"
+        arrays += f" ARRAY_{name} 2 {SIZE[1]} 2 increasing {name}_S\n"
+        steps += f" {name}_F {name}_F 0.0 {PIXEL}\n {name}_S {name}_S 0.0 {PIXEL}\n"
+        frames += f" FRAME1 ELE_{name} ARRAY_{name} {k + 1}\n"
+        levels += f" ARRAY_{name} {k + 1} linear {2.5 if k == 0 else 1.0} 0.1 16383 0.0\n"
+    return _TEMPLATE.format(
+        frames=frames, axes=axes, distance=DISTANCE, scan=scan, arrays=arrays, steps=steps, levels=levels
+    )
 
 
 def counts(number: int) -> NDArray[np.int32]:
