@@ -167,6 +167,7 @@ COMMAND = Command(
     daily=(
         Daily("--finder", "find-spots.finder"),
         Daily("--min-spot-size", "find-spots.min_spot_size"),
+        Daily("--false-spots", "find-spots.false_spots"),
         Daily("--d-min", "find-spots.d_min"),
         Daily("--d-max", "find-spots.d_max"),
         Daily("--mask", "find-spots.mask"),
