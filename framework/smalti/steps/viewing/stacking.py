@@ -25,7 +25,7 @@ class Stack:
 
     Attributes
     ----------
-    total : (slow, fast) int32 or int64
+    total : (slow, fast) int32 or int64, of a single frame any integer type
         Sum or maximum of the counts; 0 where a frame has none.
     n : int
         Number of frames.
@@ -66,8 +66,11 @@ def stacked(frames: Iterable[Frame], how: How) -> Stack:
         bound += frame.largest
         lost.append((frame.missing, frame.over))
         if total is None:
-            total = frame.values.astype(np.int32)
-        elif how == "max":
+            total = frame.values  # a single frame stays in the small type that it is kept in
+            continue
+        if len(lost) == 2:
+            total = total.astype(np.int32)
+        if how == "max":
             np.maximum(total, frame.values, out=total)
         else:
             total = _wide(total, bound)

@@ -217,6 +217,7 @@ def test_histograms_count_the_usable_pixels():
     assert pixels.sum() == ground.usable.sum() - 2
     assert pixels[2] == (stack.total[ground.usable] == 2).sum() and edges[2] == 2.0
     assert len(edges) == len(pixels) + 1
+    stack = replace(stack, total=stack.total.astype(np.int32))
     stack.total[30, 30:34] = (64, 65, 1000, 10**6)
     edges, pixels = histogram(stack, ground)
     assert pixels.sum() == ground.usable.sum() - 2 and len(edges) == len(pixels) + 1
