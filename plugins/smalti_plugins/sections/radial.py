@@ -50,8 +50,8 @@ class RadialResiduals:
                 f"transverse {_correlation(across, third):+.2f}.",
             ),
             (
-                Chart("RMSD", "2θ (deg)", "µm", x, (along, beside)),
-                Chart("Mean radial residual", "2θ (deg)", "µm", x, (mean,)),
+                Chart("RMSD", "2θ (deg)", "RMSD (µm)", x, (along, beside)),
+                Chart("Mean radial residual", "2θ (deg)", "mean residual (µm)", x, (mean,)),
             ),
         )
 

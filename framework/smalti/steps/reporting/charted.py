@@ -73,9 +73,16 @@ def _by_size(
     third = symbol(data["third"])
     angles = [Curve(f"RMSD {third}", [row[2] for row in trend["rmsd"]])]
     return [
-        Chart("RMSD on the detector", label, "µm", x, curves("rmsd", "RMSD"), x_ticks=marks),
-        Chart("Mean residual on the detector", label, "µm", x, curves("mean", "mean"), x_ticks=marks),
-        Chart(f"RMSD in {third}", label, "mdeg", x, angles, x_ticks=marks),
+        Chart("RMSD on the detector", label, "RMSD (µm)", x, curves("rmsd", "RMSD"), x_ticks=marks),
+        Chart(
+            "Mean residual on the detector",
+            label,
+            "mean residual (µm)",
+            x,
+            curves("mean", "mean"),
+            x_ticks=marks,
+        ),
+        Chart(f"RMSD in {third}", label, f"RMSD {third} (mdeg)", x, angles, x_ticks=marks),
     ]
 
 

@@ -127,7 +127,7 @@ def _map(
     cells = divide(face, int(after.used.sum()))
     layers, vectors = map_layers(face, cells, after, before)
     panel_of_cell = cells.panels()
-    layers.extend(_panel_layers(rows, panel_of_cell.tolist(), before is not None))
+    layers.extend(_panel_layers(rows, panel_of_cell.tolist()))
     return {
         "kind": face.kind,
         "bounds": listed(face.bounds(), 6),
@@ -149,8 +149,11 @@ def _map(
     }
 
 
-def _panel_layers(rows: list[dict[str, Any]], panel_of_cell: list[int], both: bool) -> list[dict[str, Any]]:
-    """Layers that have one value for a whole panel, where anything is known of its motion."""
+def _panel_layers(rows: list[dict[str, Any]], panel_of_cell: list[int]) -> list[dict[str, Any]]:
+    """Layers that have one value for a whole panel, where anything is known of its motion.
+
+    They compare the two geometries: there is no before.
+    """
     layers = []
     columns: dict[str, tuple[str, str, str, list[float | None]]] = {
         "moved": (
@@ -181,8 +184,7 @@ def _panel_layers(rows: list[dict[str, Any]], panel_of_cell: list[int], both: bo
             layer: dict[str, Any] = {"key": key, "short": short, "label": label, "unit": unit}
             layer |= {"kind": kind, "per": "panel"}
             # Panels that only a prior holds have ESDs so large that they would hide all others.
-            layer |= {"limit": nice(float(np.quantile(known, 0.9))), "after": values}
-            layers.append(layer | ({"before": values} if both else {}))
+            layers.append(layer | {"limit": nice(float(np.quantile(known, 0.9))), "after": values})
     return layers
 
 

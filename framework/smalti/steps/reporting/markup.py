@@ -98,12 +98,10 @@ def _cell(value: Cell) -> ELEMENT:
         return element("td", escape(value))
     if isinstance(value, Link):
         link = element("a", escape(value.text), href=value.href)
-        return element("td", link, class_="n", data_v=value.text)
+        return element("td", link, class_="n")
     if isinstance(value, tuple):
-        return element(
-            "td", estimate(*value), class_="n", data_v="" if value[0] is None else f"{value[0]:.6g}"
-        )
-    return element("td", number(value), class_="n", data_v="" if value is None else f"{value:.6g}")
+        return element("td", estimate(*value), class_="n")
+    return element("td", number(value), class_="n")
 
 
 def figure(title: str, svg: str, note: str = "") -> ELEMENT:

@@ -20,8 +20,24 @@ HOW_DRAWN = {
     "unrolled": "The detector is curved; it is drawn unrolled.",
     "spread": "The panels face several ways; they are drawn spread about the beam.",
 }
-JS_KEYS = ("third", "map", "panels")
-"""The parts of the data that the script of the page works with; the rest is drawn already."""
+PANEL_KEYS = (
+    *(
+        "panel",
+        "name",
+        "used",
+        "free",
+        "rejected",
+        "rmsd",
+        "rmsd_px",
+        "rmsd_before",
+        "rmsd_free",
+        "mean",
+        "chi2",
+    ),
+    *("displacement_um", "displacement_esd_um", "turn_mrad", "turn_esd_mrad", "prior_share", "note"),
+)
+MAP_KEYS = ("bounds", "middles", "layers", "vectors")
+"""What the script of the page works with of panels and map; the rest is drawn already."""
 
 
 def render(data: dict[str, Any], title: str) -> str:
@@ -30,12 +46,25 @@ def render(data: dict[str, Any], title: str) -> str:
         "title": escape(title),
         "style": _asset("report.css"),
         "script": _asset("report.js"),
-        "json": _embedded({key: data[key] for key in JS_KEYS}),
+        "json": _embedded(_for_script(data)),
         "history": _embedded(data["history"]),
         "body": _body(data, title),
     }
     pieces = re.split(r"\{\{(\w+)\}\}", _asset("report.html"))
     return "".join(parts[piece] if k % 2 else piece for k, piece in enumerate(pieces))
+
+
+def _for_script(data: dict[str, Any]) -> dict[str, Any]:
+    """Take what the script needs: panels by columns, for their names are longer than their numbers."""
+    found = {key: data["map"][key] for key in MAP_KEYS}
+    moves = data["map"]["displacements"]
+    found["displacements"] = moves and {"magnification": moves["magnification"]}
+    rows = data["panels"]
+    return {
+        "third": data["third"],
+        "map": found,
+        "panels": {key: [row[key] for row in rows] for key in PANEL_KEYS},
+    }
 
 
 def _asset(name: str) -> str:
@@ -106,7 +135,7 @@ def _figures(data: dict[str, Any]) -> str:
 def _face(data: dict[str, Any]) -> str:
     # Empty until a panel is pointed at: the script fills it.
     readout = element("section", id="readout", aria_live="polite", aria_label="Figures of a panel", hidden="")
-    box = element("div", draw_map(data["map"], data["panels"]), readout, class_="mapbox")
+    box = element("div", draw_map(data["map"]), readout, class_="mapbox")
     hint = (
         "Point at a panel or tap it for its figures, or go there by Tab and the arrow keys; a click or Enter "
         "keeps them, Esc lets go."

@@ -13,17 +13,39 @@ __all__ = ["panels_section"]
 Row = Mapping[str, Any]
 Column = tuple[str, Callable[[Row], Cell]]
 
+MOST_PANELS = 256
+"""Of more, only the worst are listed on the page, which is to stay small enough to mail."""
+WORST = 128
+
 _AXES = ("fast", "slow", "normal")
 
 
 def panels_section(data: Mapping[str, Any]) -> str:
     """Set the table; columns of which nothing is known are left out."""
-    rows = data["panels"]
+    every = data["panels"]
+    rows = _listed(every)
     columns = [column for column in _columns(symbol(data["third"])) if _known(column, rows)]
     body = [[value(row) for _, value in columns] for row in rows]
     identities = [f"panel-{row['panel']}" for row in rows]
     inner = table([head for head, _ in columns], body, class_="panels", sort=True, ids=identities)
-    return _note(data) + inner.replace('class="scroll"', 'class="scroll tall"', 1)
+    note = ""
+    if len(rows) < len(every):
+        text = (
+            f"The {len(rows)} of {len(every):,} panels that are not believed or have the largest "
+            "RMSDs; the map has the figures of all, and so has the JSON file."
+        )
+        note = element("p", escape(text))
+    return _note(data) + note + inner.replace('class="scroll"', 'class="scroll tall"', 1)
+
+
+def _listed(rows: list[Row]) -> list[Row]:
+    """Choose the panels that are listed, in their order."""
+    if len(rows) <= MOST_PANELS:
+        return rows
+    told = [row["note"].startswith("not believed") for row in rows]
+    worst = [max(row["rmsd_px"][:2]) if row["used"] else 0.0 for row in rows]
+    order = sorted(range(len(rows)), key=lambda k: (not told[k], -worst[k]))
+    return [rows[k] for k in sorted(order[:WORST])]
 
 
 def _columns(third: str) -> list[Column]:
@@ -47,7 +69,7 @@ def _columns(third: str) -> list[Column]:
         for k, (name, unit) in enumerate((("X", "µm"), ("Y", "µm"), (third, "mdeg")))
     ]
     return [
-        ("panel", lambda row: Link(str(row["panel"]), f"#outline-{row['panel']}")),
+        ("panel", lambda row: Link(str(row["panel"]), "#map")),
         ("name", _plain("name")),
         *counts,
         *moved,

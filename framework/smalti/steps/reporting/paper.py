@@ -60,7 +60,9 @@ def figures(data: Mapping[str, Any], kind: str) -> Iterator[tuple[str, bytes]]:
         ) from None
     with rc_context(_STYLE):
         for layer in data["map"]["layers"]:
-            yield f"map-{_slug(layer['key'])}", _drawn(_map(data["map"], layer), kind)
+            for when, suffix in (("after", ""), ("before", "-before")):
+                if when in layer:
+                    yield f"map-{_slug(layer['key'])}{suffix}", _drawn(_map(data["map"], layer, when), kind)
         brought = {name: section_of(item).charts for name, item in data["sections"].items()}
         for key, charts in {**charts_of(data), **brought}.items():
             for k, chart in enumerate(charts, start=1):
@@ -109,7 +111,7 @@ def _chart(chart: Chart) -> Any:
     return figure
 
 
-def _map(face: Mapping[str, Any], layer: Mapping[str, Any]) -> Any:
+def _map(face: Mapping[str, Any], layer: Mapping[str, Any], when: str) -> Any:
     """Draw one layer of the detector face, with outlines, mean residuals as arrows and the direct beam."""
     from matplotlib.collections import PolyCollection
     from matplotlib.figure import Figure
@@ -122,29 +124,33 @@ def _map(face: Mapping[str, Any], layer: Mapping[str, Any]) -> Any:
     low = 0.0 if layer["kind"] == "sequential" else -limit
     cells = PolyCollection(
         list(_cells(face["panels"])),
-        array=np.ma.masked_invalid(_numbers(layer["after"])),
+        array=np.ma.masked_invalid(_numbers(layer[when])),
         cmap=_MAPS[layer["kind"]],
         clim=(low, limit),
-        linewidth=0,
+        # Edges in the colour of the face close the slits that smoothing leaves between cells.
+        edgecolor="face",
+        linewidth=0.2,
         rasterized=True,
     )
     axes.add_collection(cells)
     outlines = [_corners(panel) for panel in face["panels"]]
     axes.add_collection(PolyCollection(outlines, facecolor="none", edgecolor="0.3", linewidth=0.3))
     if layer["key"] == "rms":
-        _arrows(axes, face)
+        _arrows(axes, face, when)
     if face["beam"] is not None:
         axes.plot(*face["beam"], "+", color="black", ms=5, mew=0.6)
-    axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xlabel="mm", ylabel="mm")
+    axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xlabel="x (mm)", ylabel="y (mm)")
     unit = f" ({layer['unit']})" if layer["unit"] else ""
-    figure.colorbar(cells, ax=axes, label=f"{layer['label']}{unit}", fraction=0.04, extend="max")
+    label = f"{layer['label'].partition(':')[0]}{unit}"
+    extend = "max" if layer["kind"] == "sequential" else "both"
+    figure.colorbar(cells, ax=axes, label=label, fraction=0.04, extend=extend)
     return figure
 
 
-def _arrows(axes: Any, face: Mapping[str, Any]) -> None:
+def _arrows(axes: Any, face: Mapping[str, Any], when: str) -> None:
     vectors = face["vectors"]
     middles = np.array(face["middles"], dtype=float).reshape(-1, 2)
-    pairs = [[np.nan, np.nan] if item is None else item for item in vectors["after"]]
+    pairs = [[np.nan, np.nan] if item is None else item for item in vectors[when]]
     arrows = np.array([[np.nan if v is None else v for v in pair] for pair in pairs], dtype=float)
     arrows = arrows.reshape(-1, 2) * 1e-3 * vectors["magnification"]
     known = np.isfinite(arrows).all(axis=1)

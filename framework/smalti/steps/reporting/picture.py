@@ -31,11 +31,8 @@ def shade(value: float | None, limit: float, kind: str) -> str:
     return "z0" if step == 0 else f"{'p' if value > 0 else 'm'}{step}"
 
 
-def draw_map(data: dict[str, Any], rows: list[dict[str, Any]]) -> str:
-    """Draw cells coloured by the size of their residual, the mean residuals as arrows, and outlines.
-
-    ``rows`` are those of the table of panels: what is said of a panel to who cannot see it.
-    """
+def draw_map(data: dict[str, Any]) -> str:
+    """Draw cells coloured by the size of their residual, the mean residuals as arrows, and outlines."""
     layer = next(item for item in data["layers"] if item["key"] == FIRST_LAYER)
     left, top, right, bottom = data["bounds"]
     margin = 0.02 * max(right - left, bottom - top)
@@ -43,21 +40,21 @@ def draw_map(data: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     box = f"{corner} {right - left + 2 * margin:.6g} {bottom - top + 2 * margin:.6g}"
     unit = max(right - left, bottom - top) / 1000.0
     cells, outlines, first = [], [], 0
-    for k, panel in enumerate(data["panels"]):
+    for panel in data["panels"]:
         n = panel["grid"][0] * panel["grid"][1]
         values = layer["after"][first : first + n]
         cells.append(_cells(panel, [shade(v, layer["limit"], layer["kind"]) for v in values]))
-        outlines.append(_outline(k, panel, rows[k]))
+        outlines.append(_outline(panel))
         first += n
-    arrows = _needles("a", data["middles"], data["vectors"]["after"], data["vectors"], LEAST * unit)
+    arrows = _needles(data["middles"], data["vectors"]["after"], data["vectors"], LEAST * unit)
     moves = ""
     if data["displacements"] is not None:
         d = data["displacements"]
-        moves = _needles("d", d["middles"], d["um"], d, LEAST * unit)
+        moves = _needles(d["middles"], d["um"], d, LEAST * unit)
     parts = [
         _hatch(unit),
         element("g", *cells, id="cells", shape_rendering="crispEdges"),
-        element("g", *outlines, id="outlines"),
+        element("g", *outlines, id="outlines"),  # the script gives them their names and roles
         element("g", *_numbers(data["panels"], unit), id="numbers"),
         element("g", arrows, id="arrows"),
         element("g", moves, id="moves", class_="off"),
@@ -82,17 +79,11 @@ def _cells(panel: dict[str, Any], styles: list[str]) -> str:
     return element("g", *rects, transform=f"matrix({a:g} {b:g} {c:g} {d:g} {e:g} {f:g})")
 
 
-def _outline(k: int, panel: dict[str, Any], row: dict[str, Any]) -> str:
+def _outline(panel: dict[str, Any]) -> str:
     (a, c, e), (b, d, f) = panel["matrix"]
     width, height = panel["size"]
-    label = f"panel {k} ({panel['name']}): {number(row['used'])} reflections used"
-    if row["used"]:
-        label += f", RMSD {number(row['rmsd'][0])} and {number(row['rmsd'][1])} µm"
-    return element(
-        "rect", width=f"{width:g}", height=f"{height:g}", class_="outline", id=f"outline-{k}", data_panel=k,
-        role="button", aria_label=label, tabindex=0 if k == 0 else -1,
-        transform=f"matrix({a:g} {b:g} {c:g} {d:g} {e:g} {f:g})",
-    )  # fmt: skip
+    placed = f"matrix({a:g} {b:g} {c:g} {d:g} {e:g} {f:g})"
+    return element("rect", width=f"{width:g}", height=f"{height:g}", transform=placed)
 
 
 def _numbers(panels: list[dict[str, Any]], unit: float) -> list[str]:
@@ -111,7 +102,6 @@ def _numbers(panels: list[dict[str, Any]], unit: float) -> list[str]:
 
 
 def _needles(
-    style: str,
     middles: list[list[float]],
     vectors: list[list[float | None]],
     scaling: dict[str, Any],
@@ -130,7 +120,7 @@ def _needles(
             half = NEEDLE * min(1.0, widest / max(math.hypot(dx, dy), 1e-9))
             a, b = -half * v, half * u
             needle = f"M{x + a:.5g} {y + b:.5g}L{x + u:.5g} {y + v:.5g}L{x - a:.5g} {y - b:.5g}Z"
-        paths.append(f'<path class="{style}" d="{needle}"/>')
+        paths.append(f'<path d="{needle}"/>')
     return "".join(paths)
 
 

@@ -21,7 +21,7 @@ from smalti.steps.reporting.rejected_section import rejected_section
 
 __all__ = ["sections"]
 
-MOST_PARAMETERS = 600
+MOST_PARAMETERS = 400
 """More parameters (of many crystals) are not listed one by one on the page."""
 
 

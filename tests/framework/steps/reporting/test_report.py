@@ -1,54 +1,22 @@
-"""The report: its numbers against independent ones, and the page as a browser and a mail need it."""
+"""The report: its numbers against independent ones."""
 
 from __future__ import annotations
 
-import functools
-import json
-import re
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from tests.framework.steps.reporting.displaced import stages
 
 from smalti.errors import DataError
 from smalti.geometry.rotation import rotation
 from smalti.models import Experiments
-from smalti.steps.predicting import predict_indexed
 from smalti.steps.reporting import make_report
 from smalti.steps.reporting.moved import compare
 from smalti.tables import Flag
 from smalti.testing import synthetic
 
 UM, MDEG = 1e3, 1e3 * 180.0 / np.pi
-
-
-@functools.cache
-def stages(name="PILATUS 6M", n=8000, modules=True, empty=(), seed=3, **options):
-    """A displaced detector before (nominal) and after (true) refinement, both predicted."""
-    rng = np.random.default_rng(seed)
-    detector = synthetic.detector(name, 250.0, modules=modules)
-    nominal = synthetic.experiment(detector, synthetic.crystal(), n_images=200)
-    truth = replace(nominal, detector=synthetic.displaced(nominal.detector, rng))
-    before, observed = synthetic.observations(truth, nominal, rng, n=n, **options)
-    observed = observed.where(~np.isin(observed["panel"], empty))
-    after = Experiments((replace(truth, crystal=before[0].crystal),))
-    return (before, predict_indexed(before, observed)), (after, predict_indexed(after, observed))
-
-
-def flagged(table, rejected):
-    flags = np.array(table["flags"])
-    flags[rejected] |= np.uint64(int(Flag.CENTROID_OUTLIER))
-    flags[~rejected] |= np.uint64(int(Flag.USED_IN_REFINEMENT))
-    return table.with_columns({"flags": flags})
-
-
-@pytest.fixture(scope="module")
-def compared():
-    before, (experiments, table) = stages(empty=(17,), outliers=0.03)
-    difference = np.abs(table["xyzcal.mm"] - table["xyzobs.mm.value"])
-    table = flagged(table, (difference > [0.1, 0.1, 0.01]).any(axis=1))
-    return before, (experiments, table), make_report(experiments, table, before=before, title="a < b & c")
 
 
 def residuals(table):
@@ -170,64 +138,6 @@ def test_a_wrong_distance_is_called_wrong():
     assert "predictions" in report.warnings[0]
 
 
-class Page(HTMLParser):
-    """Collects what a page would load, and checks that its elements are closed in order."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.loads, self.ids, self.tags = [], [], [], []
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        found = dict(attributes)
-        self.ids += [found["id"]] if "id" in found else []
-        self.loads += [found[k] for k in ("src", "href", "action", "data") if k in found]
-        if tag not in ("meta", "rect", "path", "line", "br"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.tags.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag not in ("meta", "rect", "path", "line", "br"):
-            assert self.open.pop() == tag
-
-
-def test_the_page_is_whole_and_asks_for_nothing(compared):
-    html = compared[2].html
-    page = Page()
-    page.feed(html)
-    assert page.open == []
-    assert len(page.ids) == len(set(page.ids))
-    assert all(target.startswith("#") for target in page.loads)
-    assert {target[1:] for target in page.loads} <= set(page.ids)
-    assert not re.search(r"\b[a-z]+:" + "//", html)
-    assert "@import" not in html
-    assert "default-src 'none'" in html
-    assert "a &lt; b &amp; c" in html
-    assert "a < b" not in html
-    assert page.ids.count("panel-59") == 1
-
-
-def test_the_page_is_readable_without_its_script(compared):
-    html = re.sub(r"<script.*?</script>", "", compared[2].html, flags=re.S)
-    assert compared[2].data["verdict"]["sentence"] in html
-    assert html.count('class="outline"') == 60
-    assert (
-        len(re.findall(r'<rect x="[^"]*" y="[^"]*" width="[^"]*" height="[^"]*" class="s[0-6]"/>', html))
-        > 100
-    )
-
-
-def test_numbers_of_the_script_are_those_of_the_report(compared):
-    report = compared[2]
-    block = re.search(r'<script type="application/json" id="data">(.*?)</script>', report.html, re.S)
-    data = json.loads(block.group(1))
-    assert data["panels"] == report.data["panels"]
-    assert data["map"] == report.data["map"]
-    json.dumps(report.data, allow_nan=False)
-
-
 @pytest.mark.parametrize("n", [300, 20_000])
 def test_the_size_does_not_follow_the_number_of_reflections(n):
     before, after = stages(n=n)
@@ -271,93 +181,6 @@ def test_a_single_panel_can_be_compared_with_modules():
     assert report.data["rmsd"]["before"] is not None
     assert "before" not in report.data["map"]["vectors"]
     assert any("number of panels" in warning for warning in report.warnings)
-
-
-def test_details_of_a_refinement_are_shown(compared):
-    _, (experiments, table), _ = compared
-    step = {"round": 1, "step": 0, "n": 7, "objective": 12.0}
-    parameter = {
-        "name": "Detector1Group33Dist",
-        "label": "p32 Dist",
-        "unit": "mm",
-        "value": 0.5,
-        "shift": 0.5,
-    }
-    shift = {"shift_fast_um": 42.0, "esd_fast_um": 1.5, "shift_slow_um": -7.0, "esd_slow_um": 1.25}
-    normal = {"normal_um": 3.0, "esd_normal_um": 9.0, "rotation_mrad": 0.5, "esd_rotation_mrad": 0.05}
-    tilt = {
-        "tilt_fast_mrad": 0.1,
-        "esd_tilt_fast_mrad": 0.2,
-        "tilt_slow_mrad": 0.3,
-        "esd_tilt_slow_mrad": 0.4,
-    }
-    details = {
-        "steps": [step | {"rmsd_x_mm": 0.1234, "rmsd_y_mm": 0.05, "rmsd_phi_deg": 0.034}],
-        "ended": "RMSD no longer decreasing",
-        "parameters": [parameter | {"esd": 0.0123, "prior_share": 0.25}],
-        "panels": [{"detector": 1, "panel": 32, "prior_share": 0.1} | shift | normal | tilt],
-        "verdict": {"reasons": ["Beam Mu2 is held by a weak prior."]},
-        "free": {"n": 90, "rmsd_x_mm": 0.0271, "rmsd_y_mm": 0.0313, "rmsd_phi_deg": 0.04},
-    }
-    report = make_report(experiments, table, details=details)
-    row = report.data["panels"][32]
-    assert row["displacement_um"] == [42.0, -7.0, 3.0]
-    assert row["turn_esd_mrad"] == [0.2, 0.4, 0.05]
-    assert report.data["steps"][0]["rmsd"] == [123.4, 50.0, 34.0]
-    for text in ("42.0 ± 1.5", "RMSD no longer decreasing", "p32 Dist", "0.0123", "Beam Mu2 is held"):
-        assert text in report.html
-    assert report.data["verdict"]["level"] == "bad"
-    assert report.data["sure"] == {"moved": 1, "of": 1}
-    assert report.data["rmsd"]["free"] == {"n": 90, "um": [27.1, 31.3, 40.0]}
-    assert "27.1 / 31.3" in report.html and "free RMSD" in report.html
-
-
-def test_panels_that_are_not_believed_are_marked(compared):
-    _, (experiments, table), _ = compared
-    keys = (
-        "shift_fast_um",
-        "shift_slow_um",
-        "normal_um",
-        "tilt_fast_mrad",
-        "tilt_slow_mrad",
-        "rotation_mrad",
-    )
-    why = "two halves of its reflections place it 4.1 ESDs apart"
-    doubt = {"believed": False, "why": why}
-    row = {"detector": 1, "panel": 32, "prior_share": 0.1, **dict.fromkeys(keys, 10.0)}
-    fine = row | {"panel": 33, "believed": True, "why": ""}
-    report = make_report(experiments, table, details={"panels": [row | doubt, fine]})
-    assert report.data["panels"][32]["note"] == f"not believed: {why}" and why in report.html
-    assert "not believed" not in report.data["panels"][33]["note"]
-    block = [row | doubt | dict.fromkeys(keys, 1e-11)]
-    assert why in make_report(experiments, table, details={"panels": block}).html
-
-
-def test_a_block_moves_no_panel_against_the_others(compared):
-    _, (experiments, table), _ = compared
-    keys = (
-        "shift_fast_um",
-        "shift_slow_um",
-        "normal_um",
-        "tilt_fast_mrad",
-        "tilt_slow_mrad",
-        "rotation_mrad",
-    )
-    rows = [{"detector": 1, "panel": k, **dict.fromkeys(keys, 1e-11)} for k in range(60)]
-    report = make_report(experiments, table, details={"panels": rows})
-    assert report.data["sure"] is None
-    assert "moved" not in report.data["verdict"]["sentence"]
-    assert report.data["map"]["displacements"] is None
-
-
-def test_history_is_told(compared):
-    _, (experiments, table), _ = compared
-    record = {"time": "2026-05-01T10:11:12.345+00:00", "program": "smalti", "version": "0.1"}
-    record |= {"command": "index", "argv": ["smalti", "index", "a b.expt"]}
-    report = make_report(experiments, table, history=[record])
-    assert report.data["history"] == [record]
-    for words in ("2026-05-01 10:11:12", "smalti 0.1", "smalti index &#x27;a b.expt&#x27;"):
-        assert words in report.html
 
 
 def test_what_cannot_be_reported_is_refused():

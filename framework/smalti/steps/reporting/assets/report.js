@@ -2,13 +2,16 @@
 // The page is complete without this script; it switches layers of the map, shows a panel's figures, sorts tables.
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
+  // Panels come as columns, which are shorter than rows.
+  const columns = data.panels;
+  data.panels = columns.panel.map((_, k) => Object.fromEntries(Object.keys(columns).map(key => [key, columns[key][k]])));
   const map = data.map, LEVELS = 6, NEEDLE = 0.13, LEAST = 6;
   const [left, top, right, bottom] = map.bounds, least = LEAST / 1000 * Math.max(right - left, bottom - top);
   const layers = Object.fromEntries(map.layers.map(layer => [layer.key, layer]));
   const svg = document.getElementById("map");
   const rects = [...svg.querySelectorAll("#cells rect")];
-  const outlines = [...svg.querySelectorAll(".outline")];
-  const arrows = [...svg.querySelectorAll(".a")];
+  const outlines = [...svg.querySelectorAll("#outlines rect")];
+  const arrows = [...svg.querySelectorAll("#arrows path")];
   const state = { layer: "rms", when: "after", arrows: "residuals" };
   document.body.classList.remove("noscript");
   // A view can be sent: report.html#layer=x&when=before
@@ -106,7 +109,7 @@
     link.href = "#panel-" + k;
     link.textContent = "its row in the table";
     link.addEventListener("click", event => { event.preventDefault(); toRow(k); });
-    readout.replaceChildren(head, list, link);
+    readout.replaceChildren(head, list, ...(document.getElementById("panel-" + k) ? [link] : []));
     readout.hidden = false;
     // On the side where the panel is not; on a narrow screen above or below it.
     readout.classList.toggle("above", outlines[k].getBoundingClientRect().y > innerHeight / 2);
@@ -160,6 +163,12 @@
   }
   const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   outlines.forEach((outline, k) => {
+    const row = data.panels[k];
+    outline.id = "outline-" + k;
+    outline.tabIndex = k === 0 ? 0 : -1;
+    outline.setAttribute("role", "button");
+    outline.setAttribute("aria-label", `panel ${k} (${row.name}): ${show(row.used)} reflections used` +
+      (row.used ? `, RMSD ${show(row.rmsd[0])} and ${show(row.rmsd[1])} µm` : ""));
     // Figures that came up under a finger before its click would take the click away from the panel.
     outline.addEventListener("pointerenter", event => { if (pinned < 0 && event.pointerType === "mouse") read(k); });
     outline.addEventListener("focus", () => { if (pinned < 0 && outline.matches(":focus-visible")) read(k); });
@@ -168,7 +177,7 @@
       if (event.key === "Enter" || event.key === " ") {
         event.preventDefault();
         pin(k);
-        if (pinned === k) readout.querySelector("a").focus();
+        if (pinned === k) readout.querySelector("a")?.focus();
       }
       if (!STEPS[event.key]) return;
       event.preventDefault();
@@ -201,7 +210,9 @@
     paint();
   });
 
-  const worth = cell => cell.classList.contains("n") ? (cell.dataset.v === "" ? NaN : Number(cell.dataset.v)) : cell.textContent;
+  // What a cell is worth is what it shows: without separators, before its ESD.
+  const figure = text => text === "–" || text === "" ? NaN : Number(text.split(" ±")[0].replaceAll(",", "").replaceAll("−", "-"));
+  const worth = cell => cell.classList.contains("n") ? figure(cell.textContent) : cell.textContent;
   document.querySelectorAll("table.sortable").forEach(table => {
     const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0];
     heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => {
