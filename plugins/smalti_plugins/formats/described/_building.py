@@ -16,9 +16,12 @@ from smalti.geometry.attenuation import HC
 from smalti.models import Beam, Detector, Goniometer, Group, Panel, modular, single, vector
 from smalti.solution import FrameHeader
 from smalti_plugins.formats._placing import Frame, SensorFacts, perpendicular, tilted
-from smalti_plugins.formats.described._description import Description, PanelOf
+from smalti_plugins.formats.described._description import FIELDS, Description, PanelOf
 
 __all__ = ["header_of"]
+
+_LARGEST = 1e9  # as in descriptions
+_SHORTEST = 1e-12  # square of a length that is no direction
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
@@ -79,7 +82,14 @@ def _value(told: Description, name: str, words: Mapping[str, Any], place: str) -
             f"It says '{words[item.key]}', and should be the {name}.",
             "Correct the description or the header.",
         )
-    return float(found.group()) * item.factor
+    value = float(found.group()) * item.factor
+    if not abs(value) <= _LARGEST:
+        raise InputError(
+            f"The field '{item.key}' in the header of {place} is no {name}.",
+            f"It says '{words[item.key]}', which makes {value:g} {FIELDS[name]}.",
+            "Correct the factor in the description, or the header.",
+        )
+    return value
 
 
 # One object for all frames of a sweep: comparing a thousand headers stays quick.
@@ -139,7 +149,7 @@ def _axes(fast: tuple[float, ...], slow: tuple[float, ...], name: str) -> tuple[
     """Give two unit vectors at right angles; written numbers are rounded."""
     a, b = np.array(fast), np.array(slow)
     size = np.linalg.norm(a) * np.linalg.norm(b)
-    if not size > 0.0 or abs(a @ b) > 1e-3 * size:
+    if not size > _SHORTEST or abs(a @ b) > 1e-3 * size:
         raise InputError(
             f"The axes of '{name}' are not at right angles.",
             f"fast is {fast}, slow is {slow}.",

@@ -15,11 +15,16 @@ from smalti.errors import InputError
 
 __all__ = ["FIELDS", "Description", "GroupOf", "HeaderField", "PanelOf", "read_description"]
 
-_STRICT = ConfigDict(extra="forbid", frozen=True)
+_STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-Pair = tuple[int, int]
-Vector = tuple[float, float, float]
-NotNegative = Annotated[float, Field(ge=0.0)]
+_LARGEST = 1e9
+"""Of any number: lengths in mm, counts, energies in eV are far below; squares of what is larger overflow."""
+
+Number = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
+Count = Annotated[int, Field(ge=0, le=65536)]
+Pair = tuple[Count, Count]
+Vector = tuple[Number, Number, Number]
+NotNegative = Annotated[float, Field(ge=0.0, le=_LARGEST)]
 
 FIELDS = {
     "wavelength": "Angstrom",
@@ -87,9 +92,9 @@ class Geometry:
     """Where the detector is when the header does not say it; mm, deg, px, Angstrom."""
 
     distance: NotNegative = 0.0
-    beam_centre: tuple[float, float] | None = None
+    beam_centre: tuple[Number, Number] | None = None
     wavelength: NotNegative = 0.0
-    two_theta: float = 0.0
+    two_theta: Number = 0.0
     two_theta_axis: Vector = (1.0, 0.0, 0.0)
     rotation_axis: Vector = (1.0, 0.0, 0.0)
 
@@ -99,7 +104,7 @@ class HeaderField:
     """A word of the header, or the path of an HDF5 dataset, and the factor to the unit of :data:`FIELDS`."""
 
     key: str
-    factor: float = 1.0
+    factor: Number = 1.0
 
 
 @dataclass(config=_STRICT)
@@ -124,9 +129,9 @@ class Description:
 
     name: str
     size: Pair
-    pixel_size: tuple[float, float]
-    trusted_range: tuple[float, float]
-    gain: Annotated[float, Field(gt=0.0)] = 1.0
+    pixel_size: tuple[Number, Number]
+    trusted_range: tuple[Number, Number]
+    gain: Annotated[float, Field(gt=0.0, le=_LARGEST)] = 1.0
     sensor: Sensor = field(default_factory=Sensor)
     modules: Grid | None = None
     panels: tuple[PanelOf, ...] = ()
