@@ -103,7 +103,7 @@ function draw(svg, points, { steps = false, x, limits = [], xName, yName, xLabel
     items.push(make("text", { x: px(x0 + k * (x1 - x0)), y: height - 7, "text-anchor": anchor }, xLabel(x0 + k * (x1 - x0)) + (k === 0.5 ? `  ${xName}` : "")));
     items.push(make("text", { x: left - 4, y: py(y0 + k * (y1 - y0)) + 3, "text-anchor": "end" }, short(y0 + k * (y1 - y0))));
   }
-  items.push(make("text", { x: left + 5, y: top + 8 }, yName));
+  items.push(make("text", { x: width - right - 2, y: top + 8, "text-anchor": "end" }, yName));
   for (const value of limits) {
     if (value >= x0 && value <= x1) items.push(make("path", { class: "limit", d: `M${px(value).toFixed(1)} ${top}V${height - bottom}` }));
   }
