@@ -45,7 +45,10 @@ def filtered(
     filters: list[tuple[str, Mask]] = [
         (f"fewer than {smallest} pixels", spots.size < smallest),
         (f"more than {options.max_spot_size} pixels", spots.size > options.max_spot_size),
-        (f"brightest pixel over {options.max_separation:g} px off", separation > options.max_separation),
+        (
+            f"brightest pixel over {options.max_separation:g} px from centroid",
+            separation > options.max_separation,
+        ),
     ]
     if options.d_min is not None:
         filters.append((f"beyond {options.d_min:g} A resolution", d < options.d_min))

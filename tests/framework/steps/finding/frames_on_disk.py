@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,14 @@ from numpy.typing import NDArray
 from smalti.errors import InputError
 from smalti.models import Beam, Detector, Experiment, Experiments, Goniometer, ImageSet, Panel, Scan
 from smalti.solution import FrameHeader, Match
+from smalti.steps.finding import FindOptions, Found, find_spots
+from smalti.tables import Reflections
+from smalti_plugins.spots.dispersion_extended import DispersionExtended
 
 SIZE = (120, 90)  # fast, slow
 GAP = (58, 64)  # columns between the two panels
+# The header of such a file is parsed as Python, which CPython 3.11 cannot do in two threads at once.
+_READING = threading.Lock()
 
 
 def panel(name: str, start: int, width: int) -> Panel:
@@ -51,7 +57,8 @@ class ArraySeries:
 
     def read(self, index: int) -> NDArray[Any]:
         try:
-            return np.load(self.paths[index])
+            with _READING:
+                return np.load(self.paths[index])
         except ValueError as error:
             raise InputError(
                 f"{self.paths[index].name} is broken.", str(error), "Take the image again."
@@ -124,3 +131,23 @@ def spotty(
         along = np.exp(-((np.arange(n_frames) + 0.5 - z) ** 2) / (2 * sigma[1] ** 2))
         expected += photons * along[:, None, None] * shape / (shape.sum() * along.sum())
     return rng.poisson(expected).astype(np.int32)
+
+
+def places(rng: np.random.Generator, n_frames: int) -> NDArray[np.float64]:
+    """Spots on a loose grid over both panels, (S, 3): fast, slow, frame."""
+    x = [8.0, 23.0, 38.0, 52.0, 71.0, 85.0, 99.0, 112.0]
+    y = [10.0, 25.0, 40.0, 56.0, 72.0]
+    grid = np.array([(a, b) for a in x for b in y])
+    return np.column_stack(
+        [grid + rng.uniform(-2, 2, grid.shape), rng.uniform(2.5, n_frames - 2.5, len(grid))]
+    )
+
+
+def find(experiments: Experiments, **options: object) -> Found:
+    return find_spots(experiments, [ArrayReader()], DispersionExtended(), FindOptions(**options))  # type: ignore[arg-type]
+
+
+def assert_same(a: Reflections, b: Reflections) -> None:
+    assert list(a) == list(b)
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.special import ndtr
 from smalti.geometry.prediction import zeta
 from smalti.models import Experiments
 from smalti.steps.finding import FindOptions, find_spots
-from smalti.steps.finding.linking import Groups
+from smalti.steps.finding.linking import Groups, link
 from smalti.steps.finding.measuring import measure
 from smalti.steps.finding.pixels import Pixels
 from smalti.steps.finding.shapes import PIXEL_VARIANCE, Shape, Sums, seen, shape_of
@@ -21,7 +22,7 @@ from smalti.tables import Reflections
 from smalti_ext.components import label
 from smalti_plugins.spots.dispersion_extended import DispersionExtended
 
-from .frames_on_disk import ArrayReader, spotty, sweep
+from .frames_on_disk import ArrayReader, assert_same, find, places, spotty, sweep
 
 Array = NDArray[np.float64]
 
@@ -226,3 +227,18 @@ def test_the_account_tells_the_shape(rng: np.random.Generator, tmp_path: Path) -
     assert abs(shape.slow - 1.3) < 0.1
     assert "Width of the spots: 1." in found.text()
     assert found.summary()["shapes"][0]["experiment"] == 0
+
+
+@pytest.mark.parametrize("definition", ["net", "dials"])
+def test_chunks_do_not_show_in_any_column(
+    rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, definition: str
+) -> None:
+    """Variances and flags, too: the shape of spots comes from all of them, however they came."""
+    item = sweep(tmp_path, spotty(rng, 23, places(rng, 23)), width=0.5)
+    whole = find(Experiments((item,)), centroid=definition, min_spot_size=1)
+    assert set(whole.reflections["truncated"].tolist()) >= {0, 1}
+    for chunk in (1, 2, 7):
+        monkeypatch.setattr("smalti.steps.finding.finder.link", partial(link, chunk=chunk))
+        parts = find(Experiments((item,)), centroid=definition, min_spot_size=1, jobs=chunk)
+        assert_same(parts.reflections, whole.reflections)
+        assert parts.summary() == whole.summary()
