@@ -6,23 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti_ext import _byte_offset
+from smalti_ext.decoding import DecodingError
 
-__all__ = ["ByteOffsetError", "decode", "encode"]
-
-
-class ByteOffsetError(ValueError):
-    """The compressed data are not what they should be; says at which byte and pixel.
-
-    Attributes
-    ----------
-    byte, pixel : int
-        Where decoding stopped: bytes used and pixels decoded so far.
-    """
-
-    def __init__(self, message: str, byte: int, pixel: int) -> None:
-        super().__init__(message)
-        self.byte = byte
-        self.pixel = pixel
+__all__ = ["decode", "encode"]
 
 
 _REASONS = {
@@ -53,7 +39,7 @@ def decode(
 
     Raises
     ------
-    ByteOffsetError
+    DecodingError
         The payload ends too early or holds a value that needs more than 32 bits.
     """
     _check(out, writable=True)
@@ -64,7 +50,7 @@ def decode(
     status, pixel, byte = _byte_offset.decode(payload, out.reshape(-1))
     if status:
         reason = _REASONS[status].format(byte=byte, pixel=pixel, total=out.size)
-        raise ByteOffsetError(reason, byte, pixel)
+        raise DecodingError(reason, byte, pixel)
     return out
 
 

@@ -9,26 +9,12 @@ from numpy.typing import NDArray
 
 from smalti_ext import _canonical
 from smalti_ext.checking import check
+from smalti_ext.decoding import DecodingError
 
-__all__ = ["CanonicalError", "decode"]
+__all__ = ["decode"]
 
 _PREAMBLE = struct.Struct("<Q3q2B")  # elements; smallest, largest, reserved; bits direct, bits at most
 _LONGEST = 64  # bits of a code, and of a difference; the kernel holds either in a word
-
-
-class CanonicalError(ValueError):
-    """The compressed data are not what they should be; says at which byte and element.
-
-    Attributes
-    ----------
-    byte, element : int
-        Where decoding stopped: bytes used and elements decoded so far.
-    """
-
-    def __init__(self, message: str, byte: int, element: int) -> None:
-        super().__init__(message)
-        self.byte = byte
-        self.element = element
 
 
 _REASONS = {
@@ -59,31 +45,31 @@ def decode(payload: bytes | bytearray | memoryview, out: NDArray[np.uint64]) -> 
 
     Raises
     ------
-    CanonicalError
+    DecodingError
         The payload ends too early, or its table or its codes are wrong.
     """
     check("out", out, (out.size,), np.uint64)
     view = memoryview(payload)
     if len(view) < _PREAMBLE.size:
-        raise CanonicalError("the data end within their preamble", len(view), 0)
+        raise DecodingError("the data end within their preamble", len(view), 0)
     elements, _, _, _, direct, most = _PREAMBLE.unpack(view[: _PREAMBLE.size])
     if elements != out.size:
-        raise CanonicalError(f"they are {elements} elements instead of {out.size}", 0, 0)
+        raise DecodingError(f"they are {elements} elements instead of {out.size}", 0, 0)
     if not 0 < direct <= 15 or not direct <= most <= _LONGEST:
-        raise CanonicalError(f"{direct} direct bits of {most} make no table", 32, 0)
+        raise DecodingError(f"{direct} direct bits of {most} make no table", 32, 0)
     begin = _PREAMBLE.size
     n_symbols = (1 << direct) + 1 + most - direct
     lengths = np.frombuffer(view[begin : begin + n_symbols], dtype=np.uint8)
     if lengths.size < n_symbols:
-        raise CanonicalError("the data end within their table", len(view), 0)
+        raise DecodingError("the data end within their table", len(view), 0)
     if lengths.max() > _LONGEST:
-        raise CanonicalError(f"a code of {lengths.max()} bits is too long", begin, 0)
+        raise DecodingError(f"a code of {lengths.max()} bits is too long", begin, 0)
     data = view[begin + n_symbols :]
     status, element, bit = _canonical.decode(data, direct, *_numbering(lengths), out)
     if status:
         byte = begin + n_symbols + bit // 8
         reason = _REASONS[status].format(byte=byte, element=element, total=out.size)
-        raise CanonicalError(reason, byte, element)
+        raise DecodingError(reason, byte, element)
     return out
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from smalti.errors import InputError
 from smalti.steps.simulating.cbf import cbf_bytes
-from smalti_ext.byte_offset import ByteOffsetError, decode, encode
+from smalti_ext.byte_offset import decode, encode
+from smalti_ext.decoding import DecodingError
 from smalti_plugins.formats.pilatus import PilatusCbf
 
 WORDS = "\n".join(
@@ -79,8 +80,8 @@ def decode_one(payload: bytes, rng: np.random.Generator) -> str:
     try:
         decode(mutated(payload, rng), room[16 : 16 + n])
         end = "decoded"
-    except ByteOffsetError as error:
-        assert 0 <= error.pixel <= n
+    except DecodingError as error:
+        assert 0 <= error.element <= n
         end = "refused"
     assert (room[:16] == 12345).all()
     assert (room[16 + n :] == 12345).all()

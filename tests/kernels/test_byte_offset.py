@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from smalti_ext import byte_offset
-from smalti_ext.byte_offset import ByteOffsetError, decode, encode
+from smalti_ext.byte_offset import decode, encode
+from smalti_ext.decoding import DecodingError
 
 
 def decode_plainly(payload: bytes, n: int) -> tuple[list[int], int, str]:
@@ -88,9 +89,9 @@ def test_hostile_payloads_end_where_the_plain_decoder_ends(payload: bytes, n: in
     if not reason:
         assert decode(payload, room[:n]).tolist() == values
     else:
-        with pytest.raises(ByteOffsetError, match=reason) as caught:
+        with pytest.raises(DecodingError, match=reason) as caught:
             decode(payload, room[:n])
-        assert (caught.value.pixel, caught.value.byte) == (len(values), used)
+        assert (caught.value.element, caught.value.byte) == (len(values), used)
         assert room[: len(values)].tolist() == values
     assert (room[n:] == 12345).all()
 
@@ -101,7 +102,7 @@ def test_truncation_names_the_place(cut: int, counts: np.ndarray) -> None:
     payload = encode(counts)[:cut]
     values, used, reason = decode_plainly(payload, counts.size)
     if reason:
-        with pytest.raises(ByteOffsetError, match=f"end in byte {used}, at pixel {len(values)} of 100"):
+        with pytest.raises(DecodingError, match=f"end in byte {used}, at pixel {len(values)} of 100"):
             decode(payload, np.empty(100, dtype=np.int32))
 
 
@@ -122,7 +123,7 @@ def test_a_wrong_type_is_an_error_not_a_copy() -> None:
         decode(b"\x00", np.empty((4, 4), dtype=np.int32)[:, ::2])
     with pytest.raises(TypeError, match="uint8"):
         decode(np.zeros(4, dtype=np.int16), np.empty(1, dtype=np.int32))  # type: ignore[arg-type]
-    assert byte_offset.__all__ == ["ByteOffsetError", "decode", "encode"]
+    assert byte_offset.__all__ == ["decode", "encode"]
 
 
 @pytest.mark.data

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smalti_ext.canonical import CanonicalError, decode
+from smalti_ext.canonical import decode
+from smalti_ext.decoding import DecodingError
 
 DIRECT, MOST = 8, 64
 
@@ -101,7 +102,7 @@ def test_no_input_is_unsafe(data: bytes) -> None:
     payload = struct.pack("<Q3q2B", 20, 0, 0, 0, 3, 12) + data
     try:
         decode(payload, np.empty(20, dtype=np.uint64))
-    except CanonicalError as error:
+    except DecodingError as error:
         assert 0 <= error.byte <= len(payload)
         assert 0 <= error.element < 20
 
@@ -109,7 +110,7 @@ def test_no_input_is_unsafe(data: bytes) -> None:
 @pytest.mark.parametrize(("cut", "why"), [(10, "preamble"), (100, "table"), (-40, "the data end in byte")])
 def test_what_is_cut_short_is_refused(cut: int, why: str) -> None:
     payload = encode_plainly(list(range(0, 30000, 300)))
-    with pytest.raises(CanonicalError, match=why):
+    with pytest.raises(DecodingError, match=why):
         decode(payload[:cut], np.empty(100, dtype=np.uint64))
 
 
@@ -119,18 +120,18 @@ def test_wrong_tables_are_refused() -> None:
     for place, value, why in ((0, 4, "4 elements instead of 3"), (32, 0, "no table"), (33, 65, "no table")):
         wrong = bytearray(good)
         wrong[place] = value
-        with pytest.raises(CanonicalError, match=why):
+        with pytest.raises(DecodingError, match=why):
             decode(bytes(wrong), out)
     wrong = bytearray(good)
     wrong[34 + 7] = 200
-    with pytest.raises(CanonicalError, match="200 bits"):
+    with pytest.raises(DecodingError, match="200 bits"):
         decode(bytes(wrong), out)
 
 
 def test_an_early_stop_is_refused() -> None:
     payload = bytearray(encode_plainly([5, 5]))
     payload[0] = 3
-    with pytest.raises(CanonicalError, match="end at element 2 of 3"):
+    with pytest.raises(DecodingError, match="end at element 2 of 3"):
         decode(bytes(payload), np.empty(3, dtype=np.uint64))
 
 

@@ -148,3 +148,15 @@ def test_windows_beyond_any_clipping(rng: np.random.Generator) -> None:
     expected = oracle.dispersion_extended(counts, mask)
     assert 10 < expected.size < 60
     np.testing.assert_array_equal(dispersion_extended(counts, mask), expected)
+
+
+def test_frames_of_more_tiles_than_are_walked_over_side_by_side(rng: np.random.Generator) -> None:
+    counts, mask = frame(rng, (9, 8300), 0.6, 60, 40.0)
+    # Tiles next to one another that are screened in each of the ways: seeds, 16 and 32 bits, none.
+    counts[:, 600:1100] = 0
+    counts[:, 7000:7600] = rng.poisson(900.0, (9, 600))
+    counts[:, 7700:8250] = rng.poisson(90000.0, (9, 550))
+    counts[3:6, 8271:8274], mask[2:7, 8270:8275] = 60, True
+    found = dispersion_extended(counts, mask, kernel_size=(2, 2))
+    assert 4 * 8300 + 8272 in found
+    np.testing.assert_array_equal(found, oracle.dispersion_extended(counts, mask, kernel_size=(2, 2)))

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from smalti.errors import InputError
 from smalti.files import COMPRESSED, read_head, read_whole
-from smalti_ext.byte_offset import ByteOffsetError, decode
+from smalti_ext.byte_offset import decode
+from smalti_ext.decoding import DecodingError
 from smalti_plugins.formats._sections import COPY, PAYLOAD, START, check_md5, fields_of, size_of
 
 __all__ = ["MAGIC", "CbfHead", "cbf_head", "read_cbf_counts", "read_cbf_head"]
@@ -94,7 +95,7 @@ def read_cbf_counts(path: Path, check: bool = False) -> NDArray[np.int32]:
     fast, slow = head.size
     try:
         return decode(payload[:length], np.empty((slow, fast), dtype=np.int32))
-    except ByteOffsetError as error:
+    except DecodingError as error:
         raise InputError(
             f"{path} is damaged: its pixels cannot be decoded.",
             f"At byte {head.payload + error.byte} of the file {error}.",

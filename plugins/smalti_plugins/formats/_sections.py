@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from smalti.errors import InputError
 from smalti_ext import byte_offset, canonical
+from smalti_ext.decoding import DecodingError
 
 __all__ = [
     "COPY",
@@ -165,7 +166,7 @@ def decoded(section: Section, path: Path, scale: float = 1.0) -> Counts:
     fast, slow = section.size
     try:
         values = decoder(section, dtype).reshape(slow, fast)
-    except (byte_offset.ByteOffsetError, canonical.CanonicalError, _ShortError) as error:
+    except (DecodingError, _ShortError) as error:
         raise InputError(
             f"{path} is damaged: its pixels cannot be decoded.",
             f"At byte {section.begin + error.byte} of the file {error}.",
