@@ -67,12 +67,15 @@ class Task:
         Rows that may be indexed.
     refinery : Refinery
     options : IndexOptions
+    hold_distance : bool
+        Whether distance and tilts of the detector stay: a narrow sweep does not tell them from the cell.
     """
 
     spots: Reflections
     usable: Index
     refinery: Refinery
     options: IndexOptions
+    hold_distance: bool = False
 
 
 @dataclass(frozen=True)

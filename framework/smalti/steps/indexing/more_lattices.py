@@ -175,7 +175,7 @@ def _refined(
         items = [item for sweeps in lattices for item in sweeps]
         count = int(found.indexed.sum())
         last = number == ROUNDS - 1
-        options = refine_options(count, last, task.options)
+        options = refine_options(count, last, task.options, hold_distance=task.hold_distance)
         table = table.without(*task.spots.opaque)
         refined = refine_or_why(items, table, task.refinery, options, light=not last)
         if isinstance(refined, str):

@@ -92,6 +92,7 @@ def index(
     sweeps, cycles, warnings, comparison = _refined(sweeps, mapped, task, progress)
     if known.space_group is None and known.cell is None:
         sweeps = reduced(sweeps)
+    task = replace(task, hold_distance=bool(cycles and cycles[-1].note))
     further = further_lattices(sweeps, number, task, indexer, known, progress)
     cycles = (*cycles, *further.cycles)
     flags = cycles[-1].refined.reflections["flags"] if cycles else None

@@ -120,10 +120,12 @@ def _table(
 def _refine_options(count: int, options: IndexOptions) -> RefineOptions:
     """Free the crystals, and where there are spots enough the detector as one block.
 
-    Its distance is told by where spots are between the crystals' orientations, even if no cell is known.
+    Its distance is told by where spots are between the crystals' orientations, even if no cell is known;
+    better by cells that are held at the known one, where that is asked for.
     """
     return RefineOptions(
         fix_beam=("all",),
+        fix_crystal=("cell",) if options.distance_from_cell and options.unit_cell else (),
         fix_detector=("all",) if count < options.min_to_refine_detector else (),
         free_fraction=0.0,
         halves="off",

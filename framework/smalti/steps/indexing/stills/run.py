@@ -11,13 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import DataError, UsageError
-from smalti.models import Experiment, Experiments
+from smalti.geometry.lattice import primitive
+from smalti.geometry.reciprocal import B_from_cell
+from smalti.models import Crystal, Experiment, Experiments
 from smalti.progress import Progress, silent
 from smalti.roles import DetectorParameterisation, Indexer, Minimiser, OutlierRejector
+from smalti.steps.indexing.crystals import crystal_of
 from smalti.steps.indexing.cycles import Cycle, Refinery, indexed_table
 from smalti.steps.indexing.known import KnownLattice
 from smalti.steps.indexing.mapping import MappedSpots, map_spots, with_pixels
 from smalti.steps.indexing.options import IndexOptions
+from smalti.steps.indexing.scale import cell_scale, rescaled, scale_warning
 from smalti.steps.indexing.stills.each import Found, StillSpots, find_in_still
 from smalti.steps.indexing.stills.joint import assign_stills, refined_stills
 from smalti.steps.indexing.stills.result import IndexedStills, StillRow
@@ -82,21 +86,50 @@ def index_stills(
         found.append(find_in_still(_cut(still, spots, mapped, rows, usable), indexers, known, options))
     if not any(item.crystals for item in found):
         raise _none(found, known)
-    items = [
-        replace(stills[k], crystal=crystal, identifier=_name(stills[k], m))
-        for k, item in enumerate(found)
-        for m, crystal in enumerate(item.crystals)
-    ]
+    items, scale = _scaled(_crystals(stills, found), known, options)
     of_still = np.repeat(np.arange(len(stills)), [len(item.crystals) for item in found])
     progress("refining", 0, 1)
     refinery = Refinery(parameterisation, minimiser, rejector)
     items, cycles, warnings = refined_stills(
         items, of_still, stills, spots, usable, number, refinery, options
     )
+    warnings = (*scale_warning(scale, options.distance_from_cell), *warnings)
     return _gathered(
         replace(experiments, items=tuple(items)), of_still, stills, spots, usable, number,
         found, cycles, warnings, known, options,
     )  # fmt: skip
+
+
+def _crystals(stills: Sequence[Experiment], found: Sequence[Found]) -> list[Experiment]:
+    """An experiment for each crystal that was found."""
+    return [
+        replace(stills[k], crystal=crystal, identifier=_name(stills[k], m))
+        for k, item in enumerate(found)
+        for m, crystal in enumerate(item.crystals)
+    ]
+
+
+def _scaled(
+    items: list[Experiment], known: KnownLattice, options: IndexOptions
+) -> tuple[list[Experiment], float]:
+    """Take the known cell's word for the distance, where that is asked for.
+
+    The detector goes where half of the cells found are longer than the known one, and all crystals get that.
+
+    Returns
+    -------
+    items : list of Experiment
+    scale : float
+        Median of the axes found over those of the known cell.
+    """
+    bases = [primitive(np.array(crystal_of(item).real_space), known.centring) for item in items]
+    scale = float(np.median([cell_scale(basis, known) for basis in bases]))
+    if not options.distance_from_cell or known.cell is None:
+        return items, scale
+    B = B_from_cell(known.cell)
+    crystals = [Crystal.from_A(crystal_of(item).U @ B, known.hall) for item in items]
+    moved = rescaled(items, scale)
+    return [replace(item, crystal=own) for item, own in zip(moved, crystals, strict=True)], scale
 
 
 def _usable(mapped: MappedSpots, options: IndexOptions) -> NDArray[np.bool_]:
