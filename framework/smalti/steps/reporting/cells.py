@@ -22,7 +22,7 @@ MOST_CELLS = 1400
 """Bounds the size of the report whatever the number of reflections."""
 WANTED_PER_CELL = 20
 """Spots per cell aimed at: their mean is then four to five times surer than a single spot."""
-MOST_CHI2 = 10.0
+MOST_CHI2 = 5.0
 """End of its colour scale: before a refinement it is in the hundreds, and 2 would look like 1."""
 LEAST_PER_CELL = 3
 """A mean of fewer is not drawn."""

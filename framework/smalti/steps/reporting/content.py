@@ -200,12 +200,14 @@ def _part(vector: list[float | None] | None, k: int) -> float | None:
 
 
 def _most_moved(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Give the panels with the largest displacements in their plane, and the median of all."""
+    """Give the believed panels with the largest displacements in their plane, and the median of all."""
     known = [row for row in rows if row["used"] and _length(row["displacement_um"]) is not None]
     lengths = {row["panel"]: _length(row["displacement_um"]) or 0.0 for row in known}
-    most = sorted(known, key=lambda row: -lengths[row["panel"]])[:MOST_LISTED]
+    believed = [row for row in known if not row["note"].startswith("not believed")]
+    most = sorted(believed, key=lambda row: -lengths[row["panel"]])[:MOST_LISTED]
     return {
         "sure": _sure(known),
+        "not_believed": len(known) - len(believed),
         "median_moved_um": significant(float(np.median(list(lengths.values())))) if lengths else None,
         "most_moved": [
             {

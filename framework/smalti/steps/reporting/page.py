@@ -11,6 +11,7 @@ from typing import Any
 from smalti.steps.reporting.markup import Cell, element, number, symbol, table
 from smalti.steps.reporting.picture import LEVELS, draw_map
 from smalti.steps.reporting.sections import sections
+from smalti.text import plural
 
 __all__ = ["render"]
 
@@ -135,13 +136,12 @@ def _figures(data: dict[str, Any]) -> str:
 def _face(data: dict[str, Any]) -> str:
     # Empty until a panel is pointed at: the script fills it.
     readout = element("section", id="readout", aria_live="polite", aria_label="Figures of a panel", hidden="")
-    box = element("div", draw_map(data["map"]), readout, class_="mapbox")
     hint = (
         "Point at a panel or tap it for its figures, or go there by Tab and the arrow keys; a click or Enter "
         "keeps them, Esc lets go."
     )
     told = element("p", escape(hint), class_="quiet hint")
-    drawing = element("div", _controls(data), box, _legend(data["map"]), told)
+    drawing = element("div", _controls(data), draw_map(data["map"]), _legend(data["map"]), told)
     steps = [
         element(
             "li", escape(step["text"]), element("code", escape(step["command"])) if step["command"] else ""
@@ -150,7 +150,7 @@ def _face(data: dict[str, Any]) -> str:
     ]
     todo = element("section", element("h3", "What to do next"), element("ol", *steps))
     side = element("aside", todo, _most_moved(data), class_="side")
-    return element("div", drawing, side, class_="face")
+    return element("div", drawing, side, readout, class_="face")
 
 
 def _most_moved(data: dict[str, Any]) -> str:
@@ -166,6 +166,8 @@ def _most_moved(data: dict[str, Any]) -> str:
     ]
     inner = table(["panel", "in plane\nµm", "along normal\nµm"], rows)
     note = f"Median of all panels: {number(data['median_moved_um'])} µm in the plane."
+    if data["not_believed"]:
+        note += f" Not listed: {plural(data['not_believed'], 'panel')} that the refinement does not believe."
     return element(
         "section", element("h3", "Panels that moved most"), inner, element("p", escape(note), class_="quiet")
     )

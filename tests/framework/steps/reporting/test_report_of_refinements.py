@@ -61,6 +61,8 @@ def test_panels_that_are_not_believed_are_marked(compared):
     report = make_report(experiments, table, details={"panels": [row | doubt, fine]})
     assert report.data["panels"][32]["note"] == f"not believed: {why}" and why in report.html
     assert "not believed" not in report.data["panels"][33]["note"]
+    assert [row["panel"] for row in report.data["most_moved"]] == [33]
+    assert report.data["not_believed"] == 1 and "Not listed: 1 panel" in report.html
     block = [row | doubt | dict.fromkeys(keys, 1e-11)]
     assert why in make_report(experiments, table, details={"panels": block}).html
 

@@ -143,7 +143,7 @@ def test_a_panel_under_the_pointer_gives_its_figures_and_leads_to_its_row(
     said = page.inner_text("#readout")
     row = report.data["panels"][7]
     assert f"Panel 7 ({row['name']})" in said and f"{row['used']:,} / 0 / {row['rejected']}" in said
-    assert "42 ± 1.5" in said and "−7 ± 1.2" in said and "0.1 ± 0.2" in said
+    assert "42.0 ± 1.5" in said and "−7.0 ± 1.2" in said and "0.10 ± 0.20" in said
     page.hover(".say")
     assert page.is_hidden("#readout")
     page.click("#outline-7")

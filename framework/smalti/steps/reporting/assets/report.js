@@ -75,7 +75,12 @@
   const readout = document.getElementById("readout");
   const third = { phi: "φ", DeltaPsi: "ΔΨ", mixed: "φ, ΔΨ" }[data.third];
   const triple = (values, digits) => values ? values.map(v => show(v, digits)).join(", ") : "–";
-  const sure = (values, esds) => values.map((v, k) => show(v) + (esds ? " ± " + show(esds[k], 2) : "")).join(", ");
+  // As in the tables: two digits of the ESD, and as many of the value as that leaves.
+  const estimate = (value, esd) => {
+    if (value === null || !esd) return show(value);
+    const places = Math.max(0, 1 - Math.floor(Math.log10(Number(esd.toPrecision(2)))));
+    return `${(Math.round(value * 10 ** places) / 10 ** places + 0).toFixed(places)} ± ${esd.toFixed(places)}`.replace("-", "−");
+  };
   let pinned = -1;
 
   function figures(row) {
@@ -91,7 +96,7 @@
     if (row.chi2 !== null) lines.push(["chi² of X and Y", show(row.chi2)]);
     const axes = ["fast", "slow", "normal"];
     for (const [word, values, esds, unit] of [["moved", row.displacement_um, row.displacement_esd_um, "µm"], ["turned", row.turn_mrad, row.turn_esd_mrad, "mrad"]])
-      if (values) axes.forEach((axis, k) => lines.push([`${word} ${axis} (${unit})`, sure([values[k]], esds && [esds[k]])]));
+      if (values) axes.forEach((axis, k) => lines.push([`${word} ${axis} (${unit})`, estimate(values[k], esds && esds[k])]));
     if (row.prior_share !== null) lines.push(["share of the prior", show(row.prior_share, 2)]);
     if (row.note) lines.push(["note", row.note]);
     return lines;
@@ -111,10 +116,8 @@
     link.addEventListener("click", event => { event.preventDefault(); toRow(k); });
     readout.replaceChildren(head, list, ...(document.getElementById("panel-" + k) ? [link] : []));
     readout.hidden = false;
-    // On the side where the panel is not; on a narrow screen above or below it.
+    // On a narrow screen it is above or below the panel.
     readout.classList.toggle("above", outlines[k].getBoundingClientRect().y > innerHeight / 2);
-    const box = svg.getBoundingClientRect(), mine = outlines[k].getBoundingClientRect();
-    readout.classList.toggle("left", mine.x + mine.width / 2 > box.x + box.width / 2);
   }
 
   function release() {
