@@ -13,7 +13,7 @@ from smalti.geometry.panels import PanelArrays, laboratory
 from smalti.geometry.rotation import rotation
 from smalti.models import Beam, Detector, Experiment, Experiments
 from smalti.steps.indexing.mapping import MappedSpots, map_spots, rotation_models
-from smalti.steps.indexing.phases import JointFit, joint_fit, possible_shifts
+from smalti.steps.indexing.phases import FIRST, JointFit, growing_fits, joint_fit, possible_shifts
 from smalti.tables import Reflections
 
 __all__ = [
@@ -138,10 +138,13 @@ def _shift_of(
 ) -> CentreShift:
     """The shift of the detector of the spots ``rows``; ``sizes`` are search range and pixel, mm."""
     vectors, A, pixel = _short_vectors(basis), np.asarray(np.linalg.inv(basis)), sizes[1]
+    rows = rows[np.argsort(np.linalg.norm(mapped.rlp[rows], axis=1), kind="stable")]
     points, J = mapped.rlp[rows], _derivatives(experiments, spots, mapped, rows)
     phase = (points @ vectors.T).ravel()
     slope = np.einsum("nik,vi->nvk", J, vectors).reshape(-1, 2)
-    fits = [joint_fit(points, J, A, shift) for shift in possible_shifts(phase, slope, *sizes)]
+    first = FIRST * len(vectors)
+    starts = [*possible_shifts(phase[:first], slope[:first], *sizes), *possible_shifts(phase, slope, *sizes)]
+    fits = growing_fits(points, J, A, starts, 0.5 * pixel)
     still = joint_fit(points, J, A, np.zeros(2), hold=True)
     choice, alternatives, kept = chosen_shift(fits, still, len(points))
     if choice is not still:

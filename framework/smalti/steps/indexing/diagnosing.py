@@ -12,7 +12,15 @@ from smalti.steps.indexing.known import KnownLattice
 from smalti.steps.indexing.options import IndexOptions
 from smalti.steps.indexing.trials import Trial
 
-__all__ = ["ice_share", "nothing_found", "signs", "turned_the_other_way"]
+__all__ = [
+    "at_the_edge",
+    "beam_further_off",
+    "ice_share",
+    "nothing_found",
+    "signs",
+    "too_few",
+    "turned_the_other_way",
+]
 
 Array = NDArray[np.float64]
 
@@ -74,8 +82,7 @@ def signs(
         cures.append("Give the cell, or index it together with other sweeps.")
     best = max(trials, key=lambda trial: trial.indexed, default=None)
     if best is not None:
-        edge = [s for s in best.shifts if max(map(abs, s.pixels)) > 0.9 * options.search_range]
-        if edge or "beam is off" in best.refused:
+        if at_the_edge(best, options) or "beam is off" in best.refused:
             seen.append(f"The beam may be further off than the {options.search_range:g} px searched.")
             cures.append("Search further: --set index.search_range=100, or correct the beam centre.")
         if best.indexed < options.min_indexed and best.sharpness > SHARP:
@@ -84,6 +91,11 @@ def signs(
             )
             cures.append("Accept a part: --set index.min_indexed=0.1 --max-lattices 3.")
     return seen, cures
+
+
+def at_the_edge(trial: Trial, options: IndexOptions) -> bool:
+    """Whether the beam was found where the search ends, or beyond."""
+    return any(max(map(abs, shift.pixels)) > 0.9 * options.search_range for shift in trial.shifts)
 
 
 def nothing_found(
@@ -111,6 +123,28 @@ def nothing_found(
         if known.cell or known.space_group:
             usual = "Leave out space group and cell to see what is there. " + usual
     return DataError(what, " ".join([why, *seen]), " ".join([*cures, usual]))
+
+
+def too_few(count: int, least: int, options: IndexOptions) -> DataError:
+    """The error that says that there is nothing to search in."""
+    limit = f" (d_min is {options.d_min:g} Angstrom)" if options.d_min else ""
+    return DataError(
+        f"{count} spots are too few to find a lattice.",
+        f"At least {least} are needed{limit}.",
+        "Find spots with a lower threshold or --min-spot-size, or use more images.",
+    )
+
+
+def beam_further_off(found: Trial, searched: float) -> DataError:
+    """The error that says that the beam is further off than was searched (px)."""
+    cell = " ".join(f"{value:.2f}" for value in found.cell)
+    x, y = max((item.pixels for item in found.shifts), key=np.linalg.norm)
+    return DataError(
+        "The beam is further off than was searched: nothing fits there, or not as well.",
+        f"With the detector moved by {x:+.1f}, {y:+.1f} px across the beam, the cell {cell} explains "
+        f"{100 * found.indexed:.0f} % of the spots.",
+        f"Search further: --set index.search_range={searched:g}, or correct the beam centre.",
+    )
 
 
 def turned_the_other_way(turned: Trial) -> DataError:

@@ -11,7 +11,7 @@ from smalti.steps.indexing.trials import Trial
 
 __all__ = ["doubts"]
 
-GOOD_FRACTION = 0.5
+GOOD_FRACTION = 0.7
 """Below this fraction of indexed spots there is probably more in the data than one lattice."""
 
 GOOD_RMSD = 1.5
@@ -46,7 +46,8 @@ def doubts(
     found = []
     if indexed < GOOD_FRACTION:
         found.append(
-            f"Only {100 * indexed:.0f} % of the spots are indexed: several lattices, ice or spurious spots?"
+            f"Only {100 * indexed:.0f} % of the spots are indexed: several lattices (--max-lattices 3), ice, "
+            "or spurious spots?"
         )
     found += [beam_doubt(shift) for shift in best.shifts if shift.alternatives > 1 or shift.kept]
     if best.least_odd < 0.25:

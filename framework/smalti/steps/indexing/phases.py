@@ -7,6 +7,7 @@ and looks in part like a shift: in the last fit it is free within what is usual.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,15 @@ from scipy import ndimage
 
 from smalti.geometry.lattice import fit_A
 
-__all__ = ["JointFit", "fit_A_and_shift", "joint_fit", "likelihood", "possible_shifts"]
+__all__ = [
+    "FIRST",
+    "JointFit",
+    "fit_A_and_shift",
+    "growing_fits",
+    "joint_fit",
+    "likelihood",
+    "possible_shifts",
+]
 
 Array = NDArray[np.float64]
 
@@ -27,6 +36,13 @@ LEAST = 12
 
 NOTHING = 1e-9
 """Size of a column below which what it stands for moves no point, as a turn about the spindle."""
+
+
+FIRST = 200
+"""Spots of lowest resolution with which shift and lattice are fitted first."""
+
+MOST = 8
+"""Shifts that are followed to more spots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +130,30 @@ def joint_fit(
         else:
             A, o, covariance = fit_A_and_shift(points[good], J[good], h[good], widths)
     return JointFit(A, o[:2], covariance[:2, :2], likelihood(points + J @ o, A))
+
+
+def growing_fits(points: Array, J: Array, A: Array, starts: Sequence[Array], apart: float) -> list[JointFit]:
+    """Fit lattice and shift to the first points, from several shifts, and on to all; likeliest first.
+
+    A lattice found with the beam far off is itself a little wrong: only points of low resolution, which are
+    to come first, tell what shift they need before it is mended. Shifts nearer to one another than ``apart``
+    (mm) are one.
+    """
+    size = min(FIRST, len(points))
+    fits = _distinct([joint_fit(points[:size], J[:size], A, start) for start in starts], apart)[:MOST]
+    while size < len(points):
+        size = min(2 * size, len(points))
+        fits = [joint_fit(points[:size], J[:size], fit.A, fit.shift) for fit in fits]
+    return _distinct(fits, apart)
+
+
+def _distinct(fits: Sequence[JointFit], apart: float) -> list[JointFit]:
+    """Those that differ in the shift, likeliest first."""
+    kept: list[JointFit] = []
+    for fit in sorted(fits, key=lambda fit: -fit.likelihood):
+        if all(np.linalg.norm(fit.shift - other.shift) > apart for other in kept):
+            kept.append(fit)
+    return kept
 
 
 def likelihood(points: Array, A: Array, rounds: int = 15) -> float:

@@ -34,6 +34,10 @@ LEAST_SHARPNESS = 0.3
 """Spots strewn about by chance have 1/8, and lattices fitted to them up to 0.27."""
 
 
+UNFIT = "does not fit the given "
+"""How the refusal of a lattice begins that is not the known one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reduction:
     """A cell that was made smaller because hardly any spot needed the larger one.
@@ -104,6 +108,11 @@ class Trial:
     def cell(self) -> tuple[float, float, float, float, float, float]:
         """Reduced primitive cell."""
         return cell_of(self.basis)
+
+    @property
+    def misfit_to_known(self) -> bool:
+        """Whether it explains most of the spots and is refused for what was said of the cell alone."""
+        return self.refused.startswith(UNFIT) and self.indexed > 0.5
 
     @property
     def volume(self) -> float:
@@ -216,7 +225,7 @@ def _refusal(trial: Trial, count: int, known: KnownLattice, options: IndexOption
         return "no spot has an index divisible by 2 or 3: the beam is off by part of a row"
     if known.space_group or known.cell:
         if known.fitting(trial.basis, options.lattice_tolerance, options.cell_tolerance) is None:
-            return "does not fit the given " + ("cell" if known.cell else "space group")
+            return UNFIT + ("cell" if known.cell else "space group")
     return ""
 
 

@@ -177,6 +177,17 @@ def test_a_reversed_rotation_is_recognised(rng):
         run(turned, spots, max_cell=75.0)
 
 
+def test_a_beam_beyond_the_search_is_seen_and_found_when_asked_for(rng):
+    """Wedges narrow enough for 40 px show nothing; the message says how far to look, and that finds it."""
+    experiments, spots, crystal = sweep(rng, n=1200, push=(45.0, -60.0))
+    with pytest.raises(DataError, match="further off than was searched") as caught:
+        run(experiments, spots, max_cell=75.0)
+    assert "moved by -45." in caught.value.why and "index.search_range=120" in caught.value.fix
+    found = run(experiments, spots, max_cell=75.0, search_range=120.0)
+    assert same_crystal(found.crystal, crystal)
+    assert found.shifts[0].pixels == pytest.approx((-45.0, 60.0), abs=0.3)
+
+
 def test_noise_is_refused_with_what_was_seen(rng):
     experiments, spots, _ = sweep(rng, n=400)
     place = rng.uniform(0, 1, size=(spots.n_rows, 3)) * (480.0, 190.0, 300.0)

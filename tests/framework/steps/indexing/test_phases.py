@@ -14,7 +14,7 @@ from smalti.models.frames import vector
 from smalti.steps.indexing.centre import CentreShift, centre_shifts, chosen_shift, followed_shift, turns
 from smalti.steps.indexing.doubts import beam_doubt
 from smalti.steps.indexing.mapping import map_spots
-from smalti.steps.indexing.phases import JointFit, fit_A_and_shift, joint_fit, likelihood
+from smalti.steps.indexing.phases import JointFit, fit_A_and_shift, growing_fits, joint_fit, likelihood
 from smalti.steps.indexing.result import shift_text
 
 from .made_up import sweep
@@ -103,6 +103,18 @@ def test_a_fit_from_nearby_ends_at_the_shift(rng):
     held = joint_fit(points, J, A, np.zeros(2), hold=True)
     assert held.shift == pytest.approx((0.0, 0.0))
     assert held.likelihood < fit.likelihood
+
+
+def test_a_fit_that_grows_mends_a_lattice_and_counts_each_shift_once(rng):
+    """Two percent of an axis hide the shift from points of high resolution, but not from the first."""
+    points, J, _ = seen(rng, 2.0, n=800)
+    order = np.argsort(np.linalg.norm(points, axis=1))
+    wrong = A @ np.diag([1.0, 1.0, 0.98])
+    starts = [np.array(start) for start in ((0.25, -0.15), (0.35, -0.25), (0.3, -0.2))]
+    fits = growing_fits(points[order], J[order], wrong, starts, 0.01)
+    assert fits[0].shift == pytest.approx((0.3, -0.2), abs=0.03)
+    assert fits[0].A == pytest.approx(A, abs=1e-4)
+    assert len(fits) == 1
 
 
 def fit(shift, value, sigma=0.01):

@@ -13,11 +13,12 @@ from smalti.models import Crystal, Experiment
 from smalti.progress import silent
 from smalti.roles import Indexer
 from smalti.steps.indexing.assigning import assign, fit_growing
+from smalti.steps.indexing.attempts import ENOUGH
 from smalti.steps.indexing.known import KnownLattice
 from smalti.steps.indexing.mapping import MappedSpots
 from smalti.steps.indexing.more_lattices import LEAST_ANGLE, settled
 from smalti.steps.indexing.options import IndexOptions
-from smalti.steps.indexing.search import ENOUGH, find_lattice
+from smalti.steps.indexing.search import find_lattice
 from smalti.steps.indexing.sharing import angle_between
 from smalti.steps.indexing.trials import Trial
 from smalti.tables import Reflections
