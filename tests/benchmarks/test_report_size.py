@@ -82,7 +82,7 @@ def details(n_panels: int, n_crystals: int = 1) -> dict[str, Any]:
         {"detector": 1, "panel": k, "weakest": "along its ray",
          "corner_um": rng.random(4).tolist(), "esd_corner_um": rng.random(4).tolist(),
          "half_difference_sigma": rng.random(),
-         **dict(zip(keys, rng.normal(0.0, 50.0, len(keys)).tolist(), strict=True))}
+         **dict(zip(keys, rng.uniform(0.0, 50.0, len(keys)).tolist(), strict=True))}
         for k in range(n_panels)
     ]  # fmt: skip
     names = [f"Detector1Group{k}{what}" for k in range(n_panels) for what in ("Dist", "Shift1", "Shift2")]

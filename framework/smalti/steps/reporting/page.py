@@ -126,7 +126,7 @@ def _figures(data: dict[str, Any]) -> str:
     share = 100.0 * totals["indexed"] / max(totals["spots"], 1)
     cards.append((f"{share:.1f} %", f"indexed of {number(totals['spots'])} spots"))
     empty = totals["panels_without"]
-    cards.append((f"{totals['panels'] - empty} / {totals['panels']}", "panels with reflections"))
+    cards.append((f"{totals['panels'] - empty:,} / {totals['panels']:,}", "panels with reflections"))
     boxes = [
         element("div", element("b", escape(value)), element("span", escape(note))) for value, note in cards
     ]

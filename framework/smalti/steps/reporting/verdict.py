@@ -7,7 +7,7 @@ from typing import Any
 
 from smalti.steps.handing_on import dials_import
 from smalti.steps.reporting.markup import number
-from smalti.text import plural
+from smalti.text import plural, ranges
 
 __all__ = ["judge"]
 
@@ -22,6 +22,9 @@ MANY_REJECTED = 0.20
 LOW_INDEXED = 0.50
 FEW_PER_PANEL = 50
 """Mean number of spots of a panel below which a refinement of its place leans on the prior."""
+
+MOST_NAMED = 12
+"""Ranges of panels that are named in a sentence."""
 
 GOOD, DOUBTFUL, BAD = "good", "doubtful", "bad"
 
@@ -126,7 +129,7 @@ def _next(data: dict[str, Any], level: str, names: tuple[str, str]) -> list[dict
     totals = data["totals"]
     steps = [_main_step(data, level, *names)]
     if totals["panels_without"]:
-        empty = ", ".join(str(row["panel"]) for row in data["panels"] if row["used"] == 0)
+        empty = ranges([row["panel"] for row in data["panels"] if row["used"] == 0], MOST_NAMED)
         placed = (
             "it moved with its parent" if totals["panels_without"] == 1 else "they moved with their parents"
         )

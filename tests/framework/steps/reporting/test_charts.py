@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -14,6 +15,7 @@ import pytest
 from scipy import stats
 
 from smalti.charts import Chart, Curve, Section, Sheet
+from smalti.errors import PluginError
 from smalti.models import Experiments
 from smalti.steps.predicting import predict_indexed
 from smalti.steps.refining.telling.correlation_rows import correlation_rows
@@ -168,3 +170,11 @@ def test_a_section_that_fails_costs_no_report(given: Any, words: str) -> None:
     report = make_report(*data(), extra=[Broken(given), Bars()])
     assert len(report.warnings) == 1 and words in report.warnings[0] and "broken" in report.warnings[0]
     assert list(report.data["sections"]) == ["bars"]
+
+
+def test_figures_without_matplotlib_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = make_report(*data())
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(PluginError, match="need matplotlib") as caught:
+        next(figures(report.data, "png"))
+    assert "pip install 'smalti[plots]'" in str(caught.value)

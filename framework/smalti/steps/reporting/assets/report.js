@@ -77,7 +77,7 @@
   const triple = (values, digits) => values ? values.map(v => show(v, digits)).join(", ") : "–";
   // As in the tables: two digits of the ESD, and as many of the value as that leaves.
   const estimate = (value, esd) => {
-    if (value === null || !esd) return show(value);
+    if (value === null || !(esd > 0)) return show(value);
     const places = Math.max(0, 1 - Math.floor(Math.log10(Number(esd.toPrecision(2)))));
     return `${(Math.round(value * 10 ** places) / 10 ** places + 0).toFixed(places)} ± ${esd.toFixed(places)}`.replace("-", "−");
   };
