@@ -12,7 +12,6 @@ from smalti.steps.indexing.cycles import Cycle, Task, refine_or_why
 from smalti.steps.indexing.freeing import refine_options
 from smalti.steps.indexing.mapping import rotation_models
 from smalti.steps.refining.telling.result import Refined
-from smalti.tables import Flag
 
 __all__ = ["CLEARLY", "NARROW", "misfit_of", "with_header_distance"]
 
@@ -20,7 +19,7 @@ NARROW = 10.0
 """Degrees that a detector has seen: from more, the angles at which spots appear tell cell from distance."""
 
 CLEARLY = 1.5
-"""Mean square residual with the distance held over that with it free, from which the free one is believed.
+"""Median square residual with the distance held over that with it free, from which the free one is believed.
 What freeing it mends is then half as large as all other errors together."""
 
 
@@ -66,15 +65,16 @@ def with_header_distance(started: Sequence[Experiment], cycles: Sequence[Cycle],
 
 
 def misfit_of(held: Refined, free: Refined) -> float:
-    """Mean over x, y and phi of the mean square residuals of one refinement over those of another.
+    """Mean over x, y and phi of the median square residuals of one refinement over those of another.
 
-    Of the spots that both used, so that what one rejects speaks for neither.
+    Of all indexed spots: those that one of them rejects are not left out of the other's, and medians do not
+    mind them.
     """
-    tables = (held.reflections, free.reflections)
-    both = np.logical_and(*(table.flagged(Flag.USED_IN_REFINEMENT) for table in tables))
-    squares = [
-        np.mean((table["xyzcal.mm"][both] - table["xyzobs.mm.value"][both]) ** 2, axis=0) for table in tables
-    ]
+    squares = []
+    for table in (held.reflections, free.reflections):
+        indexed = table["id"] >= 0
+        away = table["xyzcal.mm"][indexed] - table["xyzobs.mm.value"][indexed]
+        squares.append(np.median(away**2, axis=0))
     return float(np.mean(squares[0] / np.maximum(squares[1], np.finfo(float).tiny)))
 
 

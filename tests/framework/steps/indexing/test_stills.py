@@ -12,6 +12,7 @@ from smalti.errors import DataError, UsageError
 from smalti.geometry.lattice import multiple
 from smalti.models import Experiments, ImageSet
 from smalti.steps.indexing import IndexOptions, index_stills
+from smalti.steps.indexing.scale import distance_of
 from smalti.steps.simulating.options import SimulateOptions
 from smalti.steps.simulating.still_files import simulate_stills
 from smalti.storage import read_experiments, read_reflections
@@ -89,6 +90,25 @@ def test_a_known_cell_is_found_and_names_the_axes(made):
     for item in result.experiments:
         assert item.crystal.cell == pytest.approx(CELL, rel=5e-3)
         assert item.crystal.space_group.strip() == "P 2 2"
+
+
+def test_a_known_cell_tells_the_distance_where_that_is_asked_for(made):
+    """The header's detector 2 % too far away; the known cell brings it back and stays what it was."""
+    far = []
+    for item in made[0]:
+        normal = np.cross(*item.detector.stacked()[0, :, :2].T)
+        step = 3.0 * normal * np.sign(normal @ item.detector.stacked()[0, :, 2])
+        far.append(item.detector.moved({(): (np.eye(3), step)}) if not far else far[0])
+    items = [replace(item, detector=far[0]) for item in made[0]]
+    experiments = replace(made[0], items=tuple(items))
+    told = run((experiments, made[1]), unit_cell=CELL, space_group="P222", max_cell=90.0, cycles=0)
+    assert any("longer than those given" in warning for warning in told.warnings)
+    result = run(
+        (experiments, made[1]), unit_cell=CELL, space_group="P222", max_cell=90.0, distance_from_cell=True
+    )
+    for item in result.experiments:
+        assert item.crystal.cell == pytest.approx(CELL, rel=1e-6)
+        assert distance_of(item) == pytest.approx(150.0, abs=0.3)
 
 
 def test_indexers_are_asked_in_turn_for_each_still(made):
