@@ -12,7 +12,6 @@ def mark(
     high: int,
     out: NDArray[np.uint8],
 ) -> None: ...
-
 def all_within(
     counts: NDArray[np.int32],
     good: NDArray[np.uint8],

@@ -85,6 +85,7 @@ def ordered(
     waiting: deque[tuple[T, Future[R]]] = deque()
     losses = 0
     remaining = iter(items)
+    given_up = False
     try:
         while True:
             for item in islice(remaining, 2 * workers - len(waiting)):
@@ -104,11 +105,15 @@ def ordered(
                 continue
             waiting.popleft()
             yield result
+    except GeneratorExit:
+        given_up = True
+        raise
     finally:
         for _, future in waiting:
             future.cancel()
         if own is not None:
-            own.shutdown(wait=True, cancel_futures=True)
+            # Who no longer wants results may be the garbage collector in one of our own threads.
+            own.shutdown(wait=not given_up, cancel_futures=True)
 
 
 def _submitted(pool: Executor, function: Callable[[T], R], item: T) -> Future[R]:

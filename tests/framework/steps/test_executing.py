@@ -61,6 +61,25 @@ def test_an_error_stops_the_rest() -> None:
     assert len(done) < 20
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_results_may_be_dropped_by_one_of_the_workers() -> None:
+    """As the garbage collector does that runs there: a thread that waits for itself is an error."""
+    held: list[Iterator[int]] = []
+    given, dropped = threading.Event(), threading.Event()
+
+    def work(x: int) -> int:
+        if x == 1:
+            assert given.wait(10.0)
+            held.clear()
+            dropped.set()
+        return x
+
+    held.append(ordered(work, range(100), 2))
+    assert next(held[0]) == 0
+    given.set()
+    assert dropped.wait(10.0)
+
+
 def test_cores_respect_the_batch_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
     assert available_cores() == 1

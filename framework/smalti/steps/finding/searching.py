@@ -6,7 +6,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,8 @@ from smalti.steps.finding.frames import FrameOutcome, FrameTask, find_in_frame, 
 from smalti.steps.finding.options import FindOptions
 from smalti.steps.finding.pixels import Pixels
 from smalti.steps.finding.runs import Run
-from smalti.steps.finding.waiting import NotThereError, settled, wait_for, written
+from smalti.steps.finding.starting import UnreadableError, first_readable
+from smalti.steps.finding.waiting import NotThereError, patiently, settled, wait_for, written
 from smalti.steps.importing import open_series
 from smalti.steps.masking import frame_mask, masked_by
 
@@ -65,7 +66,7 @@ class Search:
     def n_frames(self) -> int:
         """Number of frames; images without a scan are counted where they are."""
         scan = self.experiment.scan
-        return scan.n_images if scan else len(open_series(self.images, self.readers))
+        return scan.n_images if scan else len(open_series(self.images, self.readers, all_there=False))
 
     def name(self, index: int) -> str:
         """What to call a frame in messages."""
@@ -81,15 +82,16 @@ class Search:
                 wait_for(self._path(index), self.patience)
             return self._found(index)
         except NotThereError as error:
-            problem = str(error)
-            nothing = Pixels.none()
-            return FrameOutcome(
-                self.number, self.start + index, self.name(index), self.experiment.is_still, (0, 0), nothing,
-                problem, absent=True,
-            )  # fmt: skip
+            return replace(self._nothing(index, str(error)), absent=True)
+        except UnreadableError as error:
+            return replace(self._nothing(index, str(error).replace("\n", " ")), error=error.cause)
+
+    def _nothing(self, index: int, problem: str) -> FrameOutcome:
+        z, still = self.start + index, self.experiment.is_still
+        return FrameOutcome(self.number, z, self.name(index), still, (0, 0), Pixels.none(), problem)
 
     def _found(self, index: int) -> FrameOutcome:
-        ready = _prepared(self)
+        ready = patiently(lambda: _prepared(self), UnreadableError) if self.patience else _prepared(self)
         task = FrameTask(
             self.number,
             self.start + index,
@@ -107,13 +109,6 @@ class Search:
         if self.patience:
             return settled(lambda: find_in_frame(task))
         return find_in_frame(task)
-
-    def _renewed(self, ready: _Ready) -> Series:
-        """Give the images as their files are now, to all frames that follow, too."""
-        with ready.lock:
-            if isinstance(ready.series, Growing):
-                ready.series = ready.series.refreshed()
-            return ready.series
 
     def _path(self, index: int) -> Path:
         return Path(self.images.path(self.start + index + 1))
@@ -182,11 +177,16 @@ def _prepared(search: Search) -> _Ready:
             _kept.popitem(last=False)
     with ready.lock:
         if not ready.done:
-            follow = search.patience > 0.0
+            strict = search.options.on_bad_image == "stop" and not search.patience
             ready.series = open_series(
-                search.images, search.readers, search.experiment.scan, all_there=not follow
+                search.images, search.readers, search.experiment.scan, all_there=strict
             )
-            static = frame_mask(search.experiment, ready.series)
+            static = frame_mask(
+                search.experiment,
+                ready.series
+                if strict
+                else first_readable(search.experiment, search.images, search.readers, ready.series),
+            )
             if search.options.mask:
                 static = masked_by(static, Path(search.options.mask))
             ready.static, ready.panels = static, _panels(search, static.shape)

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from smalti.errors import SmaltiError
 from smalti.files import as_stored
 from smalti.roles import Series
 from smalti.steps.finding.frames import FrameOutcome, FrameTask, find_in_frame
 
-__all__ = ["NotThereError", "settled", "wait_for", "written"]
+__all__ = ["NotThereError", "patiently", "settled", "wait_for", "written"]
+
+T = TypeVar("T")
 
 PAUSE = 0.2
 """Seconds between two looks."""
@@ -87,3 +90,15 @@ def settled(find: Callable[[], FrameOutcome]) -> FrameOutcome:
         time.sleep(PAUSE)
         outcome = find()
     return outcome
+
+
+def patiently(call: Callable[[], T], error: type[Exception]) -> T:
+    """Call again what fails: the first image, of which masks are asked, may be half written."""
+    end = time.monotonic() + SETTLES
+    while True:
+        try:
+            return call()
+        except error:
+            if time.monotonic() > end:
+                raise
+            time.sleep(PAUSE)

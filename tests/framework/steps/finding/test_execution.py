@@ -177,19 +177,20 @@ def test_other_processes_give_the_same(tmp_path: Path, kind: str) -> None:
     assert_same(here.reflections, there.reflections)
 
 
+@pytest.mark.parametrize("there", [0, 4])
 def test_images_that_come_later_are_waited_for(
-    experiments: Experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    experiments: Experiments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: int
 ) -> None:
     monkeypatch.setattr(waiting, "PAUSE", 0.01)
     whole = find(Experiments(experiments[:1]))
     files = sorted((tmp_path / "a").iterdir())
     aside = tmp_path / "aside"
     aside.mkdir()
-    for path in files[4:]:
+    for path in files[there:]:
         path.rename(aside / path.name)
 
     def deliver() -> None:
-        for path in files[4:]:
+        for path in files[there:]:
             time.sleep(0.02)
             content = (aside / path.name).read_bytes()
             path.write_bytes(content[: len(content) // 2])  # half of it is there for a while
