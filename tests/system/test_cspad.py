@@ -1,6 +1,7 @@
 """A CS-PAD from its image to a table, at every level of its tree, by the commands."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from smalti.storage import read_experiments, read_reflections
 
 pytestmark = pytest.mark.data
+
+GAIN = ("--finder", "dispersion", "--set", "dispersion.gain=10")
 
 
 def ran(result):
@@ -34,8 +37,7 @@ def test_a_still_of_sixty_four_arrays(smalti, data, tmp_path):
     ):
         assert line in shown
     assert "3: 64 panels ARRAY_D0Q0S0A0 ... ARRAY_D0Q3S7A1" in shown
-    gain = ("--finder", "dispersion", "--set", "dispersion.gain=10")
-    found = json.loads(ran(smalti("find-spots", "imported.expt", *gain, "-o", "strong.refl", "--json")).out)
+    found = json.loads(ran(smalti("find-spots", "imported.expt", *GAIN, "-o", "strong.refl", "--json")).out)
     assert found["result"]["spots"] == 162
     # The two ASICs of a sensor lie in one plane, and are joined to 32 panels without loss.
     joined = ran(smalti("panels", "imported.expt", "strong.refl", "--panels", "single", "-o", "joined"))
@@ -47,13 +49,27 @@ def test_a_still_of_sixty_four_arrays(smalti, data, tmp_path):
 
 
 def test_models_of_dials_do_not_say_where_arrays_are(smalti, data):
-    """dials.import gives every panel the window (0, 0): taken as said, all would be read from one array."""
+    """dials.import gives every panel the window (0, 0): the reader of the images is asked instead."""
     (image,) = (data / "cspad_lysozyme").glob("*.cbf.gz")
     ran(smalti("import", image, "-o", "imported.expt"))
-    with open("imported.expt") as file:
-        text = json.load(file)
+    text = json.loads(Path("imported.expt").read_text())
     for panel in text["detector"][0]["panels"]:
         panel["raw_image_offset"] = [0, 0]
-    with open("dials.expt", "w") as file:
-        json.dump(text, file)
-    smalti("find-spots", "dials.expt", "-o", "x.refl").refused(3, "lies over another one", "smalti import")
+    Path("dials.expt").write_text(json.dumps(text))
+    for name in ("imported", "dials"):
+        ran(smalti("find-spots", f"{name}.expt", *GAIN, "-o", f"{name}.refl"))
+    ours, theirs = (read_reflections(f"{name}.refl") for name in ("imported", "dials"))
+    for column in ("panel", "bbox", "xyzobs.px.value"):
+        np.testing.assert_array_equal(theirs[column], ours[column])
+
+
+def test_models_that_nobody_can_place_are_refused(smalti, data):
+    """Panels of another size than the reader's: all would be read from one array."""
+    (image,) = (data / "cspad_lysozyme").glob("*.cbf.gz")
+    ran(smalti("import", image, "-o", "imported.expt"))
+    text = json.loads(Path("imported.expt").read_text())
+    for panel in text["detector"][0]["panels"]:
+        panel["raw_image_offset"] = [0, 0]
+        panel["image_size"] = [panel["image_size"][0] - 1, panel["image_size"][1]]
+    Path("other.expt").write_text(json.dumps(text))
+    smalti("find-spots", "other.expt", "-o", "x.refl").refused(3, "lies over another one", "smalti import")
