@@ -66,7 +66,7 @@ class _Diary:
 class _Harvest:
     """What the runs gave: columns with their sorting keys, filter counts, groups, hot pixels."""
 
-    parts: list[Columns] = field(default_factory=list)
+    parts: list[dict[str, NDArray[Any]]] = field(default_factory=list)
     keys: list[NDArray[np.int64]] = field(default_factory=list)
     filters: list[tuple[FilterCount, ...]] = field(default_factory=list)
     groups: list[int] = field(default_factory=list)
@@ -183,7 +183,7 @@ def _gather(
             keep, counts = filtered(part, resolutions(part, experiment, arrays), run.detector, options)
             kept = part.take(keep)
             harvest.filters.append(counts)
-            harvest.parts.append(rows(kept, number, experiment, shift[keep], arrays, ends[here][keep]))
+            harvest.parts.append(dict(rows(kept, number, experiment, shift[keep], arrays, ends[here][keep])))
             harvest.keys.append(np.column_stack([np.full(len(kept.size), number), kept.first]))
 
 
@@ -201,8 +201,10 @@ def _found(experiments: Experiments, diary: _Diary, harvest: _Harvest, options: 
         raise DataError(*_nothing(diary, groups, filters))
     keys = np.concatenate(harvest.keys)
     order = np.lexsort(keys.T[::-1])
+    # Each column takes the place of its parts: the table of a long sweep is the most that is held.
     columns: Columns = {
-        name: np.concatenate([part[name] for part in harvest.parts])[order] for name in harvest.parts[0]
+        name: np.concatenate([part.pop(name) for part in harvest.parts])[order]
+        for name in tuple(harvest.parts[0])
     }
     shapes: tuple[SweepShape, ...] = ()
     if options.centroid == "net":
