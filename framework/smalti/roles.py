@@ -36,6 +36,7 @@ __all__ = [
     "Explaining",
     "Growing",
     "Indexer",
+    "Linking",
     "Minimiser",
     "NormalSource",
     "OutlierRejector",
@@ -74,6 +75,17 @@ class Growing(Protocol):
 
     def refreshed(self) -> Series:
         """Give the series as its files are now; nothing that was read of them before is remembered."""
+
+
+@runtime_checkable
+class Linking(Protocol):
+    """A reader of files that name others for their pixels: it adds this to :class:`Reader`."""
+
+    def linked(self, path: Path) -> Sequence[Path]:
+        """Give the files that a file names for its pixels, whether they are there or not.
+
+        Of a folder or pattern that holds both, only the file that names the others is imported.
+        """
 
 
 @runtime_checkable

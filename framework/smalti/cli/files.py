@@ -58,7 +58,7 @@ def recognise(path: Path) -> Kind:
     if head.startswith(b"\x89HDF") and path.name.endswith(".covariance.h5"):
         return Kind.COVARIANCES
     if head.startswith(b"\x89HDF"):
-        return Kind.REFLECTIONS if path.suffix == ".h5" and "master" not in path.stem else Kind.IMAGE
+        return _hdf5(path, head)
     if head.startswith((b"###CBF", b"\x1f\x8b", b"BZh")):
         return Kind.IMAGE
     if start.lower().startswith((b"<!doctype", b"<html")):
@@ -66,6 +66,14 @@ def recognise(path: Path) -> Kind:
     if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
         return Kind.PICKLE
     return _SUFFIXES.get(path.suffix.lower(), Kind.UNKNOWN)
+
+
+def _hdf5(path: Path, head: bytes) -> Kind:
+    """Tell tables from images by words that both have near their beginnings, and last by the name."""
+    if b"smalti reflections" in head:
+        return Kind.REFLECTIONS
+    named = path.suffix != ".h5" or "master" in path.stem
+    return Kind.IMAGE if named or b"entry" in head else Kind.REFLECTIONS
 
 
 def check_exist(files: Sequence[str]) -> tuple[Path, ...]:

@@ -100,12 +100,7 @@ def image_of(path: Path) -> tuple[bytes, dict[str, str], NDArray[Any]]:
         words = {str(key): str(value) for key, value in image.header.items()}
         frames = int(image.nframes)
     except Exception as error:  # fabio raises anything on damaged files, often for a symptom far away
-        raise InputError(
-            f"{path} looks like {dialect_of(data)}, but fabio cannot read it.",
-            f"It says: {type(error).__name__}: {str(error).rstrip('.')}.",
-            "Copy the file again, with all files that belong to it; if it is whole, it is a variant of the "
-            "format that needs a reader of its own.",
-        ) from None
+        raise _unread(path, dialect_of(data), error) from None
     if counts.ndim != 2 or frames != 1 or counts.dtype.kind not in "iu":
         raise InputError(
             f"{path} does not hold one image of counts.",
@@ -113,6 +108,21 @@ def image_of(path: Path) -> tuple[bytes, dict[str, str], NDArray[Any]]:
             "Use a reader made for this format, or convert it to CBF images.",
         )
     return data[:_HEAD], words, counts
+
+
+def _unread(path: Path, dialect: str, error: Exception) -> InputError:
+    if dialect == "HDF5":
+        return InputError(
+            f"{path} is an HDF5 file that does not say where the detector was.",
+            "It may be one of the data files of a series: they hold pixels only.",
+            "Name the master file of the series; without one, describe the detector: import --detector.",
+        )
+    return InputError(
+        f"{path} looks like {dialect}, but fabio cannot read it.",
+        f"It says: {type(error).__name__}: {str(error).rstrip('.')}.",
+        "Copy the file again, with all files that belong to it; if it is whole, it is a variant of the "
+        "format that needs a reader of its own.",
+    )
 
 
 def _facts(words: dict[str, str], head: bytes, size: tuple[int, int], path: Path) -> Facts:

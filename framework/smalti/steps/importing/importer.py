@@ -21,6 +21,7 @@ from smalti.steps.guarding import guarded
 from smalti.steps.importing.collecting import Named, collect
 from smalti.steps.importing.expecting import expecting
 from smalti.steps.importing.holding import Held
+from smalti.steps.importing.linking import without_linked
 from smalti.steps.importing.naming import Numbered, group_by_template
 from smalti.steps.importing.opening import choose_reader, named_reader
 from smalti.steps.importing.options import ImportOptions
@@ -116,6 +117,7 @@ def import_images(
     """
     options = options or ImportOptions()
     named, warnings = _choose(collect(paths), readers, options)
+    named = without_linked(named)
     chosen = [item for series, reader in named for item in _opened(series, reader)]
     total = sum(len(series.paths) for series, _, _ in chosen)
     overrides = Overrides(options)

@@ -18,7 +18,7 @@ from smalti.errors import InputError
 from smalti_plugins.formats.nexus._filters import pipeline
 from smalti_plugins.formats.nexus._items import check_sources, damaged, names_in
 
-__all__ = ["Piece", "find_pieces", "forget", "open_file", "opened", "read_frame", "type_of"]
+__all__ = ["Piece", "files_of", "find_pieces", "forget", "open_file", "opened", "read_frame", "type_of"]
 
 _NUMBERED = re.compile(r"data_\d+$")
 
@@ -66,6 +66,21 @@ def find_pieces(group: h5py.Group, file: Path) -> tuple[Piece, ...]:
     if not names:
         raise damaged(group, file, "It names no images: neither 'data' nor 'data_000001'")
     return tuple(_of_link(group, name, file) for name in names)
+
+
+def files_of(group: h5py.Group, file: Path) -> tuple[Path, ...]:
+    """Give the files that a group of data names: by links, and as parts of virtual datasets."""
+    found: list[Path] = []
+    for name in names_in(group):
+        link = group.get(name, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            found.append(file.parent / link.filename)
+            continue
+        item = group.get(name)
+        if isinstance(item, h5py.Dataset) and item.is_virtual:
+            home = Path(item.file.filename).parent
+            found += [home / part.file_name for part in item.virtual_sources() if part.file_name != "."]
+    return tuple(dict.fromkeys(found))
 
 
 def _of_link(group: h5py.Group, name: str, file: Path) -> Piece:

@@ -15,7 +15,7 @@ from smalti.geometry.attenuation import HC
 from smalti.models import NO_COUNT, Beam, Detector
 from smalti.solution import FrameHeader
 from smalti_plugins.formats.nexus._eiger import eiger_detector, eiger_shape, eiger_turning
-from smalti_plugins.formats.nexus._frames import Piece, find_pieces, open_file, opened, type_of
+from smalti_plugins.formats.nexus._frames import Piece, files_of, find_pieces, open_file, opened, type_of
 from smalti_plugins.formats.nexus._items import (
     as_numbers,
     children,
@@ -32,7 +32,7 @@ from smalti_plugins.formats.nexus._modules import detector_of
 from smalti_plugins.formats.nexus._sensor import mask_of, sensor_of
 from smalti_plugins.formats.nexus._turning import Turning, turning_of
 
-__all__ = ["Master", "is_master", "read_master"]
+__all__ = ["Master", "data_files", "is_master", "read_master"]
 
 Array = NDArray[np.float64]
 
@@ -118,6 +118,25 @@ def is_master(path: Path) -> bool:
         return False
 
 
+def data_files(path: Path) -> tuple[Path, ...]:
+    """Give the files that a NeXus file names for its images.
+
+    Raises
+    ------
+    InputError
+        The file is damaged.
+    """
+    with open_file(path) as file, guarded(path):
+        homes = [home for entry in children(file, "NXentry") for home in _data_of(entry)]
+        return tuple(dict.fromkeys(other for home in homes for other in files_of(home, path)))
+
+
+def _data_of(entry: h5py.Group) -> list[h5py.Group]:
+    """Groups of images; old files do not say of theirs what it is."""
+    homes = [*children(entry, "NXdata"), entry.get("data")]
+    return [home for home in homes if isinstance(home, h5py.Group)]
+
+
 @lru_cache(maxsize=16)
 def read_master(path: Path, parallax: bool, written: int) -> Master:
     """Read everything but pixels; ``written`` (mtime_ns) makes changes of the file seen.
@@ -131,10 +150,10 @@ def read_master(path: Path, parallax: bool, written: int) -> Master:
         entry = _first(file, "NXentry", path)
         instrument = _first(entry, "NXinstrument", path)
         detector = _first(instrument, "NXdetector", path)
-        home = next(children(entry, "NXdata"), None) or entry.get("data")
-        if not isinstance(home, h5py.Group):
+        homes = _data_of(entry)
+        if not homes:
             raise damaged(entry, path, "It has no group of data (NXdata)")
-        pieces = find_pieces(home, path)
+        pieces = find_pieces(homes[0], path)
         sample = next(children(entry, "NXsample"), None)
         return _understood(path, entry, instrument, detector, pieces, sample, parallax)
 

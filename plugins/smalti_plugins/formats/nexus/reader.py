@@ -49,6 +49,12 @@ class Nxmx:
             )
         return Match.FORMAT if is_master(path) else Match.NO
 
+    def linked(self, path: Path) -> tuple[Path, ...]:
+        """Give the data files that a master file names."""
+        from smalti_plugins.formats.nexus._master import data_files
+
+        return data_files(path)
+
     def open(self, paths: Sequence[Path]) -> NxmxSeries:
         """Open files in order, each with all of its frames."""
         return NxmxSeries(tuple(paths), self)
