@@ -6,15 +6,15 @@ Which pools there are, and how to choose one, is in :mod:`smalti.steps.pools`.
 from __future__ import annotations
 
 import logging
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-__all__ = ["LOSSES", "available_cores", "ordered"]
+from smalti.steps.cores import available_cores
+
+__all__ = ["LOSSES", "ordered"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -23,33 +23,6 @@ log = logging.getLogger(__name__)
 
 LOSSES = 5
 """So many times may workers be lost: more often it is the work that kills them."""
-
-_CGROUP = Path("/sys/fs/cgroup/cpu.max")
-
-
-def available_cores() -> int:
-    """Number of cores that this process may use.
-
-    The least of what the operating system allows (affinity), what the container is granted (cgroup v2)
-    and what the batch system gave (``SLURM_CPUS_PER_TASK``).
-    """
-    limits = [os.cpu_count() or 1]
-    if hasattr(os, "sched_getaffinity"):
-        limits.append(len(os.sched_getaffinity(0)))
-    limits.append(_cgroup_cores(_CGROUP) or limits[0])
-    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    if slurm.isdigit() and int(slurm) > 0:
-        limits.append(int(slurm))
-    return min(limits)
-
-
-def _cgroup_cores(path: Path) -> int | None:
-    """Read "quota period" (microseconds) of cgroup v2; None where there is no limit."""
-    try:
-        quota, period = path.read_text().split()
-        return None if quota == "max" else max(1, int(quota) // int(period))
-    except (OSError, ValueError):
-        return None
 
 
 def ordered(
@@ -82,38 +55,59 @@ def ordered(
     own = ThreadPoolExecutor(workers) if executor is None else None
     pool = executor or own
     assert pool is not None
-    waiting: deque[tuple[T, Future[R]]] = deque()
-    losses = 0
+    under_way = _UnderWay(function, pool, renew)
     remaining = iter(items)
     given_up = False
     try:
         while True:
-            for item in islice(remaining, 2 * workers - len(waiting)):
-                waiting.append((item, _submitted(pool, function, item)))
-            if not waiting:
+            for item in islice(remaining, 2 * workers - len(under_way.waiting)):
+                under_way.add(item)
+            if not under_way.waiting:
                 return
-            item, future = waiting[0]
-            try:
-                result = future.result()
-            except BrokenExecutor:
-                losses += 1
-                if renew is None or losses > LOSSES:
-                    raise
-                log.warning("A worker was lost; what it had in hand is done again.")
-                pool = renew()
-                waiting = deque((item, _submitted(pool, function, item)) for item, _ in waiting)
-                continue
-            waiting.popleft()
-            yield result
+            yield under_way.first()
     except GeneratorExit:
         given_up = True
         raise
     finally:
-        for _, future in waiting:
+        for _, future in under_way.waiting:
             future.cancel()
         if own is not None:
             # Who no longer wants results may be the garbage collector in one of our own threads.
             own.shutdown(wait=not given_up, cancel_futures=True)
+
+
+class _UnderWay(Generic[T, R]):
+    """What a pool has in hand, in order."""
+
+    def __init__(
+        self, function: Callable[[T], R], pool: Executor, renew: Callable[[], Executor] | None
+    ) -> None:
+        self.function, self.pool, self.renew = function, pool, renew
+        self.waiting: deque[tuple[T, Future[R]]] = deque()
+        self.losses = 0
+
+    def add(self, item: T) -> None:
+        """Hand an item to the pool."""
+        self.waiting.append((item, _submitted(self.pool, self.function, item)))
+
+    def first(self) -> R:
+        """Wait for the result that comes first; another pool does again what a lost worker had."""
+        while True:
+            try:
+                result = self.waiting[0][1].result()
+            except BrokenExecutor:
+                self.losses += 1
+                if self.renew is None or self.losses > LOSSES:
+                    raise
+                log.warning("A worker was lost; what it had in hand is done again.")
+                self.pool = self.renew()
+                again = [item for item, _ in self.waiting]
+                self.waiting.clear()
+                for item in again:
+                    self.add(item)
+                continue
+            self.waiting.popleft()
+            return result
 
 
 def _submitted(pool: Executor, function: Callable[[T], R], item: T) -> Future[R]:

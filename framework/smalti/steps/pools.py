@@ -14,7 +14,8 @@ from typing import TypeVar
 
 from smalti.errors import InputError, PluginError, UsageError
 from smalti.options import suggest
-from smalti.steps.executing import available_cores, ordered
+from smalti.steps.cores import available_cores
+from smalti.steps.executing import ordered
 
 __all__ = ["KINDS", "Pool", "open_pool"]
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 
 import pytest
 
-from smalti.steps import executing
-from smalti.steps.executing import available_cores, ordered
+from smalti.steps.executing import ordered
 
 
 def slow_square(x: int) -> int:
@@ -78,27 +75,3 @@ def test_results_may_be_dropped_by_one_of_the_workers() -> None:
     assert next(held[0]) == 0
     given.set()
     assert dropped.wait(10.0)
-
-
-def test_cores_respect_the_batch_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
-    assert available_cores() == 1
-    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1000000")
-    few = available_cores()
-    monkeypatch.delenv("SLURM_CPUS_PER_TASK")
-    assert 1 <= available_cores() == few <= (os.cpu_count() or 1)
-
-
-@pytest.mark.parametrize(
-    ("text", "cores"), [("max 100000", None), ("150000 100000", 1), ("400000 100000", 4), ("50000 100000", 1)]
-)
-def test_cores_respect_the_container(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, cores: int | None
-) -> None:
-    monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
-    path = tmp_path / "cpu.max"
-    path.write_text(text + "\n")
-    monkeypatch.setattr(executing, "_CGROUP", tmp_path / "missing")
-    free = available_cores()
-    monkeypatch.setattr(executing, "_CGROUP", path)
-    assert available_cores() == min(free, cores or free)

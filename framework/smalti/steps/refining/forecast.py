@@ -15,7 +15,7 @@ from smalti.errors import SmaltiError
 from smalti.models import Experiments
 from smalti.roles import DetectorParameterisation, Minimiser, OutlierRejector
 from smalti.solution import Parameter
-from smalti.steps.executing import available_cores
+from smalti.steps.cores import available_cores
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.problem.arrows import pieces_of
 from smalti.steps.refining.problem.eliminating import eliminate

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.steps.executing import available_cores, ordered
+from smalti.steps.cores import available_cores
+from smalti.steps.executing import ordered
 from smalti.steps.viewing.contrast import Contrast, judge
 from smalti.steps.viewing.counts import Frame, Ground, ground_of, load
 from smalti.steps.viewing.explained import Picture, chosen, explained

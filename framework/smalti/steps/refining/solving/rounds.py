@@ -13,7 +13,7 @@ from smalti.errors import DataError
 from smalti.progress import Progress
 from smalti.roles import Minimiser, OutlierRejector
 from smalti.solution import NormalEquations, Prior, Solution
-from smalti.steps.executing import available_cores
+from smalti.steps.cores import available_cores
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.problem.layout import Layout
 from smalti.steps.refining.problem.observations import Observations
