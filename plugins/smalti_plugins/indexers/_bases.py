@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import combinations
 
 import numpy as np
@@ -14,6 +15,18 @@ __all__ = ["lattices", "spanning"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
+
+FLAT = 0.1
+"""Volume over the product of the lengths below which three vectors lie nearly in a plane."""
+
+NEARLY_ALL = 0.9
+"""Part of the power explained by three short vectors from which no others are tried."""
+
+STRONGEST = 60
+"""Vectors of which each may be the third of a basis."""
+
+BLOCK = 2048
+"""Bases tried at a time."""
 
 
 def spanning(vectors: Array, along: int = 14, across: int = 8, out: int = 8) -> Index:
@@ -41,36 +54,79 @@ def lattices(vectors: Array, power: Array, count: int, tolerance: float = 0.12) 
     The score of a basis is the power of the vectors that have integer coordinates in it, as a fraction of
     all power; between equal scores the smaller cell wins. A sublattice leaves vectors at halves, a
     superlattice that is not there would need a vector without power.
+
+    Three of the short vectors are a basis of most crystals. Where none of these explains nearly all power,
+    any strong vector may be the third: beside a second crystal, a long axis is not among the short vectors.
+
+    Parameters
+    ----------
+    vectors : (K, 3) Angstrom
+        Strongest first.
+    power : (K,)
+    count : int
+        How many bases to propose.
+    tolerance : float
+        Distance from whole coordinates that still is one.
     """
-    v, p = vectors, power
-    found: list[tuple[float, float, Array]] = []
-    for triple in combinations(spanning(v), 3):
-        basis = v[list(triple)]
-        volume = abs(float(np.linalg.det(basis)))
-        if volume < 0.1 * float(np.prod(np.linalg.norm(basis, axis=1))):
-            continue
-        fractional = v @ np.linalg.inv(basis)
-        integer = np.all(np.abs(fractional - np.rint(fractional)) < tolerance, axis=1)
-        explained = float(p[integer].sum() / p.sum())
-        found.append(
-            (explained, volume, _polished(np.rint(fractional[integer]), v[integer], p[integer], basis))
-        )
-    found.sort(key=lambda item: (-round(item[0], 2), item[1]))
+    short = spanning(vectors)
+    bases = _solid(vectors, np.array(list(combinations(short.tolist(), 3)), dtype=np.intp).reshape(-1, 3))
+    explained = _explained(bases, vectors, power, tolerance)
+    if explained.max(initial=0.0) < NEARLY_ALL:
+        more = _solid(vectors, _completed(short, min(len(vectors), STRONGEST)))
+        bases = np.concatenate([bases, more])
+        explained = np.concatenate([explained, _explained(more, vectors, power, tolerance)])
+    order = np.lexsort((np.abs(np.linalg.det(bases)), -np.round(explained, 2)))
+    found = ((float(explained[k]), _polished(vectors, power, bases[k], tolerance)) for k in order)
     return _different(found, count)
 
 
-def _polished(coordinates: Array, vectors: Array, power: Array, basis: Array) -> Array:
-    """Fit the basis (3, 3) to all vectors (K, 3) with these integer coordinates, weighted by power."""
-    weight = np.sqrt(power)[:, None]
-    fitted = np.linalg.lstsq(coordinates * weight, vectors * weight, rcond=None)
-    return np.asarray(fitted[0]) if fitted[2] == 3 else basis
+def _completed(short: Index, strongest: int) -> Index:
+    """Triples (T, 3) of two short vectors and one of the strongest that is not short."""
+    pairs = np.array(list(combinations(short.tolist(), 2)), dtype=np.intp).reshape(-1, 2)
+    others = np.setdiff1d(np.arange(strongest), short)
+    return np.column_stack([np.repeat(pairs, len(others), axis=0), np.tile(others, len(pairs))])
 
 
-def _different(found: list[tuple[float, float, Array]], count: int) -> list[Candidate]:
+def _solid(vectors: Array, triples: Index) -> Array:
+    """Bases (T, 3, 3) of those triples of vectors that do not lie nearly in a plane."""
+    bases = vectors[triples]
+    volume = np.abs(np.linalg.det(bases))
+    return np.asarray(bases[volume >= FLAT * np.prod(np.linalg.norm(bases, axis=2), axis=1)])
+
+
+def _explained(bases: Array, vectors: Array, power: Array, tolerance: float) -> Array:
+    """Part of the power at integer coordinates of each of many bases (T, 3, 3), (T,)."""
+    out = np.zeros(len(bases))
+    for start in range(0, len(bases), BLOCK):
+        part = slice(start, start + BLOCK)
+        fractional = vectors @ np.linalg.inv(bases[part])
+        whole = np.all(np.abs(fractional - np.rint(fractional)) < tolerance, axis=2)
+        out[part] = whole @ power
+    return np.asarray(out / power.sum())
+
+
+def _polished(vectors: Array, power: Array, basis: Array, tolerance: float) -> Array:
+    """Fit a basis (3, 3) to all vectors (K, 3) that are integer combinations of it, weighted by power.
+
+    Vectors of another crystal that come near one by chance leave when it is fitted again, more narrowly.
+    """
+    for limit in (tolerance, tolerance / 2.0):
+        fractional = vectors @ np.linalg.inv(basis)
+        whole = np.rint(fractional)
+        near = np.all(np.abs(fractional - whole) < limit, axis=1)
+        weight = np.sqrt(power[near])[:, None]
+        fitted = np.linalg.lstsq(whole[near] * weight, vectors[near] * weight, rcond=None)
+        if fitted[2] < 3:
+            break
+        basis = np.asarray(fitted[0])
+    return basis
+
+
+def _different(found: Iterable[tuple[float, Array]], count: int) -> list[Candidate]:
     """Keep one basis of each lattice, reduced, the best ``count``."""
     chosen: list[Candidate] = []
     bases: list[Array] = []
-    for explained, _, basis in found:
+    for explained, basis in found:
         if len(chosen) == count:
             break
         reduced, _ = shortest_vectors(basis)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
 from smalti.geometry.lattice import multiple
+from smalti.geometry.rotation import rotation
 from smalti.solution import PointCloud
 from smalti_plugins.indexers._bases import lattices
 from smalti_plugins.indexers.wedge_fft import WedgeFFT, difference_histogram
@@ -96,3 +99,17 @@ def test_a_basis_that_leaves_vectors_at_halves_loses():
     assert multiple(np.linalg.inv(found[0].A), basis) == 1
     assert found[0].score == pytest.approx(1.0)
     assert all(item.score < 1.0 for item in found[1:])
+
+
+def test_each_of_two_crystals_gets_its_basis_however_long_its_third_axis(rng):
+    first = np.diag([58.0, 58.0, 150.0])
+    second = first @ rotation(rng.normal(size=3), 1.1).T
+    steps = np.array([h for h in product((-2, -1, 0, 1, 2), repeat=3) if h > (0, 0, 0)])
+    steps = steps[np.argsort(np.linalg.norm(steps @ first, axis=1), kind="stable")[:28]]
+    vectors = np.concatenate([steps @ first, steps @ second])
+    found = lattices(vectors + rng.normal(scale=0.1, size=vectors.shape), np.full(56, 0.22), 6)
+    bases = [np.linalg.inv(item.A) for item in found]
+    for truth in (first, second):
+        # no vector of the other crystal takes part in the basis
+        good = [k for k, basis in enumerate(bases) if multiple(basis, truth, 0.01) == 1]
+        assert good and good[0] < 4

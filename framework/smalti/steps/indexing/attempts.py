@@ -64,29 +64,32 @@ def _tried(indexer: Indexer, cloud: PointCloud, max_cell: float, attempt: Attemp
             continue
         trial = attempt(candidate)
         trials.append(trial)
-        if not trial.refused and trial.indexed >= ENOUGH and not trial.reductions:
+        if trial.explains(ENOUGH) and not trial.reductions:
             good.append(basis)
     return trials
 
 
 def convincing(trials: Sequence[Trial], least: float = ENOUGH) -> bool:
-    """Whether the best of ranked trials explains as large a part of the spots."""
-    return bool(trials) and not trials[0].refused and trials[0].indexed >= least
+    """Whether the best of ranked trials explains as large a part of the spots, and not by chance."""
+    return bool(trials) and trials[0].explains(least)
 
 
 def searched(
-    indexer: Indexer, cloud: PointCloud, reaches: Iterable[float], attempt: Attempt
+    indexer: Indexer,
+    cloud: PointCloud,
+    reaches: Iterable[float],
+    attempt: Attempt,
+    trials: tuple[Trial, ...] = (),
 ) -> tuple[tuple[Trial, ...], float]:
-    """Ask an indexer with longer and longer reach (Angstrom) until a lattice convinces.
+    """Ask an indexer with one reach (Angstrom) after the other until a lattice convinces.
 
     Returns
     -------
     trials : tuple of Trial
-        All, best first.
+        All, best first; those made before among them.
     max_cell : float
         The last reach.
     """
-    trials: tuple[Trial, ...] = ()
     max_cell = 0.0
     for max_cell in reaches:
         trials = ranked((*trials, *_tried(indexer, cloud, max_cell, attempt)))

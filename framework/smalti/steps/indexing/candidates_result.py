@@ -49,6 +49,8 @@ def candidate_table(trials: Sequence[Trial], count: int = 8) -> str:
     lines = [text, *(f"({number}) {note}" for number, note in enumerate(notes, start=1))]
     if any("odd)" in _remark(trial) for trial in trials[:count]):
         lines.append("odd: spots that the smaller of two cells does not explain")
+    if any("strewn" in _remark(trial) for trial in trials[:count]):
+        lines.append("strewn: spots about its points lie as if along lines, so that an axis is wrong")
     if any(trial.refused.startswith("not needed") for trial in trials[:count]):
         lines.append("not needed: so many times a lattice that explains the spots")
     return "\n".join(lines)
@@ -73,6 +75,8 @@ def _remark(trial: Trial) -> str:
     if trial.larger:
         factor, odd = prod(item.factor for item in trial.larger), min(item.odd for item in trial.larger)
         words.append(f"volume x {factor} ({100 * odd:.1f} % odd)")
+    if trial.by_chance:
+        words.append("strewn")
     return "; ".join(words)
 
 
@@ -86,6 +90,7 @@ def trial_summary(trial: Trial) -> dict[str, Any]:
         "rmsd": trial.rmsd if np.isfinite(trial.rmsd) else None,
         "score": trial.score if np.isfinite(trial.score) else None,
         "sharpness": trial.sharpness,
+        "by_chance": trial.by_chance,
         "least_odd_fraction": trial.least_odd,
         "reductions": [{"factor": item.factor, "odd_fraction": item.odd} for item in trial.reductions],
         "larger_cells": [asdict(item) for item in trial.larger],

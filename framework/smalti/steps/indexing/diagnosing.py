@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ __all__ = [
     "ice_share",
     "nothing_found",
     "signs",
+    "strewn_about",
     "too_few",
     "turned_the_other_way",
 ]
@@ -132,6 +134,36 @@ def too_few(count: int, least: int, options: IndexOptions) -> DataError:
         f"{count} spots are too few to find a lattice.",
         f"At least {least} are needed{limit}.",
         "Find spots with a lower threshold or --min-spot-size, or use more images.",
+    )
+
+
+def strewn_about(
+    cell: Sequence[float], indexed: float, sharpness: float, results: Sequence[Mapping[str, Any]]
+) -> DataError:
+    """The error that says that even after refinement spots only happen to be near the points of a lattice.
+
+    Parameters
+    ----------
+    cell : (6,) Angstrom, deg
+    indexed : float
+        Part of the spots.
+    sharpness : float
+    results : sequence of mapping
+        Of the last refinement, one for each sweep; empty where there was none.
+    """
+    worst = [
+        f"{max(values):.1f} {unit}"
+        for keys, unit in ((("rmsd_x_px", "rmsd_y_px"), "px"), (("rmsd_z_images",), "images"))
+        if (values := [row[key] for row in results for key in keys if row[key] is not None])
+    ]
+    off = f" (RMSDs up to {' and '.join(worst)})" if worst else ""
+    return DataError(
+        "No lattice was found that explains the spots.",
+        f"The best, {' '.join(f'{value:.2f}' for value in cell)}, has {100 * indexed:.0f} % of them near "
+        f"its points, but strewn about these as if an axis were wrong{off}: {100 * sharpness:.0f} % lie "
+        "within half of that distance, where a wrong axis has 50 % and a right lattice nearly all.",
+        "Try other indexers (--auto) and another --max-cell; of several lattices in the beam, give the cell. "
+        "To see this lattice all the same: --set index.least_sharpness=0.",
     )
 
 

@@ -137,10 +137,12 @@ def _searched(
     options = replace(task.options, search_beam=False)
     try:
         trials, _ = find_lattice(
-            bare, task.spots, mapped, rest, indexer, known, options, progress, check_sense=False
+            bare, task.spots, mapped, rest, indexer, known, options, progress, thorough=False
         )
     except DataError as error:
         return f"the {rest.size:,} spots left over show none: {error.what} {error.why}"
+    if trials[0].by_chance:
+        return f"about the best lattice of the {rest.size:,} spots left over, these are strewn by chance"
     crystal = settled(
         fit_growing(trials[0].A, mapped.rlp[rest]), known, (options.lattice_tolerance, options.cell_tolerance)
     )

@@ -36,6 +36,13 @@ class IndexOptions:
         "chains of neighbours (as XDS does), which bears models that are far from right.",
     )
     min_indexed: float = option(0.2, "Least fraction of spots that a lattice has to explain.", gt=0, lt=1)
+    least_sharpness: float = option(
+        0.65,
+        "Least part of the spots near lattice points that lies within half of that distance (0.15 of an "
+        "index). Half does where one axis is wrong, nearly all where the lattice is right; 0 believes any.",
+        ge=0,
+        lt=1,
+    )
     odd_fraction: float = option(
         0.05,
         "The fraction of spots that decides between a cell and one 2 or 3 times as large: from this on the "

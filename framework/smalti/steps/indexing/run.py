@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import DataError
-from smalti.geometry.lattice import primitive
 from smalti.geometry.lattice_symmetry import bravais_lattices
 from smalti.models import Crystal, Experiment, Experiments
 from smalti.progress import Progress, silent
 from smalti.roles import DetectorParameterisation, Indexer, Minimiser, OutlierRejector
-from smalti.steps.indexing.alternatives import alternative_cells
 from smalti.steps.indexing.assigning import fit_growing
 from smalti.steps.indexing.centre import moved_detectors
-from smalti.steps.indexing.crystals import as_seen_with_first, crystal_of, reduced
-from smalti.steps.indexing.cycles import Cycle, Refinery, Task, indexed_table, macrocycles
+from smalti.steps.indexing.crystals import reduced
+from smalti.steps.indexing.cycles import Cycle, Refinery, Task, macrocycles
 from smalti.steps.indexing.doubts import doubts
+from smalti.steps.indexing.finishing import finished, raise_if_strewn, usable_rows
 from smalti.steps.indexing.holding import with_header_distance
 from smalti.steps.indexing.known import KnownLattice
 from smalti.steps.indexing.mapping import MappedSpots, map_spots, rotation_models, with_pixels
 from smalti.steps.indexing.more_lattices import further_lattices, settled
 from smalti.steps.indexing.options import IndexOptions
-from smalti.steps.indexing.rescuing import rescued_by_position
 from smalti.steps.indexing.result import Indexed
 from smalti.steps.indexing.scale import cell_scale, rescaled, scale_warning
 from smalti.steps.indexing.search import find_lattice
 from smalti.steps.indexing.separating import Comparison, own_crystals
-from smalti.steps.indexing.sharing import share_out
 from smalti.steps.indexing.sweeps import distinct_sweeps
 from smalti.steps.indexing.trials import Trial
-from smalti.steps.predicting import predict_indexed
-from smalti.tables import Flag, Reflections
+from smalti.tables import Reflections
 
 __all__ = ["index"]
 
@@ -74,7 +69,8 @@ def index(
     UsageError
         Space group or cell cannot be understood, or do not fit one another.
     DataError
-        Stills (see :func:`index_stills`), too few spots, or no lattice; says what was seen and what to try.
+        Stills (see :func:`index_stills`), too few spots, no lattice, or one about which spots are strewn;
+        says what was seen and what to try.
     """
     options = options or IndexOptions()
     known = KnownLattice.parse(options.space_group, options.unit_cell)
@@ -83,33 +79,26 @@ def index(
         rotation_models(item)
     spots = with_pixels(sweeps, reflections, number)
     mapped = map_spots(sweeps, spots, number)
-    usable = _usable(mapped, options)
+    usable = usable_rows(mapped, options)
     trials, max_cell = find_lattice(sweeps, spots, mapped, usable, indexer, known, options, progress)
     best = trials[0]
     sweeps, scale = _started(sweeps, spots, number, usable, best, known, options)
     mapped = map_spots(sweeps, spots, number)
     task = Task(spots, usable, Refinery(parameterisation, minimiser, rejector), options)
     sweeps, cycles, warnings, comparison = _refined(sweeps, mapped, task, progress)
+    raise_if_strewn(sweeps, number, task, cycles)
     if known.space_group is None and known.cell is None:
         sweeps = reduced(sweeps)
     task = replace(task, hold_distance=bool(cycles and cycles[-1].note))
     further = further_lattices(sweeps, number, task, indexer, known, progress)
     cycles = (*cycles, *further.cycles)
-    flags = cycles[-1].refined.reflections["flags"] if cycles else None
-    final, table, which = _finished(experiments, further.lattices, spots, number, flags, options)
-    allowed = np.isin(np.arange(spots.n_rows), usable)
-    table, _ = rescued_by_position(final, table, allowed, len(sweeps))
-    sweeps = further.lattices[0]
-    basis = primitive(np.array(crystal_of(sweeps[0]).real_space), known.centring)
-    indexed, total = _counts(number, table)
-    points = as_seen_with_first(sweeps, table["rlp"], number)[usable[which[usable] == 0]]
-    alternatives, larger = alternative_cells(basis, points, options.odd_fraction)
-    reasons = doubts(sum(indexed) / max(usable.size, 1), best, cycles, larger)
-    reasons = (*scale_warning(scale, options.distance_from_cell), *reasons)
-    bravais = bravais_lattices(basis, options.lattice_tolerance)
+    end = finished(experiments, further.lattices, number, task, known, cycles)
+    reasons = doubts(sum(end.indexed) / max(usable.size, 1), best, cycles, end.larger)
+    warnings = (*warnings, *scale_warning(scale, options.distance_from_cell), *reasons)
+    bravais = bravais_lattices(end.basis, options.lattice_tolerance)
     return Indexed(
-        final, table, (*warnings, *reasons), trials, best.shifts, bravais, cycles, indexed, total,
-        max_cell, known.name, further, alternatives, comparison, rescued=_rescued(cycles, table),
+        end.experiments, end.reflections, warnings, trials, best.shifts, bravais, cycles, end.indexed,
+        end.total, max_cell, known.name, further, end.alternatives, comparison, rescued=end.rescued,
     )  # fmt: skip
 
 
@@ -135,14 +124,6 @@ def _refined(
     if held is not None or apart:
         sweeps = list(cycles[-1].refined.experiments)
     return sweeps, cycles, (*warnings, *more), comparison
-
-
-def _rescued(cycles: Sequence[Cycle], table: Reflections) -> int:
-    """Spots that had no index in the last macrocycle and got one from the models that it refined."""
-    if not cycles:
-        return 0
-    before = cycles[-1].refined.reflections["id"]
-    return int(((table["id"] >= 0) & (before < 0)).sum())
 
 
 def _started(
@@ -172,25 +153,6 @@ def _started(
     return [replace(item, crystal=crystal) for item in sweeps], scale
 
 
-def _counts(number: Index, table: Reflections) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Indexed spots and all spots of each sweep."""
-    total = np.bincount(number, minlength=1)
-    indexed = np.bincount(number[table["id"] >= 0], minlength=len(total))
-    return tuple(indexed.tolist()), tuple(total.tolist())
-
-
-def _usable(mapped: MappedSpots, options: IndexOptions) -> Index:
-    """Rows of the spots that indexing looks at: measured, and within the resolution asked for.
-
-    Tables of integrated reflections hold rows that were only predicted; their variance is not positive.
-    """
-    length = np.linalg.norm(mapped.rlp, axis=1)
-    good = np.isfinite(length) & (length > 0.0) & np.all(mapped.variance > 0.0, axis=1)
-    if options.d_min > 0.0:
-        good &= length <= 1.0 / options.d_min
-    return np.flatnonzero(good)
-
-
 def _settled(A: Array, known: KnownLattice, options: IndexOptions) -> Crystal:
     """Set a primitive lattice in the axes of what is known, and give it the symmetry of its space group."""
     crystal = settled(A, known, (options.lattice_tolerance, options.cell_tolerance))
@@ -201,35 +163,3 @@ def _settled(A: Array, known: KnownLattice, options: IndexOptions) -> Crystal:
             "Leave out space group and cell to see what is there.",
         )
     return crystal
-
-
-def _finished(
-    experiments: Experiments,
-    lattices: Sequence[list[Experiment]],
-    spots: Reflections,
-    number: Index,
-    flags: NDArray[np.uint64] | None,
-    options: IndexOptions,
-) -> tuple[Experiments, Reflections, Index]:
-    """Assign all spots with the final models, and predict them; tell the lattice of each too."""
-    mapped = map_spots(lattices[0], spots, number)
-    found, entering, which = share_out(lattices, mapped, options.tolerance)
-    beyond = np.ones(spots.n_rows, dtype=bool)
-    beyond[_usable(mapped, options)] = False
-    found = found.without(beyond)
-    final = replace(experiments, items=tuple(_named(lattices)))
-    table = indexed_table(spots, mapped, found, entering, which * len(lattices[0]))
-    if flags is not None:
-        kept = np.uint64(int(Flag.USED_IN_REFINEMENT | Flag.CENTROID_OUTLIER)) & flags
-        table = table.with_columns({"flags": np.where(found.indexed, table["flags"] | kept, table["flags"])})
-    identifiers = {k: item.identifier for k, item in enumerate(final) if item.identifier}
-    return final, predict_indexed(final, table.with_columns(identifiers=identifiers)), which
-
-
-def _named(lattices: Sequence[list[Experiment]]) -> list[Experiment]:
-    """All experiments in a row; those of further lattices have identifiers of their own."""
-    return [
-        replace(item, identifier=f"{item.identifier}-lattice-{k + 1}") if k and item.identifier else item
-        for k, sweeps in enumerate(lattices)
-        for item in sweeps
-    ]

@@ -37,6 +37,12 @@ LEAST_SPOTS = 15
 CLEARLY = 0.7
 """Part of the RMSD to which a beam further off has to bring the spots to be believed."""
 
+LONGEST = 400.0
+"""Angstrom: longest axis to look for, at least, before a search is given up ..."""
+
+SHORTEST = 50.0
+"""... and the shortest that is worth a search of its own."""
+
 NEIGHBOURHOOD = float(np.radians(12.0))
 """Width of the wedges in which neighbours are looked for."""
 
@@ -61,7 +67,7 @@ def find_lattice(
     options: IndexOptions,
     progress: Progress,
     *,
-    check_sense: bool = True,
+    thorough: bool = True,
 ) -> tuple[tuple[Trial, ...], float]:
     """Find the lattice that explains the spots best.
 
@@ -69,16 +75,16 @@ def find_lattice(
     ----------
     rows : (M,) intp
         The spots to search with.
-    check_sense : bool
-        Whether to see, where nothing convinces, if a crystal turning the other way or a
-        beam further off would.
+    thorough : bool
+        Whether to go on, where nothing convinces: with shorter axes, a crystal turning the other way, or
+        a beam further off.
 
     Returns
     -------
     trials : tuple of Trial
         Every lattice tried, best first; the first one is not refused.
     max_cell : float
-        The reach that found it, Angstrom.
+        The last reach, Angstrom.
 
     Raises
     ------
@@ -91,15 +97,16 @@ def find_lattice(
     few = rows[sample(mapped.rlp[rows])]
     part = Reflections({name: spots[name][few] for name in ("xyzobs.px.value", "panel")})
     attempt = Attempt(experiments, part, map_spots(experiments, part, mapped.sweep[few]), known, options)
-    reach = first_max_cell(cloud, known, options)
-    reaches = [reach] if options.max_cell > 0 or known.cell else _reaches(reach)
+    reaches = _reaches(cloud, known, options)
     trials, max_cell = searched(indexer, cloud, _told(reaches, progress), attempt)
-    if check_sense:
+    if thorough:
+        nearer = _nearer(reaches[0]) if len(reaches) > 1 else []
+        if nearer and not convincing(trials, options.min_indexed):
+            trials, max_cell = searched(indexer, cloud, _told(nearer, progress), attempt, trials)
         _raise_if_otherwise(indexer, reaches[:2], attempt, trials)
     if not trials or trials[0].refused:
         length = np.linalg.norm(mapped.rlp[rows], axis=1)
-        degrees = _widest(experiments)
-        raise nothing_found(trials, length, degrees, max_cell, indexer.name, known, options)
+        raise nothing_found(trials, length, _widest(experiments), max(reaches), indexer.name, known, options)
     return trials, max_cell
 
 
@@ -128,12 +135,21 @@ def _raise_if_otherwise(
         raise beam_further_off(*further)
 
 
-def _reaches(first: float, longest: float = 400.0) -> list[float]:
+def _reaches(cloud: PointCloud, known: KnownLattice, options: IndexOptions) -> list[float]:
     """Longest axes to look for, one after the other: among sparse spots the first is too short."""
+    first = first_max_cell(cloud, known, options)
+    if options.max_cell > 0 or known.cell:
+        return [first]
     reaches = [first, 2.0 * first]
-    while reaches[-1] < longest:
+    while reaches[-1] < LONGEST:
         reaches.append(2.0 * reaches[-1])
     return reaches
+
+
+def _nearer(first: float) -> list[float]:
+    """Shorter reaches, where spots of two crystals, or cut in two, make the first one far too long."""
+    halves = 0.5 ** np.arange(1, 12) * first
+    return [float(reach) for reach in halves if reach > SHORTEST]
 
 
 def _widest(experiments: Sequence[Experiment]) -> float:

@@ -16,6 +16,7 @@ from smalti.steps.indexing.centre import CentreShift, centre_shifts, moved_detec
 from smalti.steps.indexing.known import KnownLattice
 from smalti.steps.indexing.mapping import MappedSpots, map_spots
 from smalti.steps.indexing.options import IndexOptions
+from smalti.steps.indexing.sharpness import sharpness_of
 from smalti.steps.indexing.superlattice import FACTORS, Superlattice, enlarged
 from smalti.tables import Reflections
 
@@ -79,7 +80,9 @@ class Trial:
         Largest such fraction. A lattice puts half (two thirds) of its spots there; all of them mean
         that the origin is off.
     sharpness : float
-        Part of the indexed spots within half of the tolerance; an eighth by chance.
+        Part of the spots near lattice points that are within half of that distance; an eighth by chance.
+    by_chance : bool
+        Whether spots that have nothing to do with one direction of the lattice would lie as close.
     score : float
         Lower is better; 0 is best in everything.
     refused : str
@@ -98,6 +101,7 @@ class Trial:
     sharpness: float
     score: float = np.inf
     refused: str = ""
+    by_chance: bool = False
 
     @property
     def basis(self) -> Array:
@@ -108,6 +112,10 @@ class Trial:
     def cell(self) -> tuple[float, float, float, float, float, float]:
         """Reduced primitive cell."""
         return cell_of(self.basis)
+
+    def explains(self, part: float) -> bool:
+        """Whether it may be the lattice and explains such a part of the spots, not by chance."""
+        return not self.refused and self.indexed >= part and not self.by_chance
 
     @property
     def misfit_to_known(self) -> bool:
@@ -153,10 +161,20 @@ def try_candidate(
         reductions, least = (*reductions, *again), min(item.odd for item in larger)
     found = assign(A, mapped.rlp, options.tolerance)
     misfit = mapped.rlp[found.indexed] - found.h[found.indexed] @ A.T
-    sharp = float(np.mean(found.misfit[found.indexed] < options.tolerance / 2)) if len(misfit) else 0.0
+    sharp = sharpness_of(found.misfit)
     rmsd = float(np.sqrt(np.mean(np.sum(misfit**2, axis=1)))) if len(misfit) else np.inf
     trial = Trial(
-        A, candidate.score, float(found.indexed.mean()), rmsd, shifts, reductions, larger, least, most, sharp
+        A,
+        candidate.score,
+        float(found.indexed.mean()),
+        rmsd,
+        shifts,
+        reductions,
+        larger,
+        least,
+        most,
+        sharp.part,
+        by_chance=sharp.by_chance(options.least_sharpness),
     )
     return replace(trial, refused=_refusal(trial, int(found.indexed.sum()), known, options))
 
@@ -230,7 +248,7 @@ def _refusal(trial: Trial, count: int, known: KnownLattice, options: IndexOption
 
 
 def ranked(trials: Sequence[Trial]) -> tuple[Trial, ...]:
-    """Score trials against one another, best first; those refused come last.
+    """Score trials against one another, best first; those that fit by chance come later, those refused last.
 
     score = log2(f_max/f) + log2(V/V_min) + log2(rmsd/rmsd_min): a doubled cell has to index twice as
     many spots, or fit twice as well. The best of each term is taken among those not refused.
@@ -249,4 +267,4 @@ def ranked(trials: Sequence[Trial]) -> tuple[Trial, ...]:
         )
         for trial in trials
     ]
-    return tuple(sorted(scored, key=lambda trial: (bool(trial.refused), trial.score)))
+    return tuple(sorted(scored, key=lambda trial: (bool(trial.refused), trial.by_chance, trial.score)))

@@ -152,7 +152,7 @@ def _trials(
         known,
         options,
         silent,
-        check_sense=False,
+        thorough=False,
     )[0]
 
 
