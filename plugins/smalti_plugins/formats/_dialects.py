@@ -143,14 +143,21 @@ def marccd(header: Header, head: bytes, size: tuple[int, int]) -> Facts:
 
 
 def bruker(header: Header, head: bytes, size: tuple[int, int]) -> Facts:
-    """Bruker 86 and 100: distance in cm, centre in pixels from below, pixels per cm of a 512 frame."""
-    per_cm = re.findall(r"[\d.]+", str(header.get("DETTYPE", "")).split(" ", 1)[-1])
-    density = float(per_cm[0]) * size[0] / 512.0 if per_cm and float(per_cm[0]) > 0.0 else 0.0
+    """Bruker 86 and 100: distance in cm, centre in pixels from below, pixels per cm of a 512 frame.
+
+    The distance is that of the detector's face. DETTYPE says how dense pixels are, and how many cm behind the
+    face they lie, in the plane of the grid by which the detector was calibrated.
+    """
+    told = [
+        float(word) for word in re.findall(r"\d+\.?\d*", str(header.get("DETTYPE", "")).split(" ", 1)[-1])
+    ]
+    density, behind = (*told, 0.0, 0.0)[:2]
+    density *= size[0] / 512.0
     x, y = (float(item) for item in (*str(header.get("CENTER", "0 0")).split(), "0", "0")[:2])
     step = _number(header, "INCREME", default=1.0)
     return Facts(
         10.0 / density if density else 0.0,
-        10.0 * _number(header, "DISTANC"),
+        10.0 * (_number(header, "DISTANC") + behind),
         _number(header, "WAVELEN"),
         (x, size[1] - y) if x and y else None,
         _number(header, "ANGLES"),
@@ -161,7 +168,13 @@ def bruker(header: Header, head: bytes, size: tuple[int, int]) -> Facts:
         1e6,
         "SENSOR_CCD",
         f"Bruker {header.get('DETTYPE', '').split(' ')[0]}",
-        ("only the axis that turns is modelled, not the setting of the other axes of the goniometer",),
+        (
+            *(
+                (f"the pixels are taken to lie {10.0 * behind:g} mm behind the face of the detector",)
+                * bool(behind)
+            ),
+            "only the axis that turns is modelled, not the setting of the other axes of the goniometer",
+        ),
     )
 
 

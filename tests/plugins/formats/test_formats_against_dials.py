@@ -13,6 +13,7 @@ from smalti.models import Detector, Experiment, Experiments
 from smalti.steps.importing import ImportOptions, import_images
 from smalti.steps.panelling import to_modules, to_single
 from smalti.storage import read_experiments
+from smalti_plugins.formats.described.reader import Described
 from smalti_plugins.formats.generic import FabioGeneric
 from smalti_plugins.formats.imgcif import ImgCifReader
 from smalti_plugins.formats.pilatus import PilatusCbf
@@ -212,3 +213,19 @@ def test_a_tree_of_axes(data: Path, dials: str, tmp_path: Path) -> None:
         assert (p.image_size, p.pixel_size, p.gain) == (q.image_size, q.pixel_size, q.gain)
         # DIALS 3.12 leaves its limits out, 0 and 16383; ours are the same counts, the upper one included.
         assert (p.trusted_range, q.trusted_range) == ((0.5, 16383.0), (0.0, 16383.0))
+
+
+def test_a_described_detector_of_chips(data: Path, dials: str, tmp_path: Path) -> None:
+    """Where DIALS has a class for one instrument smalti has a description, that of the documentation."""
+    path = data / "formats" / "TIMEPIX_SU_512-stdgoni_0001.img"
+    description = Path(__file__).parents[3] / "docs" / "how-to" / "timepix.toml"
+    (ours,) = import_images([path], [Described(description)]).experiments
+    (theirs,) = imported_by_dials([path], dials, tmp_path)
+    assert [panel.window for panel in ours.detector.panels] == [p.window for p in theirs.detector.panels]
+    assert apart(ours.detector, theirs.detector) < 1e-9
+    assert ours.beam.wavelength == theirs.beam.wavelength
+    assert ours.goniometer is not None and theirs.goniometer is not None
+    np.testing.assert_allclose(ours.goniometer.laboratory_axis, theirs.goniometer.laboratory_axis, atol=1e-6)
+    assert ours.scan is not None and theirs.scan is not None
+    np.testing.assert_allclose(ours.scan.oscillation, theirs.scan.oscillation)
+    np.testing.assert_allclose(ours.scan.exposure_times, theirs.scan.exposure_times)

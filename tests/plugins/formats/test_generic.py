@@ -123,7 +123,7 @@ def test_words_that_are_no_numbers_are_refused_in_words(
 
 # From the headers themselves: distance (mm), wavelength, pixel (mm), start and width (deg).
 SAMPLES = {
-    "Cr8F8140k103.0026.gz": (89.0, 0.5166, 0.3125, -84.8, 0.2),
+    "Cr8F8140k103.0026.gz": (89.0 + 16.0, 0.5166, 0.3125, -84.8, 0.2),
     "b191_1_9_1.img.gz": (49.82849, 0.71073, 0.119849, 6.0, 0.8),
     "example.mar2300.gz": (240.0, 1.08, 0.15, 0.0, 1.0),
     "i01f0001.kcd.gz": (40.0, 0.7093, 0.055, 0.0, 1.0),
