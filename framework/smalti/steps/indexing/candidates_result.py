@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from smalti.geometry.lattice import same_lattice
 from smalti.steps.indexing.trials import Trial
 from smalti.text import table
 
@@ -19,8 +20,9 @@ SHORT = 26
 
 
 def candidate_table(trials: Sequence[Trial], count: int = 8) -> str:
-    """Table of the best lattices tried; long remarks stand below it."""
-    notes = list(dict.fromkeys(word for trial in trials[:count] if len(word := _remark(trial)) > SHORT))
+    """Table of the best lattices tried, each once; long remarks stand below it."""
+    tried, trials = len(trials), _different(trials, count)
+    notes = list(dict.fromkeys(word for trial in trials if len(word := _remark(trial)) > SHORT))
     rows = [
         (
             *(f"{value:.2f}" for value in trial.cell),
@@ -28,7 +30,7 @@ def candidate_table(trials: Sequence[Trial], count: int = 8) -> str:
             *_figures(trial),
             f"({notes.index(_remark(trial)) + 1})" if _remark(trial) in notes else _remark(trial),
         )
-        for trial in trials[:count]
+        for trial in trials
     ]
     heads = (
         "a",
@@ -43,17 +45,27 @@ def candidate_table(trials: Sequence[Trial], count: int = 8) -> str:
         "score",
         "remark",
     )
-    text = table(
-        heads, rows, title=f"Candidate lattices (reduced; {len(trials)} tried, lowest score is best):"
-    )
+    title = f"Candidate lattices (reduced, each once; {tried} tried, lowest score is best):"
+    text = table(heads, rows, title=title)
     lines = [text, *(f"({number}) {note}" for number, note in enumerate(notes, start=1))]
-    if any("odd)" in _remark(trial) for trial in trials[:count]):
+    if any("odd)" in _remark(trial) for trial in trials):
         lines.append("odd: spots that the smaller of two cells does not explain")
-    if any("strewn" in _remark(trial) for trial in trials[:count]):
+    if any("strewn" in _remark(trial) for trial in trials):
         lines.append("strewn: spots about its points lie as if along lines, so that an axis is wrong")
-    if any(trial.refused.startswith("not needed") for trial in trials[:count]):
+    if any(trial.refused.startswith("not needed") for trial in trials):
         lines.append("not needed: so many times a lattice that explains the spots")
     return "\n".join(lines)
+
+
+def _different(trials: Sequence[Trial], count: int) -> list[Trial]:
+    """The first ``count`` lattices, without those that came out of several candidates again."""
+    chosen: list[Trial] = []
+    for trial in trials:
+        if len(chosen) == count:
+            break
+        if not any(same_lattice(trial.basis, other.basis) for other in chosen):
+            chosen.append(trial)
+    return chosen
 
 
 def _figures(trial: Trial) -> tuple[str, str, str]:

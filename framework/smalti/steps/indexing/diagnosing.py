@@ -14,6 +14,7 @@ from smalti.steps.indexing.options import IndexOptions
 from smalti.steps.indexing.trials import Trial
 
 __all__ = [
+    "OTHERS",
     "at_the_edge",
     "beam_further_off",
     "ice_share",
@@ -37,6 +38,12 @@ FEW = 100
 
 SHARP = 0.5
 """Part of the indexed spots within half of the tolerance from which a lattice is hardly there by chance."""
+
+BY_CHANCE = 0.113
+"""Part of points strewn evenly that lie within 0.3 of an index of a lattice point: (4 pi/3) 0.3^3."""
+
+OTHERS = "Try other indexers: --auto."
+"""What ends the advice wherever a lattice was looked for and not found."""
 
 NARROW = 3.0
 """Degrees; the shape of the Ewald sphere leaves one direction unknown in less."""
@@ -79,10 +86,13 @@ def signs(
     if len(length) < FEW:
         seen.append(f"{len(length)} spots are few.")
         cures.append("Find more spots, or give the cell and use --indexer known_cell.")
+    best = max(trials, key=lambda trial: trial.indexed, default=None)
+    if best is not None and not cures and best.indexed < 2.0 * BY_CHANCE and best.by_chance:
+        seen.append(f"Any lattice has {100 * BY_CHANCE:.0f} % by chance: the spots show no periodicity.")
+        cures.append("Look whether they are reflections: smalti view.")
     if degrees < NARROW:
         seen.append(f"The sweep covers only {degrees:.2g} deg.")
         cures.append("Give the cell, or index it together with other sweeps.")
-    best = max(trials, key=lambda trial: trial.indexed, default=None)
     if best is not None:
         if at_the_edge(best, options) or "beam is off" in best.refused:
             seen.append(f"The beam may be further off than the {options.search_range:g} px searched.")
@@ -105,7 +115,6 @@ def nothing_found(
     length: Array,
     degrees: float,
     max_cell: float,
-    indexer: str,
     known: KnownLattice,
     options: IndexOptions,
 ) -> DataError:
@@ -114,17 +123,17 @@ def nothing_found(
     if not trials:
         what = "No lattice was found."
         why = f"{len(length):,} spots show no three periodic directions up to {max_cell:.0f} Angstrom."
-        usual = "Check distance, wavelength and rotation axis, --max-cell, or try --auto."
+        usual = "Check distance, wavelength, rotation axis and --max-cell."
     else:
         best = max(trials, key=lambda trial: trial.indexed)
         cell = " ".join(f"{value:.2f}" for value in best.cell)
         told = known.cell or known.space_group
         what = "No lattice was found that " + ("fits the given lattice." if told else "explains the spots.")
         why = f"{len(trials)} tried with {len(length):,} spots; the best, {cell}, {best.refused}."
-        usual = f"Check the rotation axis and its sense, or try other indexers than {indexer}: --auto."
+        usual = "Check distance, wavelength and rotation axis."
         if known.cell or known.space_group:
             usual = "Leave out space group and cell to see what is there. " + usual
-    return DataError(what, " ".join([why, *seen]), " ".join([*cures, usual]))
+    return DataError(what, " ".join([why, *seen]), " ".join([*cures, usual, OTHERS]))
 
 
 def too_few(count: int, least: int, options: IndexOptions) -> DataError:
@@ -162,8 +171,8 @@ def strewn_about(
         f"The best, {' '.join(f'{value:.2f}' for value in cell)}, has {100 * indexed:.0f} % of them near "
         f"its points, but strewn about these as if an axis were wrong{off}: {100 * sharpness:.0f} % lie "
         "within half of that distance, where a wrong axis has 50 % and a right lattice nearly all.",
-        "Try other indexers (--auto) and another --max-cell; of several lattices in the beam, give the cell. "
-        "To see this lattice all the same: --set index.least_sharpness=0.",
+        "Try another --max-cell; of several lattices in the beam, give the cell. To see this lattice all the "
+        f"same: --set index.least_sharpness=0. {OTHERS}",
     )
 
 

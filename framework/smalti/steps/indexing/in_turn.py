@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from smalti.errors import DataError, UsageError
 from smalti.roles import Indexer
+from smalti.steps.indexing.diagnosing import OTHERS
 from smalti.steps.indexing.methods import Method
 from smalti.steps.indexing.result import Indexed
 
@@ -61,4 +62,6 @@ def first_that_works(indexers: Sequence[Indexer], attempt: Callable[[Indexer], I
 def _none(methods: Sequence[Method], first: DataError | None) -> DataError:
     names = ", ".join(item.indexer for item in methods)
     assert first is not None, "the first indexer fails with a DataError or ends everything"
-    return DataError(first.what, f"{first.why} None of {names} found one.", first.fix)
+    return DataError(
+        first.what, f"{first.why} None of {names} found one.", first.fix.removesuffix(OTHERS).strip()
+    )

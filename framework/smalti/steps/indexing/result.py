@@ -176,7 +176,8 @@ def shift_text(shifts: Sequence[CentreShift], tolerances: Sequence[float]) -> st
             name = f"Detector {number}" if len(shifts) > 1 else "The detector"
             lines.append(
                 f"{name} was moved by {x:+.2f}, {y:+.2f} px across the beam{certain}; standard uncertainty "
-                f"{first:.2f}, {second:.2f} px;\n"
+                f"{first:.2f}, {second:.2f} px\n"
+                "(by the scatter of the spots: misplaced panels are not in it);\n"
                 f"coherence {shift.before:.2f} before, {shift.coherence:.2f} after.\n"
                 f"A transform of the whole sweep would bear {tolerance:.1f} px across the spindle "
                 "(0.28 lambda D / a_perp)."
@@ -247,6 +248,7 @@ def _shift_summary(shift: CentreShift) -> dict[str, Any]:
         "mm": list(shift.shift),
         "px": list(shift.pixels),
         "esd_px": [value if math.isfinite(value) else None for value in shift.esd],
+        "esd_leaves_out": "misplaced panels",
         "kept": shift.kept,
         "coherence_before": shift.before,
         "coherence_after": shift.coherence,

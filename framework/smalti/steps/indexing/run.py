@@ -69,8 +69,7 @@ def index(
     UsageError
         Space group or cell cannot be understood, or do not fit one another.
     DataError
-        Stills (see :func:`index_stills`), too few spots, no lattice, or one about which spots are strewn;
-        says what was seen and what to try.
+        Stills (see :func:`index_stills`), too few spots, or no lattice; says what was seen and what to try.
     """
     options = options or IndexOptions()
     known = KnownLattice.parse(options.space_group, options.unit_cell)
@@ -93,7 +92,8 @@ def index(
     further = further_lattices(sweeps, number, task, indexer, known, progress)
     cycles = (*cycles, *further.cycles)
     end = finished(experiments, further.lattices, number, task, known, cycles)
-    reasons = doubts(sum(end.indexed) / max(usable.size, 1), best, cycles, end.larger)
+    part = sum(end.indexed) / max(usable.size, 1)
+    reasons = doubts(part, trials, cycles, end.larger, len(further.lattices))
     warnings = (*warnings, *scale_warning(scale, options.distance_from_cell), *reasons)
     bravais = bravais_lattices(end.basis, options.lattice_tolerance)
     return Indexed(

@@ -106,7 +106,7 @@ def find_lattice(
         _raise_if_otherwise(indexer, reaches[:2], attempt, trials)
     if not trials or trials[0].refused:
         length = np.linalg.norm(mapped.rlp[rows], axis=1)
-        raise nothing_found(trials, length, _widest(experiments), max(reaches), indexer.name, known, options)
+        raise nothing_found(trials, length, _widest(experiments), max(reaches), known, options)
     return trials, max_cell
 
 

@@ -68,6 +68,7 @@ def test_where_none_works_the_reason_of_the_first_is_told(made):
         first_that_works([Blind(), Demanding()], attempt_of(made))
     assert "None of blind, demanding found one" in caught.value.why
     assert caught.value.fix
+    assert "--auto" not in caught.value.fix
 
 
 def test_mistakes_of_the_caller_end_everything(made):

@@ -68,6 +68,7 @@ def test_summary_is_json_and_text_is_for_people(indexed):
     result, _, _ = indexed
     summary = json.loads(json.dumps(result.summary()))
     assert summary["candidates"][0]["refused"] == ""
+    assert summary["beam_shifts"][0]["esd_leaves_out"] == "misplaced panels"
     assert summary["cell"] == pytest.approx(result.crystal.cell)
     text = result.text()
     for part in ("Candidate lattices", "Macrocycle 1", "Unit cell:", "% indexed", "across the beam"):

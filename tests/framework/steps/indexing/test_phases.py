@@ -151,5 +151,6 @@ def test_people_are_told():
     sure = CentreShift((1.0, 2.0), (5.8, 11.6), 0.9, 0.1, 1, (0.03, 0.05))
     text = shift_text((sure,), (6.1,))
     assert "standard uncertainty 0.03, 0.05 px" in text and "6.1 px" in text
+    assert "misplaced panels are not in it" in text
     assert "left where the header has it" in beam_doubt(CentreShift((0, 0), (0, 0), 0.9, 0.9, 3, kept="so"))
     assert "3 places" in beam_doubt(CentreShift((1.0, 0), (5.8, 0), 0.9, 0.9, 3))
