@@ -5,106 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from smalti.errors import DataError, InputError
-from smalti.models import Crystal, Experiment, Experiments, Goniometer, Scan
+from smalti.errors import DataError
+from smalti.models import Crystal, Experiments, Goniometer, Scan
 from smalti.storage import read_experiments, write_experiments
 from smalti.testing import synthetic
 from smalti.units import radians
+
+from .documents import again, differences, document, write
 
 TABLES = (
     "centroid_indexed cspad_300 four_sweeps_indexed four_sweeps_spots_1 i04_weak i23_24_panels "
     "l_cysteine_20 lpe4_spots narrow_wedges"
 ).split()
-
-
-def document() -> dict[str, Any]:
-    """A small experiment list with two experiments that share beam and detector."""
-    panel = {
-        "name": "P", "type": "SENSOR_PAD", "fast_axis": [1, 0, 0], "slow_axis": [0, -1, 0],
-        "origin": [-10, 10, -100], "raw_image_offset": [3, 4], "image_size": [100, 120],
-        "pixel_size": [0.1, 0.1], "trusted_range": [0, 60000], "thickness": 0.3, "material": "Si",
-        "mu": 3.9, "identifier": "", "mask": [[0, 1, 2, 3]], "gain": 1, "pedestal": 0,
-        "px_mm_strategy": {"type": "ParallaxCorrectedPxMmStrategy"},
-    }  # fmt: skip
-    identity = [1, 0, 0, 0, 1, 0, 0, 0, 1]
-    tree = {"name": "root", "type": "", "fast_axis": [1, 0, 0], "slow_axis": [0, 1, 0], "origin": [0, 0, 0]}
-    crystal = {
-        "__id__": "crystal", "real_space_a": [30, 0, 0], "real_space_b": [0, 40, 0],
-        "real_space_c": [0, 0, 50], "space_group_hall_symbol": " P 2 2", "mosaicity": 0.1,
-    }  # fmt: skip
-    content = {
-        "__id__": "ExperimentList",
-        "experiment": [
-            {"__id__": "Experiment", "identifier": name, "beam": 0, "detector": 0, "goniometer": 0,
-             "scan": k, "crystal": 0, "imageset": k}
-            for k, name in enumerate("ab")
-        ],
-        "imageset": [
-            {"__id__": "ImageSequence", "template": f"{name}_###.cbf", "mask": None, "gain": None,
-             "pedestal": None, "dx": None, "dy": None, "params": {"multi_panel": False}}
-            for name in "ab"
-        ],
-        "beam": [{"direction": [0, 0, 1], "wavelength": 0.9795, "divergence": 0, "sigma_divergence": 0,
-                  "polarization_normal": [0, 1, 0], "polarization_fraction": 0.999, "flux": 0,
-                  "transmission": 1}],
-        "detector": [{"panels": [panel, {**panel, "name": "Q", "origin": [5, 10, -100]}],
-                      "hierarchy": {**tree, "children": [{"panel": 1}, {"panel": 0}]}}],
-        "goniometer": [{"rotation_axis": [1, 0, 0], "fixed_rotation": identity,
-                        "setting_rotation": identity}],
-        "scan": [
-            {"image_range": [1, 3], "batch_offset": 0, "oscillation": [start, 0.15],
-             "exposure_time": [0.1] * 3, "epochs": [0.0] * 3, "valid_image_ranges": {}}
-            for start in (0.0, 90.0)
-        ],
-        "crystal": [crystal],
-        "profile": [],
-        "scaling_model": [],
-    }  # fmt: skip
-    unshared: dict[str, Any] = json.loads(json.dumps(content))
-    return unshared
-
-
-def write(folder: Path, content: Any) -> Path:
-    path = folder / "in.expt"
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return path
-
-
-def again(folder: Path, content: Any) -> dict[str, Any]:
-    """Read a document and give what is written of it."""
-    write_experiments(folder / "out.expt", read_experiments(write(folder, content)))
-    written: dict[str, Any] = json.loads((folder / "out.expt").read_text())
-    return written
-
-
-def differences(one: Any, other: Any, path: str = "") -> list[str]:
-    """List the paths at which two JSON values differ; numbers may differ by rounding in degrees."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        keys = [*one, *(key for key in other if key not in one)]
-        return [
-            line
-            for key in keys
-            for line in (
-                differences(one[key], other[key], f"{path}.{key}")
-                if key in one and key in other
-                else [f"{path}.{key} missing"]
-            )
-        ]
-    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        pairs = enumerate(zip(one, other, strict=True))
-        return [line for k, (a, b) in pairs for line in differences(a, b, f"{path}[{k}]")]
-    if one == other:
-        return []
-    rounded = ".oscillation" in path or ".angles" in path
-    if rounded and isinstance(one, float) and abs(one - other) < 1e-12 * max(abs(one), 1.0):
-        return []
-    return [f"{path}: {one!r} became {other!r}"]
 
 
 @pytest.mark.data
@@ -263,134 +178,6 @@ def test_existing_images_are_found_from_the_folder_of_the_file(tmp_path: Path) -
     assert first.imageset is not None and second.imageset is not None
     assert first.imageset.template == str(tmp_path / "a_###.cbf")
     assert second.imageset.template == "b_###.cbf"
-
-
-def edited(path: str, value: Any) -> dict[str, Any]:
-    """The small document with one value replaced; ``...`` removes it."""
-    content = document()
-    *way, last = path.replace("[", ".").replace("]", "").split(".")
-    at: Any = content
-    for step in way:
-        at = at[int(step)] if step.isdigit() else at[step]
-    key: Any = int(last) if last.isdigit() else last
-    if value is ...:
-        del at[key]
-    else:
-        at[key] = value
-    return content
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "place"),
-    [
-        ("detector[0].panels[1].fast_axis", [1, 0], "detector[0].panels[1].fast_axis: a list of 3"),
-        ("detector[0].panels[1].fast_axis[2]", "x", "detector[0].panels[1].fast_axis[2]: a number"),
-        ("detector[0].panels[0].fast_axis", [2, 0, 0], "detector[0].panels[0].fast_axis: a unit vector"),
-        ("detector[0].panels[0].slow_axis", [1, 0, 0], "detector[0].panels[0].slow_axis: fast_axis and"),
-        ("detector[0].panels[0].origin", ..., "detector[0].panels[0]: there is no 'origin'"),
-        ("detector[0].panels[0].pixel_size", [0.1, 0], "detector[0].panels[0].pixel_size: the size"),
-        ("detector[0].panels[0].image_size", [1.5, 3], "detector[0].panels[0].image_size[0]: a whole"),
-        ("detector[0].hierarchy.children[0].panel", 7, "hierarchy.children[0].panel: there is no panel 7"),
-        ("detector[0].hierarchy.children[0].panel", 0, "children[1].panel: panel 0 hangs in the tree twice"),
-        ("detector[0].hierarchy.children", [{"panel": 0}], "detector[0].hierarchy: panel 1 of 2"),
-        ("detector[0].panels", [], "detector[0].panels: a detector has"),
-        ("beam[0].wavelength", float("nan"), "beam[0].wavelength: NaN"),
-        ("beam[0].flux", float("-inf"), "beam[0].flux: -Infinity"),
-        ("beam[0].wavelength", -1, "beam[0].wavelength: a wavelength is greater"),
-        ("beam[0].wavelength", True, "beam[0].wavelength: a number is needed, not true"),
-        ("beam[0].wavelength", 10**400, "beam[0].wavelength: a finite number"),
-        ("beam[0]", [], "beam[0]: an object is needed, not a list of 0"),
-        ("beam", {}, "beam: a list is needed"),
-        ("experiment[1].scan", 2, "experiment[1].scan: there is no scan 2; the file has 2"),
-        ("experiment[1].scan", -1, "experiment[1].scan: there is no scan -1"),
-        ("experiment[1].detector", ..., "experiment[1]: there is no 'detector'"),
-        ("experiment", ..., "top level: there is no 'experiment'"),
-        ("scan[1].image_range", [5, 1], "scan[1].image_range: the last image, 1, is before"),
-        ("scan[1].epochs", [0.0], "scan[1].epochs: a list of 3 is needed"),
-        ("goniometer[0].rotation_axis", [0, 0, 0], "goniometer[0].rotation_axis: an axis"),
-        ("crystal[0].real_space_c", [30, 40, 0], "crystal[0]: real_space_a, b and c lie in a plane"),
-        ("crystal[0].A_at_scan_points", [[1] * 9], "experiment[0]: the crystal has 1 scan points"),
-        ("imageset[0].images", [3], "imageset[0].images[0]: a text"),
-    ],
-)
-def test_fault_names_file_and_place(tmp_path: Path, path: str, value: Any, place: str) -> None:
-    with pytest.raises(InputError) as caught:
-        read_experiments(write(tmp_path, edited(path, value)))
-    assert "in.expt" in caught.value.what
-    assert place in caught.value.why
-    assert caught.value.fix
-
-
-def test_truncated_file_names_line_and_column(tmp_path: Path) -> None:
-    text = json.dumps(document(), indent=1)
-    with pytest.raises(InputError, match=r"Line \d+, column \d+"):
-        read_experiments(write(tmp_path, text[: len(text) // 2]))
-
-
-def test_tree_of_any_depth_is_no_traceback(tmp_path: Path) -> None:
-    content = document()
-    node = content["detector"][0]["hierarchy"]
-    for _ in range(200):
-        node = {**node, "children": [node]}
-    content["detector"][0]["hierarchy"] = node
-    with pytest.raises(InputError, match="deeper than 32"):
-        read_experiments(write(tmp_path, content))
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("", "is empty"),
-        ("[" * 100_000, "not a JSON text file"),
-        ('[{"__id__": "DataBlock"}]', "DataBlock"),
-        ('{"a": 1}', "an object with a"),
-        ("3", "a single value"),
-    ],
-)
-def test_other_files_are_refused_in_words(tmp_path: Path, content: str, words: str) -> None:
-    with pytest.raises(InputError, match=words):
-        read_experiments(write(tmp_path, content))
-
-
-def test_missing_file_suggests_a_name(tmp_path: Path) -> None:
-    (tmp_path / "refined.expt").touch()
-    with pytest.raises(InputError, match="Did you mean 'refined.expt'"):
-        read_experiments(tmp_path / "refind.expt")
-    with pytest.raises(InputError, match="no folder"):
-        read_experiments(tmp_path / "nowhere" / "refined.expt")
-
-
-def test_binary_file_is_refused_in_words(tmp_path: Path) -> None:
-    (tmp_path / "in.expt").write_bytes(b"\x93\xbb\xff\x00")
-    with pytest.raises(InputError, match="not a JSON text file"):
-        read_experiments(tmp_path / "in.expt")
-    with pytest.raises(InputError, match="is a reflection table"):
-        read_experiments(tmp_path / "in.refl")
-
-
-TEXT = json.dumps(document())
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    cut=st.integers(0, len(TEXT)),
-    place=st.integers(0, len(TEXT) - 1),
-    junk=st.binary(max_size=4),
-    truncate=st.booleans(),
-)
-def test_damaged_bytes_give_a_result_or_words(
-    tmp_path: Path, cut: int, place: int, junk: bytes, truncate: bool
-) -> None:
-    whole = TEXT.encode()
-    damaged = whole[:cut] if truncate else whole[:place] + junk + whole[place + len(junk) :]
-    path = tmp_path / "fuzz.expt"
-    path.write_bytes(damaged)
-    try:
-        experiments = read_experiments(path)
-    except InputError as error:
-        assert "fuzz.expt" in error.what
-    else:
-        assert all(isinstance(item, Experiment) for item in experiments)
 
 
 def test_not_finite_models_are_not_written(tmp_path: Path) -> None:
