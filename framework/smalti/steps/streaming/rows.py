@@ -86,6 +86,7 @@ def panel_rows(known: Known) -> list[Row]:
             "detector": 1,
             "panel": k,
             "name": panel.name,
+            "width_mm": min(panel.size_mm),
             "n_used": used,
             "n_rejected": int(sums.panel_rejected[k]),
             "rmsd_x_px": None if x is None else float(x) / panel.pixel_size[0],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -39,9 +39,15 @@ class Remembering:
         return self.source.objective(p)
 
     def normal_equations(self, p: Array) -> NormalEquations:
-        """As the source; those of the same point (n,) as last time are given again."""
+        """As the source; those of the same point (n,) as last time are given again.
+
+        Where spots are predicted so far off that derivatives overflow the objective is infinite, as where
+        they cannot be predicted at all: a trial step that leads there is refused.
+        """
         if self.last is None or not np.array_equal(self.last.parameters, p):
-            self.last = self.source.normal_equations(p)
+            now = self.source.normal_equations(p)
+            finite = np.isfinite(now.matrix).all() and np.isfinite(now.gradient).all()
+            self.last = now if finite else replace(now, objective=np.inf)
         return self.last
 
     def residuals(self, p: Array) -> Array:

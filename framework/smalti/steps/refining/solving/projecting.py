@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse import linalg as sparse_linalg
 
+from smalti.errors import DataError
 from smalti.roles import Minimiser
 from smalti.solution import NormalEquations, Solution
 from smalti.steps.answers import solution_of
@@ -21,7 +22,7 @@ from smalti.steps.refining.problem.source import RotationSource
 from smalti.steps.refining.problem.substituting import own_inverses
 from smalti.steps.refining.problem.uncertainty import determined, inverse_of
 
-__all__ = ["Minimum", "Projected", "determined_by", "minimise", "partition_for"]
+__all__ = ["Minimum", "Projected", "determined_by", "minimise", "partition_for", "started"]
 
 Array = NDArray[np.float64]
 
@@ -61,13 +62,35 @@ def minimise(source: RotationSource, partition: Partition, minimiser: Minimiser,
     """Minimise from p (n,), all parameters together or with crystals eliminated."""
     if not partition.eliminates:
         remembering = Remembering(source)
+        started(remembering, p)
         solution = solution_of(minimiser, remembering, p)
         return Minimum(solution.parameters, solution, remembering.normal_equations(solution.parameters))
     projected = Projected(source, partition, p)
     remembering = Remembering(projected)
+    started(remembering, p[partition.shared])
     solution = solution_of(minimiser, remembering, p[partition.shared])
     equations = remembering.normal_equations(solution.parameters)
     return Minimum(projected.whole(solution.parameters), solution, equations)
+
+
+def started(source: Remembering, p: Array) -> None:
+    """See that there is a problem to solve where a minimiser begins; it is linearised there anyway.
+
+    Raises
+    ------
+    DataError
+        Numbers overflow: the models have run away from data that they do not describe.
+    """
+    now = source.normal_equations(p)
+    if not (
+        np.isfinite(now.matrix).all() and np.isfinite(now.gradient).all() and not np.isnan(now.objective)
+    ):
+        raise DataError(
+            "The refinement ran away from its data.",
+            "Where it is now predicted spots lie so far off that numbers overflow: the indices, the hand or "
+            "the rotation axis do not belong to these spots.",
+            "Look at the indexing (smalti view EXPT REFL), or index again.",
+        )
 
 
 def determined_by(source: RotationSource, partition: Partition, found: Minimum) -> Array:

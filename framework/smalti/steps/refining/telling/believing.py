@@ -6,7 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["HELD", "believe"]
+from smalti.steps.refining.telling.common_residuals import TOO_LARGE
+from smalti.units import UM
+
+__all__ = ["HELD", "believe", "misplaced"]
 
 HELD = 0.5
 """From this share of the prior on, a place is the prior's more than the data's."""
@@ -48,6 +51,14 @@ def believe(row: Mapping[str, Any], *, follows: bool = False) -> dict[str, Any]:
     return {"moved": moved, "believed": not why, "why": "; ".join(why)}
 
 
+def misplaced(row: Mapping[str, Any]) -> bool:
+    """Whether a panel that moves by itself was put where another is: no mount is so far out."""
+    width = row.get("width_mm")
+    return bool(
+        width and row["prior_share"] is not None and row["n_used"] and row["shift_um"] * UM > 0.5 * width
+    )
+
+
 def _doubts(row: Mapping[str, Any]) -> list[str]:
     used, rejected = row["n_used"], row["n_rejected"]
     if not used:
@@ -62,6 +73,10 @@ def _doubts(row: Mapping[str, Any]) -> list[str]:
     apart = row.get("half_difference_sigma")
     if apart is not None and apart > _APART:
         found.append(f"two halves of its reflections place it {apart:.1f} ESDs apart")
+    if (row.get("scan_ratio") or 0.0) > TOO_LARGE:
+        found.append(f"its residuals change over the scan by {row['scan_um']:.0f} um")
+    if misplaced(row):
+        found.append(f"it moved by {row['shift_um'] * UM:.1f} mm, further than half of its width")
     ratio = _free_over_working(row)
     if ratio is not None:
         found.append(f"its free reflections fit {100 * (math.sqrt(ratio) - 1):.0f} % worse")

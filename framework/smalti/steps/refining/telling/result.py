@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from smalti.models import Crystal, Experiments
 from smalti.steps.refining.certainty.certainty import Certainty
 from smalti.steps.refining.certainty.covariances import covariances_of
 from smalti.steps.refining.certainty.halving import Halves
+from smalti.steps.refining.certainty.other_indices import other_indices
 from smalti.steps.refining.options import RefineOptions
 from smalti.steps.refining.problem.layout import Layout
 from smalti.steps.refining.problem.selection import Selection
@@ -45,6 +46,7 @@ from smalti.steps.refining.telling.rows import (
     panel_rows,
     parameter_rows,
 )
+from smalti.steps.refining.telling.systematics import systematics
 from smalti.steps.refining.telling.tables import as_text
 from smalti.steps.refining.telling.tile_rows import tiles_row
 from smalti.steps.refining.telling.validation_rows import free_row, halves_row
@@ -145,12 +147,16 @@ def gather(
         panels += rows
         detectors.append(detector_rows(layout, number, moved))
         motions.append(moved)
+    common, other = systematics(fit, layout.n_panels), other_indices(fit)
+    panels = [row | scan for row, scan in zip(panels, common.panels, strict=True)]
     halves, apart = halves_row(layout, fit, found.halves, options, panels)
     cells = cells_of(layout, fit.p, uncertainty)
     results = {
         **_figures(found, refined),
         "panels": _judged(layout, fit, [a | b for a, b in zip(panels, apart, strict=True)]),
         "between_panels": between_panels(found.selection.observations, fit.residuals, fit.working),
+        "systematics": common.whole,
+        "other_indices": None if other is None else asdict(other),
         "detectors": detectors,
         "halves": halves,
         **_models(found, cells),

@@ -50,7 +50,7 @@ def panel_rows(
     rows = []
     for k, panel in enumerate(block.detector.panels):
         rows.append(
-            {"detector": block.number, "panel": k, "name": panel.name}
+            {"detector": block.number, "panel": k, "name": panel.name, "width_mm": min(panel.size_mm)}
             | rmsds(fit, order[bounds[k] : bounds[k + 1]])
             | {"prior_share": shares[k]}
             | motion_row(moved.own[k], moved.own_covariance[k])

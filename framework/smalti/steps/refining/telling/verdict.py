@@ -7,7 +7,8 @@ from typing import Any
 
 from smalti.solution import Ended
 from smalti.steps.refining.certainty.modes import Mode
-from smalti.steps.refining.telling.believing import HELD
+from smalti.steps.refining.telling.believing import HELD, misplaced
+from smalti.steps.refining.telling.common_residuals import doubts_of_systematics, notes_of_systematics
 from smalti.steps.refining.telling.ending import doubts_of_ending, notes_of_ending
 from smalti.steps.refining.telling.many import MANY
 from smalti.text import plural, ranges
@@ -63,6 +64,8 @@ def verdict(results: Mapping[str, Any], ended: Ended, modes: Sequence[Mode]) -> 
         *_determination(results, modes),
         *_fit(results),
         *_validation(results),
+        *doubts_of_systematics(results),
+        *_misplaced(results),
     ]
     notes = [
         *notes_of_ending(results, ended),
@@ -70,6 +73,7 @@ def verdict(results: Mapping[str, Any], ended: Ended, modes: Sequence[Mode]) -> 
         *_left_out(results),
         *_held(results, modes),
         *_panels(results),
+        *notes_of_systematics(results),
         *_noise(results),
     ]
     own = [row for row in results["panels"] if row["believed"] is not None]
@@ -260,6 +264,17 @@ def _between(results: Mapping[str, Any]) -> list[str]:
     return [
         f"Panels are {found['um']:.0f} um out of place among themselves, which one block cannot follow: "
         "refine them one by one (--level 1, or --level auto)."
+    ]
+
+
+def _misplaced(results: Mapping[str, Any]) -> list[str]:
+    """Panels that cannot be where they are put."""
+    panels = [row["panel"] for row in results["panels"] if misplaced(row)]
+    if not panels:
+        return []
+    return [
+        f"{plural(len(panels), 'panel')} moved further than half of their width ({ranges(panels)}): spots "
+        "bear the numbers of other panels, or their indices are wrong."
     ]
 
 
