@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.models import Experiment, ImageSet
+from smalti.models import Experiment, ImageSet, Scan
 from smalti.roles import Growing, Reader, Series, SpotFinder
 from smalti.steps.finding.frames import FrameOutcome, FrameTask, find_in_frame, panel_map
 from smalti.steps.finding.options import FindOptions
@@ -20,7 +20,7 @@ from smalti.steps.finding.pixels import Pixels
 from smalti.steps.finding.runs import Run
 from smalti.steps.finding.starting import UnreadableError, first_readable
 from smalti.steps.finding.waiting import NotThereError, patiently, settled, wait_for, written
-from smalti.steps.importing import open_series
+from smalti.steps.importing import open_series, with_reader
 from smalti.steps.masking import frame_mask, masked_by
 
 __all__ = ["Portion", "Search", "find_in_portion", "portions_of", "searches_of"]
@@ -142,10 +142,16 @@ def searches_of(
 ) -> tuple[tuple[Search, ...], ...]:
     """Make the searches of each run."""
     token = secrets.token_hex(8)
+
+    def named(images: ImageSet, scan: Scan | None) -> ImageSet:
+        return with_reader(images, readers, scan)
+
     return tuple(
         tuple(
-            Search(token, k, number, experiment, images, tuple(readers), finder, options, patience)
-            for number, experiment, images in run.members
+            Search(
+                token, k, number, item, named(images, item.scan), tuple(readers), finder, options, patience
+            )
+            for number, item, images in run.members
         )
         for k, run in enumerate(runs)
     )

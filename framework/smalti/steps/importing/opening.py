@@ -23,7 +23,7 @@ from smalti.steps.guarding import guarded
 from smalti.steps.importing.holding import Held
 from smalti.steps.importing.remembering import as_it_was
 
-__all__ = ["HEAD", "choose_reader", "named_reader", "open_series"]
+__all__ = ["HEAD", "choose_reader", "named_reader", "open_series", "with_reader"]
 
 HEAD = 8192
 """Bytes of a file that readers are shown."""
@@ -86,6 +86,16 @@ def named_reader(name: str, readers: Sequence[Reader]) -> Reader:
     return known[name]
 
 
+def with_reader(images: ImageSet, readers: Sequence[Reader], scan: Scan | None = None) -> ImageSet:
+    """Give images that say who reads them, so that not every process has to find it out.
+
+    Those of DIALS do not; where none of them is there yet they stay as they are.
+    """
+    there = None if images.params.get("reader") else next(filter(_holds, _paths(images, scan)), None)
+    reader = choose_reader(there, readers) if there else None
+    return replace(images, params={**images.params, "reader": reader.name}) if reader else images
+
+
 def open_series(
     imageset: ImageSet, readers: Sequence[Reader], scan: Scan | None = None, *, all_there: bool = True
 ) -> Series:
@@ -117,10 +127,15 @@ def open_series(
             f"{count} missing; the experiment was imported from that place.",
             "Bring the images back there, or import them again where they are now.",
         )
-    reader = _reader(imageset, next(filter(Path.exists, paths), paths[0]), readers)
+    reader = _reader(imageset, next(filter(_holds, paths), paths[0]), readers)
     series = Held(reader.name, reader.open(paths))
     inside = _inside(imageset, scan)
     return _Part(series, inside) if inside else series
+
+
+def _holds(path: Path) -> bool:
+    """Tell whether a file is there and holds something: an empty one says nothing of its reader."""
+    return path.exists() and path.stat().st_size > 0
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,15 @@
-"""Compressed chunks undone by the filters of hdf5plugin, called directly.
+"""Compressed chunks undone by the codecs that hdf5plugin brings, called directly.
 
-HDF5 holds one lock for the whole process while a filter works. The filter of a plugin is an ordinary C
-function, and what ctypes calls runs beside other threads: chunks are read as they lie in the file, and
-decoded here. The function's form is H5Z_func_t of H5Zpublic.h.
+HDF5 holds one lock for the whole process while a filter works. What ctypes calls runs beside other threads:
+chunks are read as they lie in the file, and decoded here straight into the frame. The functions are those of
+lz4.h, zstd.h and bitshuffle_core.h, which the filters are built on.
 """
 
 from __future__ import annotations
 
 import ctypes
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,34 +24,11 @@ __all__ = ["Pipeline", "pipeline"]
 
 _LZ4, _BITSHUFFLE, _ZSTD = 32004, 32008, 32015  # as registered with the HDF Group
 _LIBRARIES = {_LZ4: "lz4", _BITSHUFFLE: "bshuf", _ZSTD: "zstd"}
-_REVERSE = 0x0100
+_SHUFFLED = {0: "bshuf_bitunshuffle", 2: "bshuf_decompress_lz4", 3: "bshuf_decompress_zstd"}
+"""By the fifth value of the filter: nothing, LZ4 or Zstandard after the shuffling."""
+
 _SIZES, _SIZE = struct.Struct(">QI"), struct.Struct(">I")
-
-
-class _Plugin(ctypes.Structure):
-    """H5Z_class2_t: what a plugin tells of itself."""
-
-    _fields_ = (
-        ("version", ctypes.c_int),
-        ("id", ctypes.c_int),
-        ("encoder", ctypes.c_uint),
-        ("decoder", ctypes.c_uint),
-        ("name", ctypes.c_char_p),
-        ("can_apply", ctypes.c_void_p),
-        ("set_local", ctypes.c_void_p),
-        ("filter", ctypes.c_void_p),
-    )
-
-
-_Filter = ctypes.CFUNCTYPE(
-    ctypes.c_size_t,
-    ctypes.c_uint,
-    ctypes.c_size_t,
-    ctypes.POINTER(ctypes.c_uint),
-    ctypes.c_size_t,
-    ctypes.POINTER(ctypes.c_size_t),
-    ctypes.POINTER(ctypes.c_void_p),
-)
+_P, _N = ctypes.c_void_p, ctypes.c_size_t
 
 
 @dataclass(frozen=True)
@@ -75,47 +53,80 @@ class Pipeline:
                 return False
             out.view(np.uint8).reshape(-1)[:] = np.frombuffer(raw, dtype=np.uint8)
             return True
-        if not self._whole(raw, out.nbytes, out.itemsize):
-            return False
-        c = _c_library()
-        # The filter frees what it is given and gives what it has allocated.
-        buffer = ctypes.c_void_p(c.malloc(max(len(raw), 1)))
-        ctypes.memmove(buffer, raw, len(raw))
-        size = ctypes.c_size_t(len(raw))
-        values = (ctypes.c_uint * len(self.values))(*self.values)
-        decode = _filter(self.number)
-        try:
-            got = decode(_REVERSE, len(values), values, len(raw), ctypes.byref(size), ctypes.byref(buffer))
-            if got != out.nbytes:
-                return False
-            ctypes.memmove(out.ctypes.data, buffer, got)
-        finally:
-            c.free(buffer)
-        return True
-
-    def _whole(self, raw: bytes, size: int, item: int) -> bool:
-        """Tell whether the blocks of a chunk fill it, so that the filter finds no end where it reads on.
-
-        Filters are not told where the chunk ends. Both formats have the same frame: 8 bytes size of the
-        values, 4 bytes size of a block, then for each block 4 bytes its compressed size and its bytes, all
-        big-endian; bitshuffle leaves what is less than eight values as it is, at the end.
-        """
+        source = ctypes.cast(ctypes.c_char_p(raw), _P).value or 0
         if self.number == _ZSTD:
-            return True  # zstd is told its size
-        if self.number == _BITSHUFFLE and (len(self.values) < 5 or self.values[4] not in (2, 3)):
-            return len(raw) == size  # shuffled, not compressed
-        if len(raw) < 12:
-            return False
-        told, block = _SIZES.unpack_from(raw)
-        if told != size or block <= 0 or block % item:
-            return False
-        rest = size % (8 * item) if self.number == _BITSHUFFLE else 0
-        at, length = 12, _SIZE.size
-        for _ in range(-(-(size - rest) // block)):
-            if at + length > len(raw):
+            decode = _function("zstd", "ZSTD_decompress", _N, _P, _N, _P, _N)
+            return bool(decode(out.ctypes.data, out.nbytes, source, len(raw)) == out.nbytes)
+        if self.number == _BITSHUFFLE:
+            return self._undo_bitshuffle(raw, source, out)
+        return _whole(raw, out.nbytes, out.itemsize) and _undo_lz4(raw, source, out)
+
+    @property
+    def known(self) -> bool:
+        """Whether its codec is there; where it is not HDF5 itself must do the work."""
+        if self.number == _BITSHUFFLE:
+            name = _SHUFFLED.get(self._compression, "")
+        else:
+            name = {_LZ4: "LZ4_decompress_safe", _ZSTD: "ZSTD_decompress"}.get(self.number, "")
+        return bool(name) and hasattr(_library(_LIBRARIES[self.number]), name)
+
+    @property
+    def _compression(self) -> int:
+        return self.values[4] if len(self.values) > 4 else 0
+
+    def _undo_bitshuffle(self, raw: bytes, source: int, out: NDArray[Any]) -> bool:
+        item, kind = out.itemsize, self._compression
+        decode = _function("bshuf", _SHUFFLED[kind], ctypes.c_int64, _P, _P, _N, _N, _N)
+        if not kind:
+            block = self.values[3] if len(self.values) > 3 else 0
+            if len(raw) != out.nbytes:
                 return False
-            at += length + _SIZE.unpack_from(raw, at)[0]
-        return at + rest == len(raw)
+            return bool(decode(source, out.ctypes.data, out.size, item, block) == out.nbytes)
+        # Bitshuffle leaves what is less than eight values as it is, at the end.
+        rest = out.nbytes % (8 * item)
+        if not _whole(raw, out.nbytes, item, rest):
+            return False
+        block = _SIZES.unpack_from(raw)[1] // item
+        used = decode(source + _SIZES.size, out.ctypes.data, out.size, item, block)
+        return bool(used == len(raw) - _SIZES.size)
+
+
+def _undo_lz4(raw: bytes, source: int, out: NDArray[Any]) -> bool:
+    """Decode the blocks of a chunk that is known to be whole; a block of full size was left as it was.
+
+    The filter itself would write to the standard output where one is damaged.
+    """
+    decode = _function("lz4", "LZ4_decompress_safe", ctypes.c_int, _P, _P, ctypes.c_int, ctypes.c_int)
+    size, block = _SIZES.unpack_from(raw)
+    at = _SIZES.size
+    for start in range(0, size, block):
+        length, room = _SIZE.unpack_from(raw, at)[0], min(block, size - start)
+        at += _SIZE.size
+        if length == room:
+            ctypes.memmove(out.ctypes.data + start, source + at, room)
+        elif decode(source + at, out.ctypes.data + start, length, room) != room:
+            return False
+        at += length
+    return True
+
+
+def _whole(raw: bytes, size: int, item: int, rest: int = 0) -> bool:
+    """Tell whether the blocks of a chunk fill it, so that the codec finds no end where it reads on.
+
+    Bitshuffle is not told where the chunk ends. Both formats have the same frame: 8 bytes size of the values,
+    4 bytes size of a block, then for each block 4 bytes its compressed size and its bytes, all big-endian.
+    """
+    if len(raw) < _SIZES.size:
+        return False
+    told, block = _SIZES.unpack_from(raw)
+    if told != size or block <= 0 or block % item:
+        return False
+    at, length = _SIZES.size, _SIZE.size
+    for _ in range(-(-(size - rest) // block)):
+        if at + length > len(raw):
+            return False
+        at += length + _SIZE.unpack_from(raw, at)[0]
+    return at + rest == len(raw)
 
 
 def pipeline(dataset: h5py.Dataset) -> Pipeline | None:
@@ -125,28 +136,19 @@ def pipeline(dataset: h5py.Dataset) -> Pipeline | None:
     if count == 0:
         return Pipeline(0)
     number, _, values, _ = properties.get_filter(0)
-    return Pipeline(number, tuple(values)) if count == 1 and number in _LIBRARIES else None
+    found = Pipeline(number, tuple(values))
+    return found if count == 1 and found.known else None
 
 
 @lru_cache(maxsize=8)
-def _filter(number: int) -> Any:
-    library = ctypes.CDLL(str(_folder() / f"libh5{_LIBRARIES[number]}{_suffix()}"))
-    library.H5PLget_plugin_info.restype = ctypes.POINTER(_Plugin)
-    return _Filter(library.H5PLget_plugin_info().contents.filter)
+def _library(name: str) -> ctypes.CDLL:
+    folder = Path(hdf5plugin.PLUGIN_PATH)
+    suffix = next(path.suffix for path in folder.glob("libh5bshuf.*"))
+    return ctypes.CDLL(str(folder / f"libh5{name}{suffix}"))
 
 
-def _folder() -> Path:
-    return Path(hdf5plugin.PLUGIN_PATH)
-
-
-def _suffix() -> str:
-    return next(path.suffix for path in _folder().glob("libh5bshuf.*"))
-
-
-@lru_cache(maxsize=1)
-def _c_library() -> ctypes.CDLL:
-    library = ctypes.CDLL(None)
-    library.malloc.restype = ctypes.c_void_p
-    library.malloc.argtypes = [ctypes.c_size_t]
-    library.free.argtypes = [ctypes.c_void_p]
-    return library
+@lru_cache(maxsize=8)
+def _function(library: str, name: str, result: Any, *arguments: Any) -> Callable[..., int]:
+    function: Any = _library(library)[name]
+    function.restype, function.argtypes = result, arguments
+    return function  # type: ignore[no-any-return]

@@ -154,7 +154,8 @@ def _read(dataset: h5py.Dataset, piece: Piece, number: int) -> NDArray[Any]:
         return np.asarray(dataset[()])
     out = np.empty(dataset.shape[1:], dtype=dataset.dtype)
     filters = pipeline(dataset)
-    if filters is None or dataset.chunks != (1, *out.shape):
+    # What is not compressed HDF5 reads to its place at once; a chunk would be copied.
+    if filters is None or not filters.number or dataset.chunks != (1, *out.shape):
         dataset.read_direct(out, np.s_[number])
         return out
     place = (number,) + (0,) * out.ndim

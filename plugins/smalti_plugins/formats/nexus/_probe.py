@@ -7,6 +7,7 @@ come before, since it is the opening of an object that crashes. So files are ope
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from functools import lru_cache
@@ -22,23 +23,37 @@ _PATIENCE = 120.0
 
 _SMALL = 100_000
 
+_LAUNCHERS = ("OMPI_", "PMIX_", "PMI_", "PRTE_", "HYDI_", "HYDRA_", "MPI", "I_MPI_", "SLURM_", "PALS_")
+"""By these launchers of MPI tell a process its place: an h5py that was built with MPI would take ours."""
+
+_MOST = 128
+"""Codes of ends that a program chooses are smaller; Windows tells of crashes by far larger ones."""
+
 
 def survives(path: Path) -> bool:
-    """Tell whether HDF5 lives through opening all objects of a file and reading the small ones."""
+    """Tell whether HDF5 lives through opening all objects of a file and reading the small ones.
+
+    Where there is no interpreter to start (a program that was frozen, or has Python inside) nobody looks.
+    """
+    if getattr(sys, "frozen", False) or not sys.executable:
+        return True
     return _survives(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=1024)
 def _survives(path: Path, written: int) -> bool:
-    command = [sys.executable, "-I", __file__, str(path)]
+    command = [sys.executable, "-P", __file__, str(path)]
+    alone = {name: value for name, value in os.environ.items() if not name.startswith(_LAUNCHERS)}
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False, env=alone
         )
     except subprocess.TimeoutExpired:
         return False
+    except OSError:  # the interpreter cannot be started: some limit on processes
+        return True
     # Errors that HDF5 reports are no crash: who opens the file here gets them too, and tells the user.
-    return done.returncode >= 0
+    return 0 <= done.returncode < _MOST
 
 
 def look(path: Path) -> None:
