@@ -114,8 +114,8 @@ COMMAND = Command(
     stages=(STAGE,),
     switches=(
         Switch("--before", "Compare with an earlier stage.", ("EXPT", "REFL")),
-        Switch("--png", "Write each figure as PNG, for papers  [needs smalti\\[plots]].", ("DIR",)),
-        Switch("--svg", "Write each figure as SVG, for papers  [needs smalti\\[plots]].", ("DIR",)),
+        Switch("--png", "Write each figure as PNG, for papers  [needs smalti[plots]].", ("DIR",)),
+        Switch("--svg", "Write each figure as SVG, for papers  [needs smalti[plots]].", ("DIR",)),
     ),
     output="report.html",
 )
