@@ -28,6 +28,7 @@ def test_displaced_panels_are_seen_until_they_are_refined(displaced_problem, err
     assert found["n_panels"] == 10
     assert found["um"] == pytest.approx(np.sqrt(np.mean(nominal**2)), rel=0.3)
     assert "out of place among themselves" in words(block) and "--level 1" in words(block)
+    assert "Within panel" not in words(block)  # they are turned: that is no bend
     assert single.results["between_panels"]["um"] < 2.0
     assert "out of place" not in words(single)
 

@@ -52,6 +52,12 @@ def test_a_panel_is_doubted_for_a_reason(change, word):
     assert found["believed"] is False and word in found["why"]
 
 
+def test_a_panel_that_moves_by_itself_is_doubted_and_one_that_moves_with_all_is_not():
+    row = PANEL | {"scan_ratio": 2.0, "scan_um": 34.0}
+    assert "change over the scan by 34 um" in believe(row)["why"]
+    assert believe(row, usual=1.1)["believed"] and believe(row | {"scan_ratio": 1.4})["believed"]
+
+
 def test_few_free_reflections_and_missing_halves_are_no_reason():
     assert believe(PANEL | {"n_free": 12, "free_rmsd_x_px": 0.2, "free_rmsd_y_px": 0.2})["believed"]
     assert believe(PANEL | {"half_difference_sigma": None, "n_free": 0, "free_rmsd_x_px": None})["believed"]

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from smalti.steps.refining.telling.common_residuals import TOO_LARGE
+from smalti.text import plural, ranges
 from smalti.units import UM
 
-__all__ = ["HELD", "believe", "misplaced"]
+__all__ = ["HELD", "believe", "doubts_of_places"]
 
 HELD = 0.5
 """From this share of the prior on, a place is the prior's more than the data's."""
@@ -23,13 +24,17 @@ is expected, and more than this once in a thousand panels."""
 
 _REJECTED = 0.5
 
+_BY_ITSELF = 2.0
+"""A panel moves by itself during the scan whose residuals change so many times more than those of the others;
+what all have in common is the crystal's or the beam's, and the verdict's."""
+
 _FEWEST_FREE = 30
 _WORSE, _TAIL = 1.25, 10.0
 """Free residuals are worse when their mean square exceeds the working one by a quarter and by ten times
 1 / sqrt(n): that of normal residuals scatters by once this, but weak spots scatter more than strong ones."""
 
 
-def believe(row: Mapping[str, Any], *, follows: bool = False) -> dict[str, Any]:
+def believe(row: Mapping[str, Any], *, follows: bool = False, usual: float = 0.0) -> dict[str, Any]:
     """Judge one panel by its row.
 
     Parameters
@@ -37,6 +42,8 @@ def believe(row: Mapping[str, Any], *, follows: bool = False) -> dict[str, Any]:
     row : Mapping
     follows : bool
         Whether it was not refined by itself, for want of reflections and priors.
+    usual : float
+        What ``scan_ratio`` the other panels have.
 
     Returns
     -------
@@ -47,11 +54,22 @@ def believe(row: Mapping[str, Any], *, follows: bool = False) -> dict[str, Any]:
     if row["prior_share"] is None:
         return {"moved": None, "believed": None, "why": "moves with the detector"}
     moved = row["n_used"] > 0 and row["shift_um"] > SIGNIFICANT * row["esd_um"]
-    why = ["too few reflections and no prior: it follows the others"] if follows else _doubts(row)
+    why = ["too few reflections and no prior: it follows the others"] if follows else _doubts(row, usual)
     return {"moved": moved, "believed": not why, "why": "; ".join(why)}
 
 
-def misplaced(row: Mapping[str, Any]) -> bool:
+def doubts_of_places(results: Mapping[str, Any]) -> list[str]:
+    """Why a result is not to be believed that puts panels where they cannot be."""
+    panels = [row["panel"] for row in results["panels"] if _misplaced(row)]
+    if not panels:
+        return []
+    return [
+        f"{plural(len(panels), 'panel')} moved further than half of their width ({ranges(panels)}): spots "
+        "bear the numbers of other panels, or their indices are wrong."
+    ]
+
+
+def _misplaced(row: Mapping[str, Any]) -> bool:
     """Whether a panel that moves by itself was put where another is: no mount is so far out."""
     width = row.get("width_mm")
     return bool(
@@ -59,7 +77,7 @@ def misplaced(row: Mapping[str, Any]) -> bool:
     )
 
 
-def _doubts(row: Mapping[str, Any]) -> list[str]:
+def _doubts(row: Mapping[str, Any], usual: float) -> list[str]:
     used, rejected = row["n_used"], row["n_rejected"]
     if not used:
         return ["no reflections: it stays where its parent puts it"]
@@ -73,9 +91,9 @@ def _doubts(row: Mapping[str, Any]) -> list[str]:
     apart = row.get("half_difference_sigma")
     if apart is not None and apart > _APART:
         found.append(f"two halves of its reflections place it {apart:.1f} ESDs apart")
-    if (row.get("scan_ratio") or 0.0) > TOO_LARGE:
+    if (row.get("scan_ratio") or 0.0) > max(TOO_LARGE, _BY_ITSELF * usual):
         found.append(f"its residuals change over the scan by {row['scan_um']:.0f} um")
-    if misplaced(row):
+    if _misplaced(row):
         found.append(f"it moved by {row['shift_um'] * UM:.1f} mm, further than half of its width")
     ratio = _free_over_working(row)
     if ratio is not None:

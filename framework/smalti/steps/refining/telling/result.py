@@ -212,7 +212,11 @@ def _judged(layout: Layout, fit: Fit, panels: Sequence[Row]) -> list[Row]:
         if isinstance(item, Following)
         for panel in item.panels
     }
-    return [row | believe(row, follows=(row["detector"], row["panel"]) in follow) for row in panels]
+    known = [row["scan_ratio"] for row in panels if row["scan_ratio"] is not None]
+    usual = float(np.median(known)) if known else 0.0
+    return [
+        row | believe(row, follows=(row["detector"], row["panel"]) in follow, usual=usual) for row in panels
+    ]
 
 
 def _figures(found: Findings, refined: Experiments) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from smalti.solution import Ended
 from smalti.steps.refining.certainty.modes import Mode
-from smalti.steps.refining.telling.believing import HELD, misplaced
+from smalti.steps.refining.telling.believing import HELD, doubts_of_places
 from smalti.steps.refining.telling.common_residuals import doubts_of_systematics, notes_of_systematics
 from smalti.steps.refining.telling.ending import doubts_of_ending, notes_of_ending
 from smalti.steps.refining.telling.many import MANY
@@ -65,7 +65,7 @@ def verdict(results: Mapping[str, Any], ended: Ended, modes: Sequence[Mode]) -> 
         *_fit(results),
         *_validation(results),
         *doubts_of_systematics(results),
-        *_misplaced(results),
+        *doubts_of_places(results),
     ]
     notes = [
         *notes_of_ending(results, ended),
@@ -73,7 +73,7 @@ def verdict(results: Mapping[str, Any], ended: Ended, modes: Sequence[Mode]) -> 
         *_left_out(results),
         *_held(results, modes),
         *_panels(results),
-        *notes_of_systematics(results),
+        *notes_of_systematics(results, panels_apart=bool(_between(results))),
         *_noise(results),
     ]
     own = [row for row in results["panels"] if row["believed"] is not None]
@@ -264,17 +264,6 @@ def _between(results: Mapping[str, Any]) -> list[str]:
     return [
         f"Panels are {found['um']:.0f} um out of place among themselves, which one block cannot follow: "
         "refine them one by one (--level 1, or --level auto)."
-    ]
-
-
-def _misplaced(results: Mapping[str, Any]) -> list[str]:
-    """Panels that cannot be where they are put."""
-    panels = [row["panel"] for row in results["panels"] if misplaced(row)]
-    if not panels:
-        return []
-    return [
-        f"{plural(len(panels), 'panel')} moved further than half of their width ({ranges(panels)}): spots "
-        "bear the numbers of other panels, or their indices are wrong."
     ]
 
 
