@@ -38,14 +38,15 @@ def doubts_of_systematics(results: Mapping[str, Any]) -> list[str]:
 def notes_of_systematics(results: Mapping[str, Any], *, panels_apart: bool = False) -> list[str]:
     """What neighbouring spots have in common, where it is too much to be passed over.
 
-    Panels that are known to be out of place among themselves are turned, too, which looks like bent ones.
+    Panels that are known to be out of place among themselves are turned, too, which looks like bent ones,
+    and like motion where spots are few: nothing is told before they are refined.
     """
+    if panels_apart:
+        return []
     found, notes = results["systematics"], []
     scan, face = found["scan"], found["face"]
     if _seen(scan, TOLD) and not _wrong(scan) and not _seen(scan, TOO_LARGE):
         notes.append(f"{_scan(found)}: crystal, beam or detector move{_let_vary(results)}.")
-    if panels_apart:
-        return notes
     if _seen(face, TOLD) and not _wrong(face):
         notes.append(
             f"{_face(found)}: panels are not flat, consist of modules (smalti panels), or their pixels are "
