@@ -15,7 +15,7 @@ SEEDS = 20
 FULL, NARROW = 0.1, 0.5
 """Pixels to which the place of the beam has to be found, on a full sweep and on other ones."""
 
-MAY_BE_LESS_EXACT = ("spindle tilted by 0.5 deg", "20 deg", "panels misplaced by 60 um")
+MAY_BE_LESS_EXACT = ("20 deg", "panels misplaced by 60 um")
 """Cases in which the beam itself is no better defined than to ``NARROW``."""
 
 
