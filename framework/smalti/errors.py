@@ -6,7 +6,7 @@ tell bad data from a bad call without reading the text.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 __all__ = [
     "DataError",
@@ -38,6 +38,10 @@ class SmaltiError(Exception):
         self.what = what
         self.why = why
         self.fix = fix
+
+    def or_else(self, fix: str) -> Self:
+        """Give the same error with another way out."""
+        return type(self)(self.what, self.why, f"{self.fix} {fix}".strip())
 
     def __str__(self) -> str:
         return "\n".join(line for line in (self.what, self.why, self.fix) if line)

@@ -71,6 +71,7 @@ COMMAND = Command(
         Daily("--width", "import.width"),
         Daily("--mask", "import.mask"),
         Daily("--expect", "import.expect"),
+        Daily("--on-bad-image", "import.on_bad_image"),
         Daily("--stills", "import.stills", boolean=True),
     ),
     output="imported.expt",

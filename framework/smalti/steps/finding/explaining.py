@@ -17,7 +17,7 @@ from smalti.steps.finding.options import FindOptions
 from smalti.steps.finding.runs import runs_of
 from smalti.steps.finding.single import SingleFrames
 from smalti.steps.guarding import guarded
-from smalti.steps.viewing.png import png_bytes
+from smalti.steps.png import png_bytes
 
 __all__ = ["Explanation", "explain_frame", "write_explanation"]
 

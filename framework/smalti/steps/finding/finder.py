@@ -22,7 +22,7 @@ from smalti.steps.finding.found import Found, ImageCounts
 from smalti.steps.finding.frames import FrameOutcome
 from smalti.steps.finding.linking import link
 from smalti.steps.finding.measuring import Spots, measure
-from smalti.steps.finding.options import FindOptions
+from smalti.steps.finding.options import SKIP, FindOptions
 from smalti.steps.finding.pixels import Pixels
 from smalti.steps.finding.runs import Run, n_frames, runs_of
 from smalti.steps.finding.sizing import sized
@@ -149,11 +149,11 @@ def _refuse(outcome: FrameOutcome, diary: _Diary, options: FindOptions) -> None:
     if options.on_bad_image == "skip":
         return
     if outcome.error is not None:
-        raise outcome.error
+        raise outcome.error.or_else(SKIP)
     raise DataError(
         f"Spots cannot be found on {name}.",
         outcome.problem[0].upper() + outcome.problem[1:],
-        "Mend it or leave it out; find-spots.on_bad_image=skip goes on without such images.",
+        f"Mend it or leave it out. {SKIP}",
     )
 
 

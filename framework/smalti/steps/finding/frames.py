@@ -103,7 +103,7 @@ class FrameOutcome:
 
 def find_in_frame(task: FrameTask) -> FrameOutcome:
     """Find the strong pixels of one frame; a frame that cannot be used is a result, not an exception."""
-    cure = "Mend it or leave it out; find-spots.on_bad_image=skip goes on without such images."
+    cure = "Mend it or leave it out."
     try:
         what = f"The reader of experiment {task.number} broke on {task.name}."
         raw = guarded(lambda: task.series.read(task.index), what, cure)

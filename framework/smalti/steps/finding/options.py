@@ -7,7 +7,9 @@ from typing import Literal
 
 from smalti.options import option
 
-__all__ = ["PATIENCE", "FindOptions"]
+__all__ = ["PATIENCE", "SKIP", "FindOptions"]
+
+SKIP = "To go on without such images: find-spots.on_bad_image=skip."
 
 PATIENCE = 60.0
 """Seconds to wait for an image that is not there yet."""

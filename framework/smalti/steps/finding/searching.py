@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.errors import InputError
 from smalti.models import Experiment, ImageSet, Scan
 from smalti.roles import Growing, Reader, Series, SpotFinder
 from smalti.steps.finding.frames import FrameOutcome, FrameTask, find_in_frame, panel_map
-from smalti.steps.finding.options import FindOptions
+from smalti.steps.finding.options import SKIP, FindOptions
 from smalti.steps.finding.pixels import Pixels
 from smalti.steps.finding.runs import Run
 from smalti.steps.finding.starting import UnreadableError, first_readable
@@ -183,21 +184,26 @@ def _prepared(search: Search) -> _Ready:
             _kept.popitem(last=False)
     with ready.lock:
         if not ready.done:
-            strict = search.options.on_bad_image == "stop" and not search.patience
-            ready.series = open_series(
-                search.images, search.readers, search.experiment.scan, all_there=strict
-            )
-            static = frame_mask(
-                search.experiment,
-                ready.series
-                if strict
-                else first_readable(search.experiment, search.images, search.readers, ready.series),
-            )
+            ready.series, first = _opened(search)
+            static = frame_mask(search.experiment, first)
             if search.options.mask:
                 static = masked_by(static, Path(search.options.mask))
             ready.static, ready.panels = static, _panels(search, static.shape)
             ready.done = True
     return ready
+
+
+def _opened(search: Search) -> tuple[Series, Series]:
+    """Open the images; give them all, and from the first on that can be asked for what all have in common."""
+    experiment, images, readers = search.experiment, search.images, search.readers
+    if search.options.on_bad_image == "stop" and not search.patience:
+        try:
+            series = open_series(images, readers, experiment.scan)
+        except InputError as error:
+            raise error.or_else(SKIP) from None
+        return series, series
+    series = open_series(images, readers, experiment.scan, all_there=False)
+    return series, first_readable(experiment, images, readers, series)
 
 
 def _renewed(ready: _Ready) -> Series:

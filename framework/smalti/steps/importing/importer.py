@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from math import degrees
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from smalti.errors import InputError
 from smalti.models import Detector, Experiment, Experiments, ImageSet
@@ -21,6 +20,7 @@ from smalti.steps.guarding import guarded
 from smalti.steps.importing.collecting import Named, collect
 from smalti.steps.importing.expecting import expecting
 from smalti.steps.importing.holding import Held
+from smalti.steps.importing.imported import Imported
 from smalti.steps.importing.linking import without_linked
 from smalti.steps.importing.naming import Numbered, group_by_template
 from smalti.steps.importing.opening import choose_reader, named_reader
@@ -30,64 +30,11 @@ from smalti.steps.importing.remembering import told
 from smalti.steps.importing.sweeps import Sweep, divide
 from smalti.steps.masking import MASK, fitting_mask
 from smalti.steps.panelling import to_single
-from smalti.text import plural, table
+from smalti.text import plural
 
-__all__ = ["Imported", "import_images"]
+__all__ = ["import_images"]
 
 T = TypeVar("T")
-
-_MOST_SWEEPS = 12
-_ENDS = 4
-"""Of more sweeps so many of the first and of the last are told; ``smalti show --all`` lists them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """Experiments made from images.
-
-    Attributes
-    ----------
-    experiments : Experiments
-        One per sweep, one per still; equal models are one object.
-    n_images : int
-    readers : tuple of str
-        The readers used.
-    """
-
-    experiments: Experiments
-    n_images: int
-    readers: tuple[str, ...]
-    warnings: tuple[str, ...] = ()
-
-    def summary(self) -> dict[str, Any]:
-        """Give the numbers for ``--json``."""
-        return {
-            "experiments": len(self.experiments),
-            "sweeps": sum(not item.is_still for item in self.experiments),
-            "stills": sum(item.is_still for item in self.experiments),
-            "images": self.n_images,
-            "readers": list(self.readers),
-            "panels": [len(detector) for detector in self.experiments.unique("detector")],
-        }
-
-    def text(self) -> str:
-        """Give the table for people: sweeps one by one, stills together."""
-        rows: list[tuple[object, ...]] = []
-        stills = [item for item in self.experiments if item.scan is None]
-        for item in self.experiments:
-            if item.scan is None or item.imageset is None:
-                continue
-            first, last = item.scan.image_range
-            start, width = (degrees(angle) for angle in item.scan.oscillation)
-            name = Path(item.imageset.template).name
-            angles = f"{start:.4f}".rstrip("0").rstrip("."), f"{width:.4f}".rstrip("0").rstrip(".")
-            rows.append((name, f"{first}-{last}", *angles, len(item.detector)))
-        if len(rows) > _MOST_SWEEPS:
-            more = len(rows) - 2 * _ENDS
-            rows = [*rows[:_ENDS], (f"... {plural(more, 'sweep')} more", "", "", "", ""), *rows[-_ENDS:]]
-        if stills:
-            rows.append((plural(len(stills), "still"), len(stills), "", "", len(stills[0].detector)))
-        return table(("sweep", "images", "start\n(deg)", "width\n(deg)", "panels"), rows)
 
 
 def import_images(
@@ -122,14 +69,16 @@ def import_images(
     total = sum(len(series.paths) for series, _, _ in chosen)
     overrides = Overrides(options)
     sweeps: list[tuple[Sweep, Reader]] = []
-    done = 0
+    done = used = 0
     for series, reader, images in chosen:
 
         def tell(count: int, before: int = done) -> None:
             progress("reading headers", before + count, total)
 
-        headers = _headers(series, reader, images, options, overrides, tell)
-        done += len(headers)
+        done += len(series.paths)
+        series, headers, bad = _headers(series, reader, images, options, overrides, tell)
+        used += len(headers)
+        warnings += bad
         starts, widths = angles(
             options, tuple(h.start for h in headers), tuple(h.width for h in headers), series.numbers
         )
@@ -140,8 +89,8 @@ def import_images(
     experiments = _experiments(sweeps, options)
     if options.expect is not None:
         experiments = expecting(experiments, options.expect)
-    used = tuple(dict.fromkeys(reader.name for _, reader in named))
-    return Imported(experiments, total, used, tuple(warnings))
+    names = tuple(dict.fromkeys(reader.name for _, reader in named))
+    return Imported(experiments, used, names, tuple(warnings))
 
 
 def _choose(
@@ -151,7 +100,7 @@ def _choose(
     chosen: list[tuple[Numbered, Reader]] = []
     passed: list[Path] = []
     for series in group_by_template(named.paths):
-        first = series.paths[0]
+        first = next((path for path in series.paths if path.stat().st_size), series.paths[0])
         if options.reader:
             chosen.append((series, named_reader(options.reader, readers)))
             continue
@@ -205,21 +154,36 @@ def _headers(
     options: ImportOptions,
     overrides: Overrides,
     tell: Callable[[int], None],
-) -> list[FrameHeader]:
-    """Read the headers of a template with several threads; options applied."""
+) -> tuple[Numbered, list[FrameHeader], list[str]]:
+    """Read the headers of a template with several threads; options applied.
+
+    Images that cannot be read are left out, where that is asked for, as if they were not there.
+    """
     headers: list[FrameHeader] = []
-    calls = [partial(images.header, k) for k in range(len(images))]
-    for k, header in enumerate(
-        ordered(partial(_called, reader), zip(series.paths, calls, strict=True), options.jobs)
-    ):
-        headers.append(overrides.apply(header, series.paths[k]))
+    bad: dict[int, InputError] = {}
+    skip = options.on_bad_image == "skip" and not series.in_one_file
+    work = [(path, partial(images.header, k)) for k, path in enumerate(series.paths)]
+    for k, header in enumerate(ordered(partial(_attempted, reader, skip), work, options.jobs)):
+        if isinstance(header, InputError):
+            bad[k] = header
+        else:
+            headers.append(overrides.apply(header, series.paths[k]))
         tell(k + 1)
+    kept = [k for k in range(len(work)) if k not in bad]
+    if not kept:
+        raise bad[0]
     if options.check:
-        _probe(images, reader, series, options.jobs)
-    return headers
+        _probe(images, reader, series, (kept[0], kept[-1]), options.jobs)
+    if not bad:
+        return series, headers, []
+    first = str(next(iter(bad.values()))).replace("\n", " ")
+    told = f"{series.name}: {plural(len(bad), 'image')} left out that cannot be read; the first: {first}"
+    paths = tuple(series.paths[k] for k in kept)
+    numbers = tuple(series.numbers[k] for k in kept)
+    return replace(series, paths=paths, numbers=numbers), headers, [told]
 
 
-def _probe(images: Series, reader: Reader, series: Numbered, jobs: int) -> None:
+def _probe(images: Series, reader: Reader, series: Numbered, ends: tuple[int, int], jobs: int) -> None:
     """Read the pixels of the first and last image: copies that were cut off are seen now, not hours later.
 
     The mask comes with the first image, in readers that have one.
@@ -227,13 +191,25 @@ def _probe(images: Series, reader: Reader, series: Numbered, jobs: int) -> None:
 
     def first() -> object:
         mask = images.mask()
-        return images.read(0) if mask is None else mask
+        return images.read(ends[0]) if mask is None else mask
 
-    calls: list[tuple[Path, Callable[[], object]]] = [(series.paths[0], first)]
-    if len(images) > 1:
-        calls.append((series.paths[-1], partial(images.read, len(images) - 1)))
+    calls: list[tuple[Path, Callable[[], object]]] = [(series.paths[ends[0]], first)]
+    if ends[1] > ends[0]:
+        calls.append((series.paths[ends[1]], partial(images.read, ends[1])))
     for _ in ordered(partial(_called, reader), calls, jobs):
         pass
+
+
+def _attempted(
+    reader: Reader, skip: bool, work: tuple[Path, Callable[[], FrameHeader]]
+) -> FrameHeader | InputError:
+    """Give the header, or where bad images are skipped what is wrong with the image."""
+    try:
+        return _called(reader, work)
+    except InputError as error:
+        if skip:
+            return error
+        raise error.or_else("To go on without such images: import.on_bad_image=skip.") from None
 
 
 def _called(reader: Reader, work: tuple[Path, Callable[[], T]]) -> T:

@@ -39,4 +39,7 @@ class ImportOptions:
         None, "Images that the sweep will have once all are written, for find-spots --follow.", ge=1
     )
     check: bool = option(True, "Read the first and last image of each series whole, to see damage early.")
+    on_bad_image: Literal["stop", "skip"] = option(
+        "stop", "What to do with an image whose header cannot be read: stop, or leave it out."
+    )
     jobs: int = option(0, "Threads that read headers; 0 is one for each core.", ge=0)

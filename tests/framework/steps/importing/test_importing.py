@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import radians
+from math import degrees, radians
 from pathlib import Path
 from typing import ClassVar
 
@@ -266,3 +266,26 @@ def test_a_sweep_can_be_longer_than_what_is_there(tmp_path: Path) -> None:
     sweep(tmp_path, range(1, 3), "b_{:04d}.fake")
     with pytest.raises(UsageError, match="2 experiments"):
         imported(tmp_path, expect=10)
+
+
+@pytest.mark.parametrize("number", [0, 2, 5])
+def test_images_that_cannot_be_read_are_left_out_when_asked(number: int, tmp_path: Path) -> None:
+    paths = sweep(tmp_path, range(1, 7))
+    paths[number].write_text("")
+    with pytest.raises(InputError) as caught:
+        imported(*paths)
+    assert paths[number].name in str(caught.value)
+    done = imported(*paths, on_bad_image="skip")
+    ranges = {0: [(2, 6)], 2: [(1, 2), (4, 6)], 5: [(1, 5)]}[number]
+    assert image_ranges(done.experiments) == ranges and done.n_images == 5
+    starts = [degrees(item.scan.oscillation[0]) for item in done.experiments if item.scan]
+    assert starts == pytest.approx([first * 1.0 for first, _ in ranges])
+    assert (
+        "1 image left out that cannot be read" in done.warnings[0] and paths[number].name in done.warnings[0]
+    )
+
+
+def test_when_no_image_can_be_read_the_first_is_named(tmp_path: Path) -> None:
+    paths = [path for path in sweep(tmp_path, range(1, 4)) if path.write_text("real")]
+    with pytest.raises(InputError, match=paths[0].name):
+        imported(*paths, on_bad_image="skip", reader="fake")
