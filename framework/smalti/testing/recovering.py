@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import chdtrc
 
 from smalti.geometry.panels import PanelArrays, to_px
 from smalti.geometry.superposition import panel_motions
@@ -79,7 +79,7 @@ class Recovery:
     def probability(self) -> float:
         """Chance of a Mahalanobis distance above the one found: uniform if the covariance is true."""
         distance = float(self.errors @ np.linalg.solve(self.refined.covariance, self.errors))
-        return float(stats.chi2.sf(distance, len(self.errors)))
+        return float(chdtrc(len(self.errors), distance))
 
     @property
     def motions(self) -> Array:

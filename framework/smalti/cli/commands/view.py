@@ -13,9 +13,9 @@ from smalti.cli.files import Kind, check_exist, recognise
 from smalti.errors import InputError, UsageError
 from smalti.models import Experiments
 from smalti.roles import SpotFinder
+from smalti.steps.png import png_bytes
 from smalti.steps.viewing import Scene, Session, ViewOptions, open_gallery, render
 from smalti.steps.viewing.masks import read_shapes
-from smalti.steps.viewing.png import png_bytes
 from smalti.steps.viewing.serving import Viewer, address_of, tunnel_of
 from smalti.steps.viewing.spots import index_spots
 from smalti.steps.viewing.thresholding import FinderChoice

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtr, ndtri
 
 from smalti.steps.reporting.numbers import listed, mean_and_rms, significant
 from smalti.steps.reporting.residuals import Residuals
@@ -116,9 +116,9 @@ def quantiles(residuals: Residuals) -> dict[str, Any]:
     values = residuals.values[residuals.used]
     if len(values) < FEW_FOR_QUANTILES:
         return {"normal": [], "x": [], "y": [], "third": []}
-    far = float(stats.norm.isf(0.5 / len(values)))
+    far = -float(ndtri(0.5 / len(values)))
     normal = np.linspace(-far, far, 61)
-    at = np.quantile(values, np.r_[0.25, 0.5, 0.75, stats.norm.cdf(normal)], axis=0)
+    at = np.quantile(values, np.r_[0.25, 0.5, 0.75, ndtr(normal)], axis=0)
     sigma = np.maximum((at[2] - at[0]) / NORMAL_IQR, 1e-9)
     scaled = (at[3:] - at[1]) / sigma
     return {

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from smalti.errors import UsageError
+from smalti.steps.png import png_bytes
 from smalti.steps.viewing import ViewOptions, render
 from smalti.steps.viewing.colours import INKS, NO_COUNT, SCALES, lookup
-from smalti.steps.viewing.png import png_bytes
 from smalti.steps.viewing.strokes import Strokes
 
 from .film import session
