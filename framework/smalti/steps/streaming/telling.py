@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from smalti.solution import Ended
+from smalti.steps.refining.telling.believing import doubts_of_places
+from smalti.steps.refining.telling.judged import judged
 from smalti.steps.refining.telling.panel_tables import detectors_text, verdict_text
 from smalti.text import plural, ranges, table, wrapped
 
@@ -21,7 +23,7 @@ _DOUBTED = 3
 
 
 def judgement(results: Row, ended: Ended | None, n_null: int) -> dict[str, Any]:
-    """Judge a stream: trustworthy (bool), reasons, notes and text, and counts of panels."""
+    """Judge a stream, as :func:`smalti.steps.refining.telling.judged.judged` puts it."""
     reasons = [] if ended is None or ended.converged else [
         f"The minimiser gave up before a minimum ({ended.value}); more steps or another one may help."
     ]  # fmt: skip
@@ -29,26 +31,12 @@ def judgement(results: Row, ended: Ended | None, n_null: int) -> dict[str, Any]:
         reasons.append(
             f"No data and no prior determine {plural(n_null, 'direction')} of the parameters; hold as many."
         )
-    reasons += _fit(results)
-    own = [row for row in results["panels"] if row["believed"] is not None]
-    counts = {
-        "n_moved": sum(bool(row["moved"]) for row in own),
-        "n_believed": sum(row["believed"] for row in own),
-        "n_judged": len(own),
-    }
-    text = "not trustworthy: " + " ".join(reasons)
-    if not reasons:
-        text = (
-            f"trustworthy: {results['n_used']:,} reflections of {plural(results['n_crystals'], 'crystal')} "
-            f"determine {results['effective_parameters']:.0f} of "
-            f"{plural(results['n_parameters'], 'parameter')}."
-        )
-    if own:
-        text += (
-            f" {counts['n_moved']} of {plural(len(own), 'panel')} moved by more than three ESDs; "
-            f"{counts['n_believed']} are believed to be where they are put."
-        )
-    return {"trustworthy": not reasons, "reasons": reasons, "notes": _notes(results), "text": text, **counts}
+    reasons += [*_fit(results), *doubts_of_places(results)]
+    good = (
+        f"{results['n_used']:,} reflections of {plural(results['n_crystals'], 'crystal')} determine "
+        f"{results['effective_parameters']:.0f} of {plural(results['n_parameters'], 'parameter')}."
+    )
+    return judged(reasons, _notes(results), good, results["panels"])
 
 
 def _fit(results: Row) -> list[str]:

@@ -95,11 +95,16 @@ _BETTER, _ALIKE = 0.8, 1.5
 """Misfit with other indices over that with those given: below this they are the right ones, and up to this
 the data do not tell."""
 
+_NOWHERE = 3.0
+"""px. Spots this far from their predictions fit with no indices: one nonsense is like another."""
+
 
 def _of_other_indices(results: Mapping[str, Any]) -> list[str]:
     other = results["other_indices"]
     if other is None or other["misfit"] > _ALIKE * other["misfit_as_given"]:
         return []
+    used = [row for row in results["experiments"] if row["n_used"]]
+    nowhere = any(max(row["rmsd_x_px"], row["rmsd_y_px"]) > _NOWHERE for row in used)
     offset = " ".join(str(number) for number in other["offset"])
     if other["misfit"] < _BETTER * other["misfit_as_given"]:
         return [
@@ -107,6 +112,8 @@ def _of_other_indices(results: Mapping[str, Any]) -> list[str]:
             f"{other['misfit']:.2g} instead of {other['misfit_as_given']:.2g}. The indices are off by one, "
             "and the beam centre with them: index again."
         ]
+    if nowhere:
+        return []
     return [
         f"With ({offset}) added to all indices the reflections fit as well: the data do not tell which beam "
         "centre is right; use more rotation, or a beam centre that is known."

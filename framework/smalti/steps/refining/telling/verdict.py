@@ -10,6 +10,7 @@ from smalti.steps.refining.certainty.modes import Mode
 from smalti.steps.refining.telling.believing import HELD, doubts_of_places
 from smalti.steps.refining.telling.common_residuals import doubts_of_systematics, notes_of_systematics
 from smalti.steps.refining.telling.ending import doubts_of_ending, notes_of_ending
+from smalti.steps.refining.telling.judged import judged
 from smalti.steps.refining.telling.many import MANY
 from smalti.text import plural, ranges
 
@@ -51,14 +52,7 @@ _MANY = 200
 
 
 def verdict(results: Mapping[str, Any], ended: Ended, modes: Sequence[Mode]) -> dict[str, Any]:
-    """Judge a refinement.
-
-    Returns
-    -------
-    dict
-        trustworthy (bool), reasons (why not, a sentence each), notes (what else to know), text, and the
-        numbers of panels that moved, that are believed, and the panels that are not.
-    """
+    """Judge a refinement, as :func:`smalti.steps.refining.telling.judged.judged` puts it."""
     reasons = [
         *doubts_of_ending(results, ended),
         *_determination(results, modes),
@@ -76,30 +70,11 @@ def verdict(results: Mapping[str, Any], ended: Ended, modes: Sequence[Mode]) -> 
         *notes_of_systematics(results, panels_apart=bool(_between(results))),
         *_noise(results),
     ]
-    own = [row for row in results["panels"] if row["believed"] is not None]
-    counts = {
-        "n_moved": sum(bool(row["moved"]) for row in own),
-        "n_believed": sum(row["believed"] for row in own),
-        "n_judged": len(own),
-        "not_believed": [
-            {"detector": row["detector"], "panel": row["panel"], "why": row["why"]}
-            for row in own
-            if not row["believed"]
-        ],
-    }
-    if reasons:
-        text = "not trustworthy: " + " ".join(reasons)
-    else:
-        text = (
-            f"trustworthy: {results['n_used']:,} reflections determine "
-            f"{results['effective_parameters']:.0f} of {plural(results['n_parameters'], 'parameter')}."
-        )
-    if own:
-        text += (
-            f" {counts['n_moved']} of {plural(len(own), 'panel')} moved by more than three ESDs; "
-            f"{counts['n_believed']} are believed to be where they are put."
-        )
-    return {"trustworthy": not reasons, "reasons": reasons, "notes": notes, "text": text, **counts}
+    good = (
+        f"{results['n_used']:,} reflections determine {results['effective_parameters']:.0f} of "
+        f"{plural(results['n_parameters'], 'parameter')}."
+    )
+    return judged(reasons, notes, good, results["panels"])
 
 
 def _determination(results: Mapping[str, Any], modes: Sequence[Mode]) -> list[str]:
