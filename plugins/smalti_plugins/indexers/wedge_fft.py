@@ -86,24 +86,25 @@ class WedgeFFT:
 def difference_histogram(wedges: Wedges, R: float, n: int) -> NDArray[np.float32]:
     """Histogram (n, n, n) of differences within wedges of length up to R, with a Gaussian taper.
 
-    Voxel 0 is the zero difference; the spacing is 2 R/n, wrapped around. Both signs are entered.
+    Voxel 0 is the zero difference; the spacing is 2 R/n, wrapped around. Each pair is entered with one sign
+    only: with both, the transform would be real, and twice the real part of this one.
     """
-    places, weights = [], []
+    places, squares = [], []
+    scaled, limit = wedges.points * (n / (2.0 * R)), (n / 2.0) ** 2
     for start, count in zip(wedges.starts, wedges.counts, strict=True):
-        points = wedges.points[start : start + count]
-        for first in range(0, count - 1, 256):
-            block = points[first : first + 256]
-            difference = points[None, first + 1 :] - block[:, None]
-            square = np.einsum("ijk,ijk->ij", difference, difference)
+        points = scaled[start : start + count]
+        for first in range(0, count - 1, 128):
+            block, others = points[first : first + 128], points[first + 1 :]
+            square = np.zeros((len(block), len(others)))
+            for k in range(3):
+                square += (others[None, :, k] - block[:, None, k]) ** 2
             # column c of row r is the pair (first + r, first + 1 + c): each pair once
-            near = np.triu(np.ones(square.shape, dtype=bool)) & (square < R * R)
-            i, j, k = (np.rint(difference[near] * (n / (2.0 * R))).astype(np.int64) % n).T
-            places.append((i * n + j) * n + k)
-            weights.append(np.exp(-2.0 * square[near] / (R * R)))
-    flat = np.bincount(np.concatenate(places), np.concatenate(weights), n**3)
-    one = flat.astype(np.float32).reshape(n, n, n)
-    # the opposite of voxel i is n - i, and 0 its own
-    return one + np.roll(one[::-1, ::-1, ::-1], 1, axis=(0, 1, 2))
+            row, column = np.nonzero(np.triu(square < limit))
+            x, y, z = (np.rint(others[column] - block[row]).astype(np.int32) % n).T
+            places.append((x * n + y) * n + z)
+            squares.append(square[row, column])
+    weights = np.exp(np.concatenate(squares) * (-2.0 / limit))
+    return np.bincount(np.concatenate(places), weights, n**3).astype(np.float32).reshape(n, n, n)
 
 
 @hookimpl

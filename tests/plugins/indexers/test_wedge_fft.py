@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
 
 from smalti.geometry.lattice import multiple
 from smalti.geometry.rotation import rotation
+from smalti.geometry.transform import Wedges
 from smalti.solution import PointCloud
 from smalti_plugins.indexers._bases import lattices
 from smalti_plugins.indexers.wedge_fft import WedgeFFT, difference_histogram
@@ -74,22 +75,23 @@ def test_too_few_or_aimless_points_give_nothing_or_nonsense_but_no_error(rng):
         assert np.mean(np.linalg.norm(h - np.rint(h), axis=1) < 0.3) < 0.35
 
 
-def test_histogram_holds_every_difference_with_both_signs(rng):
-    from smalti.geometry.transform import Wedges
-
+def test_histogram_holds_every_difference_once_and_its_transform_those_of_both_signs(rng):
     points = rng.uniform(-0.1, 0.1, size=(40, 3))
     wedges = Wedges.of(points, np.repeat([0, 1], 20))
-    R, n = 0.5, 64
-    expected = np.zeros((n, n, n))
+    R, n = 0.25, 64
+    once, both = np.zeros((n, n, n)), np.zeros((n, n, n))
     for k in range(2):
         p = wedges.points[20 * k : 20 * k + 20]
-        for i in range(20):
-            for j in range(20):
-                d = p[i] - p[j]
-                if i != j and d @ d < R * R:
-                    place = np.rint(np.sign(j - i) * d * n / (2 * R)).astype(int) * np.sign(j - i)
-                    expected[tuple(place % n)] += np.exp(-2 * (d @ d) / R**2)
-    assert difference_histogram(wedges, R, n) == pytest.approx(expected, rel=1e-5)
+        for i, j in combinations(range(20), 2):
+            d = p[j] - p[i]
+            if d @ d < R * R:
+                place = np.rint(d * n / (2 * R)).astype(int)
+                once[tuple(place % n)] += np.exp(-2 * (d @ d) / R**2)
+                for sign in (1, -1):
+                    both[tuple(sign * place % n)] += np.exp(-2 * (d @ d) / R**2)
+    found = difference_histogram(wedges, R, n)
+    assert found == pytest.approx(once, rel=1e-5)
+    assert 2.0 * np.fft.rfftn(found).real == pytest.approx(np.fft.rfftn(both), abs=1e-3)
 
 
 def test_a_basis_that_leaves_vectors_at_halves_loses():
