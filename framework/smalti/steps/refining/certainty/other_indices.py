@@ -65,10 +65,12 @@ def other_indices(fit: Fit) -> OtherIndices | None:
     Returns
     -------
     OtherIndices or None
-        None of several experiments, which tell each other's origin, of stills, and of few reflections.
+        None of several crystals, which tell each other's origin, of stills, and of few reflections.
     """
     working = np.flatnonzero(fit.working)
-    if len(fit.source.layout.experiments) != 1 or len(working) < _FEWEST or fit.source.layout.stills[0]:
+    layout = fit.source.layout
+    several = len({use["crystal"] for use in layout.uses}) != 1
+    if several or any(layout.stills) or len(working) < _FEWEST:
         return None
     rows = working[:: -(-len(working) // _MOST)]
     source = replace(
@@ -77,7 +79,7 @@ def other_indices(fit: Fit) -> OtherIndices | None:
         weights=1.0 / fit.rounds[-1].noise.variance[rows],
     )
     h = fit.source.observations.spots.h[working]
-    FA = fit.source.layout.state(fit.p).FA[0]
+    FA = layout.state(fit.p).FA[0]
     given = _misfit(source, fit.p)
     best: tuple[float, Offset] | None = None
     for offset in _neighbours(h, FA):

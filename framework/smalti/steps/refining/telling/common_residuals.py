@@ -32,7 +32,7 @@ def doubts_of_systematics(results: Mapping[str, Any]) -> list[str]:
         doubts.append(
             f"{_face(found)}: the indices are wrong, or panels are not what the model says (smalti panels)."
         )
-    return doubts + _of_other_indices(results)
+    return _of_other_indices(results) + doubts
 
 
 def notes_of_systematics(results: Mapping[str, Any], *, panels_apart: bool = False) -> list[str]:
