@@ -64,6 +64,9 @@ def _read(path: Path, size: int) -> bytes:
         with COMPRESSED.get(path.suffix.lower(), _plain)(path) as file:
             return file.read(size)
     except FileNotFoundError:
+        # It may have been compressed, or undone, or it came otherwise than the first of its series.
+        if (stored := as_stored(path)) != path:
+            return _read(stored, size)
         raise InputError(
             f"There is no file {path}.", fix="Check the name and the folder you are in."
         ) from None

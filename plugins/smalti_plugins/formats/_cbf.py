@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.errors import InputError
-from smalti.files import COMPRESSED, read_head, read_whole
+from smalti.files import COMPRESSED, as_stored, read_head, read_whole
 from smalti_ext.byte_offset import decode
 from smalti_ext.decoding import DecodingError
 from smalti_plugins.formats._sections import COPY, PAYLOAD, START, check_md5, fields_of, size_of
@@ -56,7 +56,8 @@ def read_cbf_head(path: Path) -> CbfHead:
             break
     head = cbf_head(data, path)
     end = head.payload + int(head.section.get("X-Binary-Size", 0))
-    if path.suffix.lower() not in COMPRESSED and (size := path.stat().st_size) < end:
+    stored = as_stored(path)
+    if stored.suffix.lower() not in COMPRESSED and (size := stored.stat().st_size) < end:
         raise InputError(
             f"{path} is cut short.",
             f"It ends after {size} bytes; its pixels reach to byte {end}.",

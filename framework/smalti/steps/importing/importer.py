@@ -172,7 +172,7 @@ def _headers(
     kept = [k for k in range(len(work)) if k not in bad]
     if not kept:
         raise bad[0]
-    if options.check:
+    if options.check and options.expect is None:
         _probe(images, reader, series, (kept[0], kept[-1]), options.jobs)
     if not bad:
         return series, headers, []

@@ -36,7 +36,7 @@ class Piece:
     shape : tuple of int
         Of one frame: (slow, fast), or (modules, slow, fast).
     there : bool
-        Whether the file is there; where it is not the count is 0.
+        Whether the file is there; where it is not and only a link leads to it, count and shape are empty.
     """
 
     file: Path
@@ -131,20 +131,26 @@ def read_frame(piece: Piece, index: int) -> NDArray[Any]:
         The data file is missing or damaged.
     """
     if not piece.there:
-        raise InputError(
-            f"The data file {piece.file} is not there.",
-            "The master file holds the geometry only, and names this file for the pixels.",
-            f"Copy {piece.file.name} to {piece.file.parent}.",
-        )
+        raise _gone(piece)
     try:
         dataset = _dataset(piece.file, piece.dataset, piece.file.stat().st_mtime_ns)
         return _read(dataset, piece, piece.first + index)
+    except FileNotFoundError:
+        raise _gone(piece) from None
     except (OSError, LookupError, RuntimeError, ValueError, TypeError, MemoryError) as error:
         raise InputError(
             f"Image {index + 1} of {piece.dataset} in {piece.file} cannot be read.",
             f"{str(error).rstrip('.')}.",
             "Copy the file again from where it was measured.",
         ) from None
+
+
+def _gone(piece: Piece) -> InputError:
+    return InputError(
+        f"The data file {piece.file} is not there.",
+        "The master file holds the geometry only, and names this file for the pixels.",
+        f"Copy {piece.file.name} to {piece.file.parent}.",
+    )
 
 
 def _read(dataset: h5py.Dataset, piece: Piece, number: int) -> NDArray[Any]:

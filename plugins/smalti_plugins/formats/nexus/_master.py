@@ -168,15 +168,16 @@ def _understood(
     parallax: bool,
 ) -> Master:
     there = [piece for piece in pieces if piece.there and piece.count]
-    shape = there[0].shape if there else eiger_shape(detector, path)
-    if any(piece.shape != shape for piece in there):
+    shapes = [piece.shape for piece in pieces if piece.shape]
+    shape = shapes[0] if shapes else eiger_shape(detector, path)
+    if any(other != shape for other in shapes):
         raise damaged(detector, path, "Its data files hold images of different sizes")
     wavelengths = _wavelengths(instrument, detector, entry, path)
     n_frames = sum(piece.count for piece in there)
     missing = [piece.file.name for piece in pieces if not piece.there]
     notes = []
     if missing:
-        n_frames = max(n_frames, _planned(detector, path))
+        n_frames = max(n_frames, sum(piece.count for piece in pieces), _planned(detector, path))
         notes.append(f"the data file {missing[0]} is not there" + _more(len(missing) - 1))
     if not 0 < min(shape) <= max(shape) <= _MOST_PIXELS or int(np.prod(shape[:-1])) > _MOST_PIXELS:
         raise damaged(detector, path, f"Its images are said to have {' x '.join(map(str, shape))} pixels")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,8 @@ import pytest
 
 from smalti.errors import InputError
 from smalti.models import Experiments
-from smalti.steps.finding import FindOptions, Found, find_spots
-from smalti.steps.importing import ImportOptions, import_images
+from smalti.steps.finding import Execution, FindOptions, Found, find_spots
+from smalti.steps.importing import ImportOptions, import_images, open_series
 from smalti.steps.simulating import SimulateOptions, simulate
 from smalti_plugins.formats.nexus.reader import Nxmx
 from smalti_plugins.formats.pilatus import PilatusCbf
@@ -111,3 +112,22 @@ def test_a_data_file_that_is_missing_or_cut_is_named(tmp_path: Path) -> None:
     data.unlink()
     with pytest.raises(InputError, match=r"simulated_data_000001\.h5"):
         find(experiments, "stop")
+
+
+def test_images_that_come_compressed_are_read(tmp_path: Path) -> None:
+    """Of a series that was opened before they came, as when images are followed."""
+    experiments = made(tmp_path)
+    (item,) = experiments
+    assert item.imageset is not None
+    whole = find(experiments, "stop")
+    series = open_series(item.imageset, READERS, item.scan)
+    path = tmp_path / "simulated_00004.cbf"
+    counts = series.read(3)
+    path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    np.testing.assert_array_equal(series.read(3), counts)
+    assert series.header(3).size == (counts.shape[1], counts.shape[0])
+    again = find_spots(
+        experiments, READERS, DispersionExtended(), FindOptions(), execution=Execution(patience=5.0)
+    )
+    np.testing.assert_array_equal(again.reflections["bbox"], whole.reflections["bbox"])

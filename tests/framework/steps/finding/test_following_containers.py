@@ -116,6 +116,20 @@ def assert_same(a: Found, b: Found) -> None:
         np.testing.assert_array_equal(a.reflections[name], b.reflections[name], err_msg=name)
 
 
+def test_a_master_without_data_is_imported_where_they_are_expected(tmp_path: Path, written: Written) -> None:
+    path = written("virtual")
+    whole = import_images([path], READERS, ImportOptions()).experiments
+    alone = tmp_path / "alone" / path.name
+    alone.parent.mkdir()
+    shutil.copy(path, alone)
+    with pytest.raises(InputError, match=r"data_000001\.h5 is not there"):
+        import_images([alone], READERS, ImportOptions())
+    early = import_images([alone], READERS, ImportOptions(expect=COUNT))
+    (item,) = early.experiments
+    assert (item.scan, item.detector, item.beam) == (whole[0].scan, whole[0].detector, whole[0].beam)
+    assert "simulated_data_000001.h5 is not there, nor are 2 more" in early.warnings[0]
+
+
 @pytest.mark.parametrize("layout", ["external", "virtual"])
 def test_data_files_that_come_later_are_waited_for(
     tmp_path: Path, written: Written, layout: NxmxLayout
