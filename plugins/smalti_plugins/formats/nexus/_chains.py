@@ -26,6 +26,9 @@ TO_LABORATORY = np.diag([-1.0, 1.0, -1.0])
 
 _LONGEST = 64
 
+_LARGEST = 1e100
+"""Of a part of a vector: the square of a larger one is no number."""
+
 
 @dataclass(frozen=True)
 class Link:
@@ -133,9 +136,9 @@ def _link(item: h5py.Dataset, file: Path) -> Link:
         raise damaged(item, file, f"Its transformation_type is '{kind}', neither rotation nor translation")
     turns = kind == "rotation"
     vector = attribute(item, "vector", file)
-    length = float(np.linalg.norm(vector))
-    if vector.shape != (3,) or not length > 0.0:
+    if vector.shape != (3,) or not 0.0 < float(np.abs(vector).max()) < _LARGEST:
         raise damaged(item, file, "Its vector is no direction of three numbers")
+    length = float(np.linalg.norm(vector))
     values = numbers(item, "rad" if turns else "mm", file)
     if not values.size or not np.isfinite(values).all():
         raise damaged(item, file, "It holds no value, or one that is no number")

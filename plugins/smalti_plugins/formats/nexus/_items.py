@@ -197,6 +197,8 @@ def as_numbers(value: Any, item: h5py.HLObject, file: Path) -> Array:
             raise damaged(item, file, f"It holds {value.size} values, where a few for each image are meant")
         value = values_of(value, file)
     try:
-        return np.atleast_1d(np.asarray(value, dtype=float)).ravel()
+        if not np.iscomplexobj(value):
+            return np.atleast_1d(np.asarray(value, dtype=float)).ravel()
     except (TypeError, ValueError):
-        raise damaged(item, file, "It holds no numbers") from None
+        pass
+    raise damaged(item, file, "It holds no numbers")
