@@ -8,6 +8,7 @@ import pytest
 from smalti.solution import Ended
 from smalti.steps.refining import RefineOptions, refine
 from smalti.steps.refining.telling.believing import believe
+from smalti.steps.refining.telling.noise_rows import CUT
 from smalti.steps.refining.telling.verdict import verdict
 from smalti.steps.simulating.instrument import nominal
 from smalti.steps.simulating.options import SimulateOptions
@@ -128,6 +129,13 @@ def test_many_bad_experiments_are_told_in_one_sentence(good):
         "geometry is wrong.",
         "No reflection of experiments 7-8 could be used.",
     ]
+
+
+@pytest.mark.parametrize(("of", "chi", "told"), [("whole", 0.4, True), (CUT, 0.4, False), (CUT, 2.5, True)])
+def test_misjudged_noise_is_told_unless_it_is_allowed_for(good, of, chi, told):
+    row = {"by": "spot", "class": of, "n": 500} | {f"reduced_chi2_{key}": 1.0 for key in ("x", "y", "phi")}
+    found = judged(good.results, noise={"classes": [row | {"reduced_chi2_phi": chi}]})
+    assert any("misjudged" in note for note in found["notes"]) == told
 
 
 def test_small_excess_of_free_residuals_is_chance(good):

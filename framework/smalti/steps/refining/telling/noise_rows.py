@@ -15,7 +15,7 @@ from smalti.steps.refining.solving.rounds import Fit
 from smalti.steps.refining.weighing.scatter import chi_squared
 from smalti.text import table
 
-__all__ = ["class_rows", "classes_table", "noise_row"]
+__all__ = ["CUT", "class_rows", "classes_table", "noise_row"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -24,6 +24,9 @@ Row = dict[str, Any]
 _INTENSITIES = ("weakest fifth", "weak fifth", "middle fifth", "strong fifth", "strongest fifth")
 _RINGS = ("innermost quarter", "inner quarter", "outer quarter", "outermost quarter")
 _ZETAS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+CUT = "cut by an end of the scan"
+"""Class of spots whose variance is that of what was not seen of them: the most that they may be off by."""
+
 _LEAST = 20
 """Of fewer reflections nothing is stated."""
 
@@ -107,7 +110,7 @@ def _classes(layout: Layout, data: Observations, use: Mask) -> Iterator[tuple[st
         yield "zeta", f"{low:g} to {high:g}", turning & (place == k)
     yield "spot", "whole, on several images", turning & (traits.unseen == 0.0) & ~traits.single
     yield "spot", "whole, on one image", turning & (traits.unseen == 0.0) & traits.single
-    yield "spot", "cut by an end of the scan", turning & (traits.unseen > 0.0)
+    yield "spot", CUT, turning & (traits.unseen > 0.0)
 
 
 def _rings(layout: Layout, data: Observations, use: Mask) -> NDArray[np.intp]:

@@ -12,6 +12,7 @@ from smalti.steps.refining.telling.common_residuals import doubts_of_systematics
 from smalti.steps.refining.telling.ending import doubts_of_ending, notes_of_ending
 from smalti.steps.refining.telling.judged import judged
 from smalti.steps.refining.telling.many import MANY
+from smalti.steps.refining.telling.noise_rows import CUT
 from smalti.text import plural, ranges
 
 __all__ = ["verdict"]
@@ -214,13 +215,13 @@ def _coverage(results: Mapping[str, Any]) -> list[str]:
 
 
 def _noise(results: Mapping[str, Any]) -> list[str]:
-    """Classes of reflections whose noise is misjudged."""
+    """Classes of reflections whose noise is misjudged; spots that a scan cuts are allowed much on purpose."""
     low, high = _CHI_SQUARED
     wrong = [
         f"{row['by']} {row['class']} ({row[key]:.1f} in {key.rsplit('_', 1)[1]})"
         for row in results["noise"].get("classes") or ()
         for key in ("reduced_chi2_x", "reduced_chi2_y", "reduced_chi2_phi")
-        if row["n"] >= _MANY and not low < row[key] < high
+        if row["n"] >= _MANY and (row[key] >= high or (row[key] <= low and row["class"] != CUT))
     ]
     if not wrong:
         return []
