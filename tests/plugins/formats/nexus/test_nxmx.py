@@ -16,8 +16,7 @@ from smalti.errors import InputError
 from smalti.models import NO_COUNT
 from smalti.solution import Match
 from smalti.steps.importing import ImportOptions, import_images, open_series
-from smalti.storage import NxmxLayout, read_experiments, write_experiments
-from smalti_plugins.formats.generic import FabioGeneric
+from smalti.storage import read_experiments, write_experiments
 from smalti_plugins.formats.nexus._filters import pipeline
 from smalti_plugins.formats.nexus.reader import Nxmx
 
@@ -285,18 +284,3 @@ def test_dials_places_the_modules_in_the_same_way(tmp_path: Path, dials: str, la
     assert theirs.imageset is not None
     series = open_series(theirs.imageset, [Nxmx()], theirs.scan)
     np.testing.assert_array_equal(series.read(2), frames()[2])
-
-
-@pytest.mark.parametrize("layout", ["external", "virtual"])
-def test_of_a_folder_the_masters_are_imported(tmp_path: Path, layout: NxmxLayout) -> None:
-    master = written(tmp_path, layout)
-    data = sorted(tmp_path.glob("*_data_*.h5"))
-    assert data and sorted(Nxmx().linked(master)) == data
-    data[0].rename(tmp_path / "aside")
-    assert sorted(Nxmx().linked(master)) == data  # also where they are not there
-    (tmp_path / "aside").rename(data[0])
-    imported = import_images([tmp_path], [Nxmx(), FabioGeneric()], ImportOptions())
-    (item,) = imported.experiments
-    assert item.imageset is not None and item.imageset.template == str(master) and not imported.warnings
-    with pytest.raises(InputError, match="does not say where the detector was"):
-        import_images(data, [Nxmx(), FabioGeneric()], ImportOptions())
