@@ -85,11 +85,21 @@ class Wedges:
 
 def wedge_power(vectors: ArrayLike, wedges: Wedges) -> Array:
     """P(v), (K,), of real-space vectors (K, 3) Angstrom."""
-    phase = TWO_PI * (np.atleast_2d(np.asarray(vectors, dtype=float)) @ wedges.points.T)
-    real = np.add.reduceat(np.cos(phase), wedges.starts, axis=1)
-    imaginary = np.add.reduceat(np.sin(phase), wedges.starts, axis=1)
+    cosine, sine = _waves(np.atleast_2d(np.asarray(vectors, dtype=float)), wedges.points)
+    real = np.add.reduceat(cosine, wedges.starts, axis=1, dtype=float)
+    imaginary = np.add.reduceat(sine, wedges.starts, axis=1, dtype=float)
     power = np.sum(real**2 + imaginary**2, axis=1) - wedges.counts.sum()
     return np.asarray(power / max(wedges.pairs, 1.0))
+
+
+def _waves(vectors: Array, points: Array) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Cosine and sine (K, N) of 2 pi v.r.
+
+    Seven digits are enough of a wave, whole turns being taken off before, and cost an eighth of the time.
+    """
+    turns = vectors @ points.T
+    phase = (turns - np.rint(turns)).astype(np.float32) * np.float32(TWO_PI)
+    return np.cos(phase), np.sin(phase)
 
 
 def refine_vectors(vectors: Array, wedges: Wedges, steps: int = 6) -> tuple[Array, Array]:
@@ -134,15 +144,16 @@ def _derivatives(vectors: Array, wedges: Wedges) -> tuple[Array, Array]:
     r, starts = wedges.points, wedges.starts
     gradient, hessian = np.zeros((len(vectors), 3)), np.zeros((len(vectors), 3, 3))
     outer = np.einsum("ni,nj->nij", r, r).reshape(-1, 9)
-    for k, v in enumerate(vectors):
-        wave = np.exp(1j * TWO_PI * (r @ v))
+    rows = np.ascontiguousarray(r.T)
+    for k, (cosine, sine) in enumerate(zip(*_waves(vectors, r), strict=True)):
+        wave = cosine.astype(float) + 1j * sine
         F = np.add.reduceat(wave, starts)
-        slopes = np.add.reduceat(wave[:, None] * r, starts, axis=0) * (1j * TWO_PI)
+        slopes = np.add.reduceat(wave * rows, starts, axis=1) * (1j * TWO_PI)
         # F* dF summed over wedges is a sum over points: none of their second derivatives is summed by wedge
         turned = np.repeat(F.conj(), wedges.counts) * wave
         gradient[k] = -2.0 * TWO_PI * (turned.imag @ r)
         curved = (turned.real @ outer).reshape(3, 3) * TWO_PI**2
-        hessian[k] = 2.0 * (np.real(slopes.conj().T @ slopes) - curved)
+        hessian[k] = 2.0 * (np.real(slopes.conj() @ slopes.T) - curved)
     return gradient, hessian
 
 

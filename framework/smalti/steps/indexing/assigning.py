@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from smalti.geometry.lattice import fit_A
 from smalti.steps.indexing.local_assigning import local_indices
 
-__all__ = ["Assignment", "assign", "fit_growing"]
+__all__ = ["Assignment", "assign", "fit_growing", "packed"]
 
 Array = NDArray[np.float64]
 
@@ -86,7 +87,7 @@ def _duplicates(
     rows = np.flatnonzero(indexed)
     if rows.size == 0:
         return np.zeros(len(h), dtype=bool)
-    key = _packed(h[rows], groups[rows])
+    key = packed(h[rows], groups[rows])
     order = np.lexsort((angles[rows], key))
     rows, key = rows[order], key[order]
     apart = (key[1:] != key[:-1]) | (np.diff(angles[rows]) > np.pi / 4)
@@ -97,7 +98,7 @@ def _duplicates(
     return worse
 
 
-def _packed(h: Array, groups: NDArray[np.intp]) -> NDArray[np.int64]:
+def packed(h: NDArray[Any], groups: NDArray[np.integer]) -> NDArray[np.int64]:
     """One number for each group and index: equal exactly where both are."""
     whole = np.column_stack([groups, h]).astype(np.int64)
     whole -= whole.min(axis=0)

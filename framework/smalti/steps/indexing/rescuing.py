@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.models import Experiments
+from smalti.steps.indexing.assigning import packed
 from smalti.steps.indexing.crystals import crystal_of
 from smalti.steps.predicting import predict_indexed
 from smalti.tables import Flag, Reflections
@@ -88,13 +89,11 @@ def _taken(
 
     The same lattice point crosses the sphere twice, entering and leaving.
     """
-    entering = table["entering"].astype(np.int64)
-    mine = np.column_stack([table["imageset_id"][placed], entering[placed], h[placed]])
-    theirs = np.column_stack([ids[good], entering[good], table["miller_index"][good]])
-    _, number = np.unique(np.concatenate([theirs, mine]), axis=0, return_inverse=True)
-    number = number.ravel()
-    first = np.isin(number[len(theirs) :], number[: len(theirs)])
-    seen = np.unique(number[len(theirs) :], return_index=True)[1]
+    rows = np.concatenate([good, placed])
+    sweep = np.concatenate([ids[good], table["imageset_id"][placed]]).astype(np.intp)
+    points = np.concatenate([table["miller_index"][good], h[placed]])
+    number = packed(points, 2 * sweep + table["entering"][rows])
+    theirs, mine = number[: good.size], number[good.size :]
     again = np.ones(placed.size, dtype=bool)
-    again[seen] = False
-    return np.asarray(first | again)
+    again[np.unique(mine, return_index=True)[1]] = False
+    return np.asarray(np.isin(mine, theirs) | again)
