@@ -40,7 +40,7 @@ IMAGES = {
     "l_cysteine 01": ("l_cysteine/l-cyst_01_*.cbf.gz", (), 0.0),
     "l_cysteine 02": ("l_cysteine/l-cyst_02_*.cbf.gz", (), 0.0),
     "l_cysteine both": ("l_cysteine/*.cbf.gz", (), 0.0),
-    "snase": ("snase/*.img.gz", ("--width", "1"), 0.001),
+    "snase": ("snase/*.img.gz", ("--width", "1"), 0.0015),
 }
 """Images, what import has to be told, and what fraction fewer than DIALS may be indexed."""
 
