@@ -58,41 +58,60 @@ def rows(
     """
     px = np.column_stack([on_panel(spots, experiment), spots.centroid[:, 2] + shift])
     mm = to_mm(px[:, :2], spots.panel, arrays)
-    s1 = wave_vectors(mm, spots.panel, arrays, experiment.beam.wavelength)
-    still, scan, goniometer = experiment.is_still, experiment.scan, experiment.goniometer
-    angle = np.zeros(len(px)) if still or scan is None else scan.angle(px[:, 2])
-    width = 0.0 if still or scan is None else scan.oscillation[1]
-    s0 = experiment.beam.s0
-    if still or goniometer is None:
-        rlp = s1 - s0
-    else:
-        rlp = map_to_reciprocal(s1, angle, s0, goniometer.axis, goniometer.F, goniometer.S)
-    scale = np.column_stack([arrays.pixel_size[spots.panel], np.full(len(px), width)])
+    angle, width = _angles(px[:, 2], experiment)
     window = np.array([panel.window for panel in experiment.detector.panels])[spots.panel]
-    gain = np.array([panel.gain for panel in experiment.detector.panels])[spots.panel]
-    under = spots.background * spots.size
+    scale = np.column_stack([arrays.pixel_size[spots.panel], np.full(len(px), width)])
     box = spots.box + np.column_stack([np.repeat(-window, 2, axis=1), shift, shift])
-    noise = spots.total + under * spots.size / np.maximum(spots.support, 1.0)
-    flags = np.full(len(px), int(Flag.STRONG), dtype=np.uint64)
-    flags[spots.overloaded] |= np.uint64(int(Flag.OVERLOADED))
     return {
         "id": np.full(len(px), number, dtype=np.int32),
         "imageset_id": np.full(len(px), number, dtype=np.int32),
         "panel": spots.panel.astype(np.uint64),
-        "flags": flags,
+        "flags": _flags(spots),
         "bbox": box.astype(np.int32),
         "xyzobs.px.value": px,
         "xyzobs.px.variance": spots.variance,
         "xyzobs.mm.value": np.column_stack([mm, angle]),
         "xyzobs.mm.variance": spots.variance * scale**2,
-        "s1": s1,
-        "rlp": rlp,
+        **_rays(mm, angle, spots, experiment, arrays),
+        **_intensities(spots, experiment),
+        "significance": spots.significance,
+        "truncated": spots.cut * np.int32(1) + (ends & (not experiment.is_still)) * np.int32(2),
+        WEIGHT: spots.weight,
+        SECOND: spots.second,
+    }
+
+
+def _angles(z: Array, experiment: Experiment) -> tuple[Array, float]:
+    """Angles at positions in the scan and the width of an image, rad; 0 where nothing turns."""
+    scan = experiment.scan
+    if experiment.is_still or scan is None:
+        return np.zeros(len(z)), 0.0
+    return np.asarray(scan.angle(z)), scan.oscillation[1]
+
+
+def _flags(spots: Spots) -> NDArray[np.uint64]:
+    flags = np.full(len(spots.size), int(Flag.STRONG), dtype=np.uint64)
+    flags[spots.overloaded] |= np.uint64(int(Flag.OVERLOADED))
+    return flags
+
+
+def _rays(mm: Array, angle: Array, spots: Spots, experiment: Experiment, arrays: PanelArrays) -> Columns:
+    """Diffracted wave vectors, and the points of reciprocal space that they come from."""
+    s0, goniometer = experiment.beam.s0, experiment.goniometer
+    s1 = wave_vectors(mm, spots.panel, arrays, experiment.beam.wavelength)
+    if experiment.is_still or goniometer is None:
+        return {"s1": s1, "rlp": s1 - s0}
+    rlp = map_to_reciprocal(s1, angle, s0, goniometer.axis, goniometer.F, goniometer.S)
+    return {"s1": s1, "rlp": rlp}
+
+
+def _intensities(spots: Spots, experiment: Experiment) -> Columns:
+    under = spots.background * spots.size
+    gain = np.array([panel.gain for panel in experiment.detector.panels])[spots.panel]
+    noise = spots.total + under * spots.size / np.maximum(spots.support, 1.0)
+    return {
         "intensity.sum.value": spots.total - under,
         "intensity.sum.variance": gain * noise,
         "background.mean": spots.background,
         "n_signal": spots.size.astype(np.int32),
-        "significance": spots.significance,
-        "truncated": spots.cut * np.int32(1) + (ends & (not still)) * np.int32(2),
-        WEIGHT: spots.weight,
-        SECOND: spots.second,
     }
