@@ -25,6 +25,8 @@ WEIGHT, SECOND = "spot.weight", "spot.second"
 _ENOUGH = 30
 """Spots of an experiment that tell its shape; those of experiments with fewer tell one for all these."""
 _AT_END = 2
+_TOGETHER = 20_000
+"""Spots whose variances are worked out at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,12 @@ def completed(columns: Columns, experiments: Experiments) -> tuple[Columns, tupl
     variance, shapes = np.empty_like(sums.scatter), []
     for number, rows in _parts(columns["id"], whole):
         shape = _shape(sums, cosine, rows, whole)
-        spread = variances(sums.take(rows), shape, cosine[rows])
-        spread[:, 2] = np.where(unit[rows, 2] > 0.0, spread[:, 2], PIXEL_VARIANCE)
-        spread[:, 2] += np.where(at_end[rows], end_variance(shape, cosine[rows]), 0.0)
-        variance[rows] = spread
+        # Some at a time: what is worked out on the way to variances takes several times their place.
+        for some in np.array_split(rows, rows.size // _TOGETHER + 1):
+            spread = variances(sums.take(some), shape, cosine[some])
+            spread[:, 2] = np.where(unit[some, 2] > 0.0, spread[:, 2], PIXEL_VARIANCE)
+            spread[:, 2] += np.where(at_end[some], end_variance(shape, cosine[some]), 0.0)
+            variance[some] = spread
         if number >= 0 and not experiments[number].is_still:
             shapes.append(_told(number, shape, experiments[number]))
     mm = variance * unit**2
