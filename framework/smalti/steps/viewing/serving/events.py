@@ -13,7 +13,7 @@ __all__ = ["Bell"]
 
 
 class Bell:
-    """Pages that listen, and what they are told; safe to use from several threads."""
+    """Browsers that listen, and what they are told; safe to use from several threads."""
 
     def __init__(self) -> None:
         self._listeners: list[queue.SimpleQueue[bytes]] = []
@@ -32,7 +32,7 @@ class Bell:
                 self._listeners.remove(own)
 
     def ring(self, told: Any) -> int:
-        """Tell all pages; give how many there are."""
+        """Tell all who listen; give how many there are."""
         with self._lock:
             for listener in self._listeners:
                 listener.put(json.dumps(told).encode())

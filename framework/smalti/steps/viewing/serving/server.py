@@ -12,16 +12,15 @@ import json
 import queue
 import secrets
 import socket
-from functools import cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
 from smalti.errors import InputError, SmaltiError, UsageError
 from smalti.steps.viewing.serving.asking import Answer, Question, as_json
 from smalti.steps.viewing.serving.events import Bell
+from smalti.steps.viewing.serving.page import page_file
 from smalti.steps.viewing.serving.routes import READING, WRITING
 from smalti.steps.viewing.session import Session
 
@@ -31,7 +30,6 @@ HOST = "127.0.0.1"
 LARGEST_BODY = 4_000_000
 QUIET = 15.0
 """Seconds after which a listening page is sent a line of nothing, to notice that it went away."""
-_KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -44,15 +42,6 @@ _SAFE = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-
-
-@cache
-def _assets() -> dict[str, bytes]:
-    """The files of the page by name: only what is listed here can be asked for."""
-    folder = files(__package__).joinpath("assets")
-    return {
-        item.name: item.read_bytes() for item in folder.iterdir() if item.name.rpartition(".")[2] in _KINDS
-    }
 
 
 class Viewer(ThreadingHTTPServer):
@@ -95,14 +84,14 @@ class Viewer(ThreadingHTTPServer):
         """Say nothing when a page goes away in the middle of an answer."""
 
     def show(self, asked: Question) -> Answer:
-        """Have all open pages show a file and a frame."""
+        """Have all open pages show a file and a frame; of each browser, one listens and tells the others."""
         gallery = self.session.scene.gallery
         number = asked.whole("frame", 0, 1) or None
         name = asked.text("file")
         frame = gallery.search(name, number) if name else (number or 1) - 1
         gallery.find(frame)
         told = {"frame": frame + 1}
-        return as_json({**told, "pages": self.bell.ring(told)})
+        return as_json({**told, "browsers": self.bell.ring(told)})
 
 
 def address_of(viewer: Viewer, fragment: str = "") -> str:
@@ -191,12 +180,9 @@ class _Handler(BaseHTTPRequestHandler):
             if route is None:
                 raise InputError(f"There is nothing under {name[:80]}.", "", "See reference/viewer.md.")
             return route(self.server.session, asked)
-        page = _assets().get(name or "index.html") if self.command == "GET" else None
-        if page is None:
-            raise InputError(f"There is no file {name[:80]}.", "Only the page's own files are served.")
-        kind = _KINDS[(name or "index.html").rpartition(".")[2]]
-        # The address is another one each time the viewer is started: files of the page may be kept.
-        return Answer(page, f"{kind}; charset=utf-8", {"Cache-Control": "private, max-age=3600"})
+        if self.command != "GET":
+            raise InputError(f"Nothing can be sent to {name[:80]}.", "", "See reference/viewer.md.")
+        return page_file(name, self.server.session)
 
     def _send(self, answer: Answer, status: HTTPStatus = HTTPStatus.OK) -> None:
         self.send_response(status)

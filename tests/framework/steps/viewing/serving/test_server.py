@@ -206,9 +206,9 @@ def test_other_programs_can_have_a_frame_shown(client):
     assert stream.getheader("Content-Type") == "text/event-stream"
     for _ in range(200):
         told = client.json("show?file=film_0004.cbf", method="POST")
-        if told["pages"]:
+        if told["browsers"]:
             break
-    assert told == {"frame": 4, "pages": 1}
+    assert told == {"frame": 4, "browsers": 1}
     assert stream.fp.readline() == b'data: {"frame": 4}\n'
     connection.close()
     assert client.json("show?frame=3")["frame"] == 3

@@ -30,6 +30,19 @@ export async function bytes(name, words, init = {}) {
   return { data: new Uint8Array(await response.arrayBuffer()), headers: response.headers };
 }
 
+// What is known of a picture: file, angles, limits of contrast.
+const told = new Map();
+export function about(words) {
+  const key = new URLSearchParams(words).toString();
+  if (!told.has(key)) {
+    const promise = ask("about", words);
+    promise.catch(() => told.delete(key));
+    told.set(key, promise);
+    if (told.size > 2000) told.delete(told.keys().next().value);
+  }
+  return told.get(key);
+}
+
 // Pixels of a level: { data, width, height, divisor, lowest }.
 export function pixels(words, step = 0) {
   const key = new URLSearchParams(words).toString();

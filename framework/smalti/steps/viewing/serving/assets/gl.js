@@ -2,8 +2,8 @@
 // changing it asks nobody.
 
 const VERTEX = `#version 300 es
-in vec2 place;
-in vec2 texel;
+layout(location = 0) in vec2 place;
+layout(location = 1) in vec2 texel;
 uniform vec2 centre, half_screen;
 uniform float zoom;
 out vec2 at;
@@ -12,71 +12,97 @@ void main() {
   gl_Position = vec4((place - centre) * zoom / half_screen * vec2(1.0, -1.0), 0.0, 1.0);
 }`;
 
-const FRAGMENT = `#version 300 es
+// One program for each scale: the processor that has to stand in for a graphics card works out all three otherwise.
+const SCALES = {
+  linear: "t",
+  sqrt: "sqrt(t)",
+  log: "log(1.0 + t * span) / log(1.0 + span)",
+};
+const fragment = (scale) => `#version 300 es
 precision highp float;
 precision highp int;
 precision highp isampler2D;
 uniform isampler2D counts;
 uniform sampler2D table;
-uniform float low, high, divisor, footprint;
-uniform int mode, lowest;
+uniform float low, span, divisor, footprint;
+uniform vec2 last;
+uniform int lowest;
 uniform vec3 empty[4];
 in vec2 at;
 out vec4 colour;
 
 int count(vec2 p) {
-  return texelFetch(counts, clamp(ivec2(floor(p)), ivec2(0), textureSize(counts, 0) - 1), 0).r;
+  return texelFetch(counts, ivec2(p), 0).r;
+}
+// Compared before it is subtracted: the difference of 32-bit numbers may not fit.
+bool counted(int c) {
+  return c >= lowest + 4;
 }
 float shade(int c) {
-  float span = max(high - low, 1e-9);
   float t = clamp((float(c) / divisor - low) / span, 0.0, 1.0);
-  return mode == 1 ? sqrt(t) : mode == 2 ? log(1.0 + t * span) / log(1.0 + span) : t;
+  return ${SCALES[scale]};
+}
+vec4 painted(float t) {
+  return texelFetch(table, ivec2(int(t * 255.0 + 0.5), 0), 0);
 }
 void main() {
-  int c = count(at);
-  // Compared before it is subtracted: the difference of 32-bit numbers may not fit.
-  if (c < lowest + 4) { colour = vec4(empty[c - lowest], 1.0); return; }
-  float t = shade(c);
-  if (footprint > 1.05) {
-    // A screen pixel that covers more than one of the level shows the mean of four places in it.
-    float sum = 0.0, n = 0.0;
-    for (int k = 0; k < 4; k++) {
-      int near = count(at + (vec2(k & 1, k >> 1) - 0.5) * 0.5 * footprint);
-      if (near >= lowest + 4) { sum += shade(near); n += 1.0; }
-    }
-    if (n > 0.0) t = sum / n;
+  vec2 here = clamp(at, vec2(0.0), last);
+  if (footprint <= 1.05) {
+    int c = count(here);
+    colour = counted(c) ? painted(shade(c)) : vec4(empty[c - lowest], 1.0);
+    return;
   }
-  colour = texture(table, vec2((t * 255.0 + 0.5) / 256.0, 0.5));
+  // A screen pixel that covers more than one of the level shows the mean of four places in it.
+  float reach = 0.25 * footprint;
+  vec2 a = max(here - reach, vec2(0.0)), b = min(here + reach, last);
+  ivec4 c = ivec4(count(a), count(vec2(b.x, a.y)), count(vec2(a.x, b.y)), count(b));
+  float sum = 0.0, n = 0.0;
+  for (int k = 0; k < 4; k++) if (counted(c[k])) { sum += shade(c[k]); n += 1.0; }
+  colour = n > 0.0 ? painted(sum / n) : vec4(empty[c.x - lowest], 1.0);
 }`;
+const UNIFORMS = [
+  "centre", "half_screen", "zoom", "low", "span", "divisor", "footprint", "last", "lowest", "empty", "counts", "table",
+];
+const PATIENCE = 3000; // ms that a lost context has to come back
 
 export class GlPainter {
-  static make(canvas) {
+  static make(canvas, back) {
     const gl = canvas.getContext("webgl2", { antialias: false, alpha: false, preserveDrawingBuffer: true });
-    return gl ? new GlPainter(gl) : null;
+    return gl ? new GlPainter(gl, back) : null;
   }
 
-  constructor(gl) {
+  // back(whether): called when a lost context is there again, or does not come back.
+  constructor(gl, back) {
     this.gl = gl;
     this.name = "gl";
-    this.program = program(gl);
-    gl.useProgram(this.program);
-    this.where = {};
-    for (const name of ["centre", "half_screen", "zoom", "low", "high", "divisor", "footprint", "mode", "lowest", "empty", "counts", "table"])
-      this.where[name] = gl.getUniformLocation(this.program, name);
-    this.places = gl.createBuffer();
-    const array = gl.createVertexArray();
-    gl.bindVertexArray(array);
-    gl.bindBuffer(gl.ARRAY_BUFFER, this.places);
-    ["place", "texel"].forEach((name, k) => {
-      const index = gl.getAttribLocation(this.program, name);
-      gl.enableVertexAttribArray(index);
-      gl.vertexAttribPointer(index, 2, gl.FLOAT, false, 16, 8 * k);
+    this.build();
+    // Drivers that are restarted, and browsers short of memory, take all textures away.
+    gl.canvas.addEventListener("webglcontextlost", (event) => {
+      event.preventDefault();
+      this.lost = true;
+      this.waiting = setTimeout(() => back(false), PATIENCE);
     });
+    gl.canvas.addEventListener("webglcontextrestored", () => {
+      clearTimeout(this.waiting);
+      this.build();
+      back(true);
+    });
+  }
+
+  build() {
+    const { gl } = this;
+    this.lost = false;
+    this.programs = {};
+    this.textures = new Map();
+    this.places = gl.createBuffer();
+    gl.bindVertexArray(gl.createVertexArray());
+    gl.bindBuffer(gl.ARRAY_BUFFER, this.places);
+    for (const index of [0, 1]) {
+      gl.enableVertexAttribArray(index);
+      gl.vertexAttribPointer(index, 2, gl.FLOAT, false, 16, 8 * index);
+    }
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
     this.table = texture(gl);
-    this.textures = new Map();
-    this.lost = false;
-    gl.canvas.addEventListener("webglcontextlost", (event) => { event.preventDefault(); this.lost = true; });
   }
 
   setTable(bytes) {
@@ -86,18 +112,33 @@ export class GlPainter {
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, bytes);
   }
 
+  // Places of the uniforms in the program of a scale, which is made when it is first wanted.
+  use(scale) {
+    const { gl } = this;
+    let found = this.programs[scale];
+    if (!found) {
+      const made = program(gl, fragment(scale));
+      found = { made, where: Object.fromEntries(UNIFORMS.map((name) => [name, gl.getUniformLocation(made, name)])) };
+      this.programs[scale] = found;
+    }
+    gl.useProgram(found.made);
+    return found.where;
+  }
+
   draw(view) {
-    const { gl, where } = this;
+    const { gl } = this;
+    if (this.lost) return;
     const { width, height } = gl.canvas;
     gl.viewport(0, 0, width, height);
     gl.clearColor(...view.nothing.map((value) => value / 255), 1);
     gl.clear(gl.COLOR_BUFFER_BIT);
+    if (!view.parts.length) return;
+    const where = this.use(view.scale);
     gl.uniform2f(where.centre, ...view.centre);
     gl.uniform2f(where.half_screen, width / 2, height / 2);
     gl.uniform1f(where.zoom, view.zoom);
     gl.uniform1f(where.low, view.low);
-    gl.uniform1f(where.high, view.high);
-    gl.uniform1i(where.mode, ["linear", "sqrt", "log"].indexOf(view.scale));
+    gl.uniform1f(where.span, Math.max(view.high - view.low, 1e-9));
     gl.uniform3fv(where.empty, view.empty.flat().map((value) => value / 255));
     gl.uniform1i(where.counts, 0);
     gl.uniform1i(where.table, 1);
@@ -109,6 +150,7 @@ export class GlPainter {
       gl.uniform1f(where.divisor, part.divisor);
       gl.uniform1i(where.lowest, part.lowest);
       gl.uniform1f(where.footprint, 1 / (view.zoom * (1 << part.level)));
+      gl.uniform2f(where.last, part.width - 0.5, part.height - 0.5);
       const vertices = quads(part, view.patches);
       gl.bufferData(gl.ARRAY_BUFFER, vertices, gl.STREAM_DRAW);
       gl.drawArrays(gl.TRIANGLES, 0, vertices.length / 4);
@@ -168,11 +210,11 @@ function texture(gl) {
   return made;
 }
 
-function program(gl) {
+function program(gl, source) {
   const made = gl.createProgram();
-  for (const [kind, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
+  for (const [kind, text] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, source]]) {
     const shader = gl.createShader(kind);
-    gl.shaderSource(shader, source);
+    gl.shaderSource(shader, text);
     gl.compileShader(shader);
     if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS)) throw new Error(gl.getShaderInfoLog(shader));
     gl.attachShader(made, shader);

@@ -1,10 +1,11 @@
 // The page: one object that has all parts, and what the keys and buttons do.
 
-import { ask } from "./api.js";
+import { about as known } from "./api.js";
 import { Camera } from "./camera.js";
 import { Charts } from "./charts.js";
 import { Colouring } from "./colouring.js";
 import { Controls } from "./controls.js";
+import { hear } from "./events.js";
 import { FlatPainter } from "./flat.js";
 import { GlPainter } from "./gl.js";
 import { Keys } from "./keys.js";
@@ -31,12 +32,13 @@ class App {
     this.pictureCanvas = document.getElementById("picture");
     this.overCanvas = document.getElementById("over");
     this.stage = document.getElementById("stage");
+    this.pyramid = new Pyramid(this);
+    this.pyramid.begin(); // to make a context of WebGL takes as long as to read a frame
     this.painter = this.makePainter();
     this.about = null;
     this.resting = {};
     this.colouring = new Colouring(this);
     this.auto = { low: 0, high: 10, key: "" };
-    this.pyramid = new Pyramid(this);
     this.layers = new Layers(this);
     this.charts = new Charts(this);
     this.regions = new Regions(this);
@@ -47,7 +49,7 @@ class App {
     new Pointer(this, this.stage);
     this.state.listen((changed) => this.changed(changed));
     new ResizeObserver(() => this.resize()).observe(this.stage);
-    this.listen();
+    hear(({ frame }) => this.go(frame));
     this.go(this.values.frame, true);
   }
 
@@ -55,8 +57,16 @@ class App {
   get ratio() { return window.devicePixelRatio || 1; }
 
   makePainter() {
-    const made = this.values?.painter === "2d" ? null : GlPainter.make(this.pictureCanvas);
+    const back = (there) => this.paintAgain(there);
+    const made = this.values.painter === "2d" ? null : GlPainter.make(this.pictureCanvas, back);
     return made ?? new FlatPainter(this.pictureCanvas);
+  }
+
+  // A context that was lost is there again with nothing in it; where it stays away, a plain canvas has to do.
+  paintAgain(there) {
+    this.colouring.key = "";
+    if (there) this.redraw();
+    else this.set({ painter: "2d" });
   }
 
   // --- what is shown -----------------------------------------------------------------------------------------
@@ -68,7 +78,7 @@ class App {
 
   set(changes) { this.state.set(changes); }
   changed(changed) {
-    if (changed.has("painter")) location.reload();
+    if (changed.has("painter")) { this.state.write(); location.reload(); } // a canvas keeps its kind of context
     const has = (names) => [...changed].some((name) => names.has(name));
     if (has(SHOT)) this.guard(this.tellAbout());
     if (has(PICTURE)) this.guard(this.bring());
@@ -95,7 +105,7 @@ class App {
   async tellAbout() {
     const { how, map } = this.values;
     const { key: asked, words } = this.pyramid;
-    const about = await ask("about", words);
+    const about = await known(words);
     if (asked !== this.pyramid.key) return; // the user has gone on
     this.about = about;
     // The contrast stays from frame to frame, so that they can be compared, unless it would be wrong.
@@ -118,7 +128,7 @@ class App {
 
   later(name, action) {
     clearTimeout(this.resting[name]);
-    this.resting[name] = setTimeout(() => this.guard(action()), 150);
+    this.resting[name] = setTimeout(() => (this.firstPaint ? this.guard(action()) : this.later(name, action)), 150);
   }
 
   // Draw before the screen is next refreshed: all, or only what is over the picture.
@@ -134,10 +144,10 @@ class App {
   }
 
   draw() {
-    this.stale = false;
-    if (this.painter.lost) location.reload();
-    const { empty, nothing } = this.colouring.current();
     const parts = this.pyramid.drawn();
+    if (!this.firstPaint && !(parts.length && this.about)) return; // the first picture is not to wait for an empty one
+    this.stale = false;
+    const { empty, nothing } = this.colouring.current();
     const { low, high } = this.limits;
     this.painter.draw({
       centre: this.camera.centre, zoom: this.camera.zoom * this.ratio, low, high, scale: this.values.scale,
@@ -266,6 +276,7 @@ class App {
   }
 
   copyAddress() { this.state.write(); this.copy(location.href); }
+
   // --- telling -----------------------------------------------------------------------------------------------
 
   say(text, bad = false) {
@@ -282,19 +293,7 @@ class App {
   guard(work) {
     return Promise.resolve(work).catch((error) => this.say(error.message || "The server does not answer.", true));
   }
-
-  // Other programs may ask for a frame.
-  listen() {
-    this.events = new EventSource("api/events");
-    this.events.onmessage = (event) => this.go(JSON.parse(event.data).frame);
-  }
 }
 
-ask("session").then((session) => {
-  window.viewer = new App(session);
-  return window.viewer.regions.load();
-}).catch((error) => {
-  const box = document.getElementById("message");
-  box.textContent = error.message;
-  box.hidden = false;
-});
+window.viewer = new App(JSON.parse(document.getElementById("session").textContent));
+window.viewer.guard(window.viewer.regions.load());

@@ -1,8 +1,9 @@
 // Which pixels are needed for the view, and which are there: the overview first, then tiles of the level that
 // the zoom asks for. The old picture stays until the new one is fit to be seen.
 
-import { pixels } from "./api.js";
+import { about, pixels } from "./api.js";
 
+const AHEAD = 2; // frames that are fetched before a key asks for them
 const PATIENCE = 200; // ms that a new picture waits for its tiles before the overview is shown alone
 
 export class Pyramid {
@@ -67,7 +68,27 @@ export class Pyramid {
     this.shown = next;
     this.app.hush();
     this.app.redraw();
+    requestAnimationFrame(() => setTimeout(() => this.fetchAhead(words, step, ticket)));
     return tiles;
+  }
+
+  // Ask for the picture of the first view before there is anything to draw it with.
+  begin() {
+    const { words } = this;
+    for (const work of [about(words), pixels({ ...words, level: this.app.camera.roll.overview }, 1)]) work.catch(() => {});
+  }
+
+  // What the next keys in the same direction would ask for, one frame after the other, until the user turns.
+  async fetchAhead(words, step, ticket) {
+    const { roll } = this.app.camera;
+    for (let k = 1; k <= AHEAD; k += 1) {
+      const frame = words.frame + k * step;
+      // A finder's pictures take too long to be made for nobody.
+      if (ticket !== this.ticket || words.map || frame < roll.first || frame >= roll.first + roll.count) return;
+      const then = { ...words, frame };
+      const tiles = this.wanted().map(([, place]) => pixels({ ...then, ...place }));
+      await Promise.allSettled([about(then), pixels({ ...then, level: roll.overview }, step), ...tiles]);
+    }
   }
 
   // A frame that cannot be had leaves nothing: the picture of another would be taken for it.
