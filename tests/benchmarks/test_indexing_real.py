@@ -27,6 +27,11 @@ from . import jobs
 from .thaumatin_twins import COMPONENTS
 
 SMALTI = [sys.executable, "-c", "from smalti.cli import main; main()"]
+COMPILED = [
+    "env", "-u", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX=bytecode", "OPENBLAS_NUM_THREADS=1",
+]  # fmt: skip
+"""As an installed program runs, whose modules are compiled once: by the first run."""
+
 KEPT = (
     "bbox",
     "panel",
@@ -108,8 +113,11 @@ def test_seconds_of_one_processor(benchmark, tmp_path, n):
     spots = Reflections({key: table[key] for key in KEPT} | {"id": zero - 1, "imageset_id": zero})
     write_experiments(tmp_path / "imported.expt", bare)
     write_reflections(tmp_path / "strong.refl", spots)
-    words = [*SMALTI, "index", "imported.expt", "strong.refl", "-q"]
+    words = [*COMPILED, *SMALTI, "index", "imported.expt", "strong.refl", "-q"]
     runs = []
-    benchmark.pedantic(lambda: runs.append(jobs.run(words, tmp_path)), rounds=3)
-    assert (tmp_path / "indexed.refl").exists()
+    benchmark.pedantic(lambda: runs.append(jobs.run(words, tmp_path)), rounds=4)
+    found = int((read_reflections(tmp_path / "indexed.refl")["id"] >= 0).sum())
+    seconds = ", ".join(f"{item.cpu:.2f}" for item in runs)
+    print(f"\n{n} spots, {found} indexed: {seconds} s of CPU, {max(item.memory for item in runs):.0f} MB")
+    assert found >= 0.97 * n
     assert min(item.cpu for item in runs) <= TIMES[n]

@@ -54,7 +54,7 @@ def grid_maxima(
     if values.size == 0:
         return np.zeros((0, 3)), np.zeros(0)
     sigma = float(np.std(values))
-    rows = np.argwhere(inside & (power > 3.0 * sigma))
+    rows = np.column_stack(np.unravel_index(np.flatnonzero(inside & (power > 3.0 * sigma)), power.shape))
     height = power[tuple(rows.T)]
     keep = np.ones(len(rows), dtype=bool)
     for offset in np.ndindex(3, 3, 3):
