@@ -120,7 +120,10 @@ NEXT = """async () => {
   const told = () => document.body.dataset.ready;
   const next = () => new Promise((done) => requestAnimationFrame(done));
   while (!told() || JSON.parse(told()).frame !== wanted) await next();
-  return (performance.now() - began) / 1000;
+  const ready = performance.now();
+  const { gl } = viewer.painter; // to read a pixel waits until all that was drawn is there
+  gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+  return [(ready - began) / 1000, (performance.now() - began) / 1000];
 }"""
 
 
@@ -148,9 +151,11 @@ def test_in_the_browser(
             steps.append(page.evaluate(NEXT))
         browser.close()
     benchmark.pedantic(lambda: None, rounds=1)
-    benchmark.extra_info.update(first_image_s=first, step_s=sorted(steps))
+    benchmark.extra_info.update(first_image_s=first, step_s=steps)
     with capsys.disabled():
-        told = f"{min(steps):.3f} to {max(steps):.3f} s, median {np.median(steps):.3f} s"
-        print(f"\n{name}: first image {first:.2f} s, next {told}")
+        handed, drawn = np.median(steps, axis=0)
+        print(
+            f"\n{name}: first image {first:.2f} s, next handed over in {handed:.3f} s, drawn in {drawn:.3f} s"
+        )
     assert first < SIZES[name][2]
-    assert np.median(steps) < SIZES[name][3]
+    assert handed < SIZES[name][3]
