@@ -95,7 +95,7 @@ def wedge_power(vectors: ArrayLike, wedges: Wedges) -> Array:
 def _waves(vectors: Array, points: Array) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Cosine and sine (K, N) of 2 pi v.r.
 
-    Seven digits are enough of a wave, whole turns being taken off before, and cost an eighth of the time.
+    Seven digits are enough of a wave, whole turns being taken off before, and cost a seventh of the time.
     """
     turns = vectors @ points.T
     phase = (turns - np.rint(turns)).astype(np.float32) * np.float32(TWO_PI)
