@@ -47,18 +47,16 @@ vec4 painted(float t) {
 }
 void main() {
   vec2 here = clamp(at, vec2(0.0), last);
-  if (footprint <= 1.05) {
-    int c = count(here);
-    colour = counted(c) ? painted(shade(c)) : vec4(empty[c - lowest], 1.0);
-    return;
-  }
+  int middle = count(here);
+  if (!counted(middle)) { colour = vec4(empty[middle - lowest], 1.0); return; } // gaps keep their width
+  if (footprint <= 1.05) { colour = painted(shade(middle)); return; }
   // A screen pixel that covers more than one of the level shows the mean of four places in it.
   float reach = 0.25 * footprint;
   vec2 a = max(here - reach, vec2(0.0)), b = min(here + reach, last);
   ivec4 c = ivec4(count(a), count(vec2(b.x, a.y)), count(vec2(a.x, b.y)), count(b));
   float sum = 0.0, n = 0.0;
   for (int k = 0; k < 4; k++) if (counted(c[k])) { sum += shade(c[k]); n += 1.0; }
-  colour = n > 0.0 ? painted(sum / n) : vec4(empty[c.x - lowest], 1.0);
+  colour = painted(n > 0.0 ? sum / n : shade(middle));
 }`;
 const UNIFORMS = [
   "centre", "half_screen", "zoom", "low", "span", "divisor", "footprint", "last", "lowest", "empty", "counts", "table",
