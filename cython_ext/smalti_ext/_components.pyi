@@ -8,8 +8,8 @@ def label(
     panel: NDArray[np.int16],
     n_fast: int,
     parent: NDArray[np.int64],
-    sides: NDArray[np.uint8],
 ) -> int: ...
+def by_group(group: NDArray[np.int64], starts: NDArray[np.int64], order: NDArray[np.int64]) -> None: ...
 def surroundings(
     counts: NDArray[np.int32],
     mask: NDArray[np.uint8],

@@ -29,25 +29,14 @@ cdef inline void join(int64_t[::1] parent, int64_t a, int64_t b) noexcept nogil:
         parent[a] = b
 
 
-# Bits of the neighbours that a pixel is joined to.
-cdef enum:
-    LEFT = 1
-    RIGHT = 2
-    ABOVE = 4
-    BELOW = 8
-    BEFORE = 16
-    AFTER = 32
-
-
 def label(
     const int64_t[::1] starts, const uint8_t[::1] linked, const int32_t[::1] index,
-    const int16_t[::1] panel, int64_t n_fast, int64_t[::1] parent, uint8_t[::1] sides,
+    const int16_t[::1] panel, int64_t n_fast, int64_t[::1] parent,
 ):
     """Number the groups in the order of their first pixels; gives how many.
 
     ``starts`` (F + 1,) delimits the list of each frame in ``index``, ascending within a frame;
-    ``linked`` (F,) tells whether a frame continues the one before. ``parent`` takes the numbers, ``sides``,
-    which starts at zero, the neighbours that are joined.
+    ``linked`` (F,) tells whether a frame continues the one before. ``parent`` takes the numbers.
     """
     cdef Py_ssize_t frame
     cdef int64_t k, above, before, before_end, here, n_groups = 0
@@ -65,20 +54,14 @@ def label(
                 if k > starts[frame] and index[k - 1] == here - 1 and here % n_fast != 0:
                     if panel[k - 1] == panel[k]:
                         join(parent, k - 1, k)
-                        sides[k - 1] |= RIGHT
-                        sides[k] |= LEFT
                 while index[above] < here - n_fast:
                     above += 1
                 if index[above] == here - n_fast and panel[above] == panel[k]:
                     join(parent, above, k)
-                    sides[above] |= BELOW
-                    sides[k] |= ABOVE
                 while before < before_end and index[before] < here:
                     before += 1
                 if before < before_end and index[before] == here and panel[before] == panel[k]:
                     join(parent, before, k)
-                    sides[before] |= AFTER
-                    sides[k] |= BEFORE
         # A root comes before all others of its group, so one pass renumbers: the place of a root then
         # holds a number, marked by its sign, and every later pixel finds it through its root.
         for k in range(index.shape[0]):
@@ -93,6 +76,26 @@ def label(
         for k in range(index.shape[0]):
             parent[k] = -1 - parent[k]
     return n_groups
+
+
+def by_group(const int64_t[::1] group, int64_t[::1] starts, int64_t[::1] order):
+    """List the pixels of each group, in their own order; ``starts`` (G + 1,) begins at zero [counting sort]."""
+    cdef Py_ssize_t k
+    cdef int64_t g, n = 0, count
+    with nogil:
+        for k in range(group.shape[0]):
+            starts[group[k]] += 1
+        for g in range(starts.shape[0]):
+            count = starts[g]
+            starts[g] = n
+            n += count
+        for k in range(group.shape[0]):
+            order[starts[group[k]]] = k
+            starts[group[k]] += 1
+        # Each start now is where its group ends.
+        for g in range(starts.shape[0] - 1, 0, -1):
+            starts[g] = starts[g - 1]
+        starts[0] = 0
 
 
 def surroundings(

@@ -7,7 +7,6 @@ def moments(
     frame: NDArray[np.int32],
     weight: NDArray[np.float64],
     noise: NDArray[np.float64],
-    sides: NDArray[np.uint8],
     n_fast: int,
     sums: NDArray[np.float64],
     out: NDArray[np.float64],

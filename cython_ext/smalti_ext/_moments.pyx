@@ -1,6 +1,6 @@
 """Sums over the pixels of spots, from which centroids and their variances are made."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t
 
 
 cdef inline double square(double x) noexcept nogil:
@@ -9,20 +9,18 @@ cdef inline double square(double x) noexcept nogil:
 
 def moments(
     const int64_t[::1] starts, const int32_t[::1] index, const int32_t[::1] frame, const double[::1] weight,
-    const double[::1] noise, const uint8_t[::1] sides, int64_t n_fast, double[:, ::1] sums,
-    double[:, :, ::1] out,
+    const double[::1] noise, int64_t n_fast, double[:, ::1] sums, double[:, :, ::1] out,
 ):
-    """Sum over each spot: ``sums`` (S, 2) are those of w and w^2, ``out`` (S, 3, 4) see the wrapper."""
+    """Sum over each spot: ``sums`` (S, 2) are those of w and w^2, ``out`` (S, 3, 3) see the wrapper."""
     cdef Py_ssize_t spot, k, axis
     cdef double total
     cdef double place[3]
     cdef double first[3]
-    cdef int n_open, ahead, behind
     with nogil:
         for spot in range(starts.shape[0] - 1):
             total = 0.0
             for axis in range(3):
-                out[spot, axis, 0] = out[spot, axis, 1] = out[spot, axis, 2] = out[spot, axis, 3] = 0.0
+                out[spot, axis, 0] = out[spot, axis, 1] = out[spot, axis, 2] = 0.0
             sums[spot, 0] = sums[spot, 1] = 0.0
             # Relative to the first pixel no digit is lost to the size of the frame.
             locate(index[starts[spot]], frame[starts[spot]], n_fast, first)
@@ -37,19 +35,10 @@ def moments(
                 out[spot, axis, 0] = first[axis] + (out[spot, axis, 0] / total if total > 0.0 else 0.0)
             for k in range(starts[spot], starts[spot + 1]):
                 locate(index[k], frame[k], n_fast, place)
-                n_open = 0
-                for axis in range(6):
-                    n_open += not (sides[k] >> axis) & 1
                 for axis in range(3):
-                    behind = not (sides[k] >> (2 * axis)) & 1
-                    ahead = not (sides[k] >> (2 * axis + 1)) & 1
                     total = place[axis] - out[spot, axis, 0]
                     out[spot, axis, 1] += weight[k] * square(total)
                     out[spot, axis, 2] += noise[k] * square(total)
-                    out[spot, axis, 3] += (
-                        behind * square(total - 1.0) + ahead * square(total + 1.0)
-                        + (n_open - behind - ahead) * square(total)
-                    )
 
 
 cdef inline void locate(int64_t index, int64_t frame, int64_t n_fast, double* place) noexcept nogil:

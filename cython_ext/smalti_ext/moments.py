@@ -28,9 +28,6 @@ class Moments(NamedTuple):
         Sum of w d^2.
     noise : (S, 3)
         Sum of v d^2, where v is the variance of a pixel.
-    rim : (S, 3)
-        Sum of d^2 over the neighbours of the spot's pixels that do not belong to it (along fast, slow and
-        from frame to frame; one that has several of its pixels beside it counts for each).
     """
 
     total: Array
@@ -38,7 +35,6 @@ class Moments(NamedTuple):
     centroid: Array
     spread: Array
     noise: Array
-    rim: Array
 
 
 def moments(
@@ -47,7 +43,6 @@ def moments(
     frame: NDArray[np.int32],
     weight: Array,
     noise: Array,
-    sides: NDArray[np.uint8],
     n_fast: int,
 ) -> Moments:
     """Sum over the pixels of spots, each spot's one after the other.
@@ -59,8 +54,6 @@ def moments(
     index, frame : (N,) int32
         Flat index slow * n_fast + fast, and frame.
     weight, noise : (N,)
-    sides : (N,) uint8
-        Which neighbours belong to the spot: see :func:`smalti_ext.components.label`.
     """
     n, n_spots = index.size, starts.size - 1
     check("starts", starts, (n_spots + 1,), np.int64)
@@ -69,14 +62,13 @@ def moments(
         ("frame", frame, np.int32),
         ("weight", weight, np.float64),
         ("noise", noise, np.float64),
-        ("sides", sides, np.uint8),
     ):
         check(name, array, (n,), dtype)
     if starts[0] != 0 or starts[-1] != n or np.any(np.diff(starts) < 1):
         raise ValueError("starts must rise from 0 to the number of pixels")
     if n_fast < 1:
         raise ValueError(f"n_fast must be at least 1, not {n_fast}")
-    sums, out = np.empty((n_spots, 2)), np.empty((n_spots, 3, 4))
-    _moments.moments(starts, index, frame, weight, noise, sides, n_fast, sums, out)
-    centroid, spread, scatter, rim = (np.ascontiguousarray(out[:, :, k]) for k in range(4))
-    return Moments(sums[:, 0].copy(), sums[:, 1].copy(), centroid, spread, scatter, rim)
+    sums, out = np.empty((n_spots, 2)), np.empty((n_spots, 3, 3))
+    _moments.moments(starts, index, frame, weight, noise, n_fast, sums, out)
+    centroid, spread, scatter = (np.ascontiguousarray(out[:, :, k]) for k in range(3))
+    return Moments(sums[:, 0].copy(), sums[:, 1].copy(), centroid, spread, scatter)

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from smalti_ext.components import label, surroundings
+from smalti_ext.components import by_group, label, surroundings
 
 
 def lists(strong: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -27,14 +27,9 @@ def test_equals_scipy(rng: np.random.Generator, density: float) -> None:
     strong = rng.random((7, 23, 31)) < density
     starts, index = lists(strong)
     linked = np.array([False] + [True] * 6)
-    group, n, _ = label(starts, linked, index, np.zeros(index.size, dtype=np.int16), 31)
+    group, n = label(starts, linked, index, np.zeros(index.size, dtype=np.int16), 31)
     expected, n_expected = ndimage.label(strong)
     assert n == n_expected
-    padded = np.pad(strong, 1)
-    sides = label(starts, linked, index, np.zeros(index.size, dtype=np.int16), 31).sides
-    for bit, (axis, step) in enumerate([(2, 1), (2, -1), (1, 1), (1, -1), (0, 1), (0, -1)]):
-        neighbour = np.roll(padded, step, axis)[1:-1, 1:-1, 1:-1]
-        np.testing.assert_array_equal((sides >> bit) & 1, neighbour[strong])
     assert same_partition(group, expected[strong])
     # Groups are numbered by their first pixels.
     first = [int(np.flatnonzero(group == k)[0]) for k in range(n)]
@@ -45,7 +40,7 @@ def test_frames_that_are_not_linked_stay_apart(rng: np.random.Generator) -> None
     strong = rng.random((6, 15, 17)) < 0.3
     starts, index = lists(strong)
     linked = np.array([False, True, False, True, True, False])
-    group, n, _ = label(starts, linked, index, np.zeros(index.size, dtype=np.int16), 17)
+    group, n = label(starts, linked, index, np.zeros(index.size, dtype=np.int16), 17)
     pieces = [strong[:2], strong[2:5], strong[5:]]
     expected, offset = [], 0
     for piece in pieces:
@@ -60,14 +55,30 @@ def test_panels_that_touch_stay_apart() -> None:
     strong = np.ones((1, 6, 8), dtype=bool)
     starts, index = lists(strong)
     panel = ((index % 8 >= 3) + 2 * (index // 8 >= 4)).astype(np.int16)
-    group, n, _ = label(starts, np.array([False]), index, panel, 8)
+    group, n = label(starts, np.array([False]), index, panel, 8)
     assert n == 4
     assert same_partition(group, panel)
 
 
+@pytest.mark.parametrize(("n", "n_groups"), [(0, 0), (0, 3), (1, 1), (500, 40), (500, 2000)])
+def test_pixels_are_ordered_by_group_as_a_stable_sort_does(
+    rng: np.random.Generator, n: int, n_groups: int
+) -> None:
+    group = rng.integers(0, max(n_groups, 1), n)
+    order, starts = by_group(group, n_groups)
+    np.testing.assert_array_equal(order, np.argsort(group, kind="stable"))
+    np.testing.assert_array_equal(starts, np.searchsorted(group[order], np.arange(n_groups + 1)))
+
+
+@pytest.mark.parametrize("group", [[0, 3], [-1, 0]])
+def test_groups_beyond_their_number_are_refused(group: list[int]) -> None:
+    with pytest.raises(ValueError, match="from 0 to 2"):
+        by_group(np.array(group), 3)
+
+
 def test_rows_do_not_wrap() -> None:
     index = np.array([7, 8], dtype=np.int32)  # the last pixel of one row, the first of the next
-    group, n, _ = label(
+    group, n = label(
         np.array([0, 2], dtype=np.int64), np.array([False]), index, np.zeros(2, dtype=np.int16), 8
     )
     assert n == 2
@@ -75,7 +86,7 @@ def test_rows_do_not_wrap() -> None:
 
 
 def test_nothing_at_all() -> None:
-    group, n, _ = label(
+    group, n = label(
         np.zeros(4, dtype=np.int64),
         np.array([False, True, True]),
         np.empty(0, dtype=np.int32),

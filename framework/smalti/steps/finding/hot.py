@@ -34,7 +34,7 @@ def hot_pixels(pixels: Pixels, always: NDArray[np.int32], n_fast: int, n_frames:
     (H,) int32
         The hot ones among ``always``, ascending.
     """
-    cluster, n, _ = label(
+    cluster, n = label(
         np.array([0, always.size], dtype=np.int64),
         np.zeros(1, dtype=bool),
         np.ascontiguousarray(always),

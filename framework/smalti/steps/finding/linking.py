@@ -28,8 +28,6 @@ class Groups:
     group : (N,) int64
         Number of the group of each pixel, 0 to n - 1, in the order of the groups' first pixels.
     n : int
-    sides : (N,) uint8
-        Which neighbours of a pixel belong to its group: see :func:`smalti_ext.components.label`.
     hot : (H,) int32
         Flat indices of hot pixels that were taken out (given with the last groups of a run).
     """
@@ -37,7 +35,6 @@ class Groups:
     pixels: Pixels
     group: NDArray[np.int64]
     n: int
-    sides: NDArray[np.uint8]
     hot: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
 
 
@@ -93,7 +90,7 @@ def _labelled(pixels: Pixels, continues: list[bool], n_fast: int) -> Groups:
     follows = np.diff(positions, prepend=-2) == 1
     linked = follows & np.array(continues, dtype=bool)[positions]
     found = label(starts, np.ascontiguousarray(linked), pixels.index, pixels.panel, n_fast)
-    return Groups(pixels, found.group, found.n_groups, found.sides)
+    return Groups(pixels, found.group, found.n_groups)
 
 
 def _unfinished(groups: Groups, last: int, always: NDArray[np.int32] | None) -> NDArray[np.bool_]:
@@ -108,5 +105,7 @@ def _unfinished(groups: Groups, last: int, always: NDArray[np.int32] | None) -> 
 
 def _kept(groups: Groups, rows: NDArray[np.bool_]) -> Groups:
     """The groups of some pixels, whole groups at a time, numbered anew in the same order."""
-    numbers, group = np.unique(groups.group[rows], return_inverse=True)
-    return Groups(groups.pixels.take(rows), group.astype(np.int64), len(numbers), groups.sides[rows])
+    group, there = groups.group[rows], np.zeros(groups.n, dtype=bool)
+    there[group] = True
+    number = np.cumsum(there) - 1
+    return Groups(groups.pixels.take(rows), number[group], int(np.count_nonzero(there)))

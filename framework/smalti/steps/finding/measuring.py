@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from smalti.steps.finding.linking import Groups
 from smalti.steps.finding.shapes import PIXEL_VARIANCE
 from smalti.steps.finding.uncertainty import significance
+from smalti_ext.components import by_group
 from smalti_ext.moments import moments
 
 __all__ = ["Definition", "Spots", "measure"]
@@ -93,9 +94,8 @@ def measure(groups: Groups, n_fast: int, gain: Array | None = None, definition: 
     """
     # Pixels by group, in their own order within each: the sums are then the same however the frames
     # were cut into chunks.
-    order = np.argsort(groups.group, kind="stable")
+    order, starts = by_group(groups.group, groups.n)
     pixels, group, n = groups.pixels.take(order), groups.group[order], groups.n
-    starts = np.searchsorted(group, np.arange(n + 1))
     size = np.diff(starts)
     panel = pixels.panel[starts[:-1]].astype(np.int64)
     per_photon = np.ones(n) if gain is None else gain[panel]
@@ -105,9 +105,7 @@ def measure(groups: Groups, n_fast: int, gain: Array | None = None, definition: 
     support = _mean(pixels.support.astype(float), group, n, np.ones(len(group), dtype=bool))
     weight = value if definition == "dials" else np.maximum(value - background[group], 0.0)
     noise = np.maximum(value, 0.0) * per_photon[group]
-    sums = moments(
-        starts.astype(np.int64), pixels.index, pixels.frame, weight, noise, groups.sides[order], n_fast
-    )
+    sums = moments(starts, pixels.index, pixels.frame, weight, noise, n_fast)
     safe = np.where(sums.total > 0.0, sums.total, np.inf)[:, None]
     if definition == "dials":
         spread = sums.total**2 - sums.squares
@@ -141,7 +139,7 @@ def _extent(
     frame: NDArray[np.int32],
     value: Array,
     group: NDArray[np.int64],
-    starts: NDArray[np.intp],
+    starts: NDArray[np.int64],
     n_fast: int,
 ) -> tuple[NDArray[np.int64], Array]:
     """Boxes (S, 6) and centres of the brightest pixels (S, 3)."""

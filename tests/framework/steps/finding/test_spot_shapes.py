@@ -154,7 +154,7 @@ def test_moments_against_plain_sums(rng: np.random.Generator) -> None:
         frame, index, value, np.zeros(6, dtype=np.int16), np.full(6, 2.0), np.full(6, 80, dtype=np.int32),
         np.zeros(6, dtype=bool), np.zeros(6, dtype=bool),
     )  # fmt: skip
-    groups = Groups(pixels, labels.group, 1, labels.sides)
+    groups = Groups(pixels, labels.group, 1)
     where = np.column_stack([index % n_fast, index // n_fast, frame]) + 0.5
     for definition, weight in (("net", value - 2.0), ("dials", value.astype(float))):
         spots = measure(groups, n_fast, np.array([1.5]), definition)  # type: ignore[arg-type]
