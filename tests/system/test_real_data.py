@@ -52,8 +52,9 @@ def test_l_cysteine(smalti, data):
     """Two sweeps, kappa changed between them by not quite what the header says; few spots on 24 modules."""
     told = chain(smalti, [data / "l_cysteine"], "--space-group", "P212121")
     assert told["import"]["panels"] == [24]
-    # Some fifty spots of each sweep tell the turn to a tenth of a degree or two.
-    assert told["index"]["crystals"]["largest_turn_deg"] == pytest.approx(0.8, abs=0.2)
+    # Some fifty spots tell the orientations to 2 mrad about each axis, and the turn to a fifth of a degree:
+    # 0.58 where indexing holds the detector, as it does for so few spots, 0.65 once it is refined.
+    assert told["index"]["crystals"]["largest_turn_deg"] == pytest.approx(0.65, abs=0.2)
     crystals = told["refined_0"]["crystals"]
     assert len(crystals) == 2
     for crystal in crystals:
