@@ -82,17 +82,16 @@ def index_stills(
     found = []
     for k, still in enumerate(stills):
         progress("indexing stills", k, len(stills))
-        rows = np.flatnonzero(number == k)
-        found.append(find_in_still(_cut(still, spots, mapped, rows, usable), indexers, known, options))
+        part = _cut(still, spots, mapped, np.flatnonzero(number == k), usable)
+        found.append(find_in_still(part, indexers, known, options))
     if not any(item.crystals for item in found):
         raise _none(found, known)
     items, scale = _scaled(_crystals(stills, found), known, options)
     of_still = np.repeat(np.arange(len(stills)), [len(item.crystals) for item in found])
     progress("refining", 0, 1)
     refinery = Refinery(parameterisation, minimiser, rejector)
-    items, cycles, warnings = refined_stills(
-        items, of_still, stills, spots, usable, number, refinery, options
-    )
+    refined = refined_stills(items, of_still, stills, spots, usable, number, refinery, options)
+    items, cycles, warnings = refined
     warnings = (*scale_warning(scale, options.distance_from_cell), *warnings)
     return _gathered(
         replace(experiments, items=tuple(items)), of_still, stills, spots, usable, number,
