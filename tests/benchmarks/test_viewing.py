@@ -133,7 +133,10 @@ def test_in_the_browser(
     capsys: pytest.CaptureFixture[str],
     benchmark: BenchmarkFixture,
 ) -> None:
-    """First image after the page begins to load, and a key step once the next frames are ready."""
+    """First image after the page begins to load, and a key step once the next frames are ready.
+
+    A browser that has just been started begins with starting what draws for it; users have one that runs.
+    """
     sync_api = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium")
     if chromium is None:
@@ -141,21 +144,28 @@ def test_in_the_browser(
     name, _ = data_set
     with sync_api.sync_playwright() as running:
         browser = running.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.goto(address)
-        page.wait_for_selector("body[data-ready^='{']", state="attached")
-        first = page.evaluate("viewer.firstPaint") / 1000
-        steps = []
-        for _ in range(6):
+        firsts, steps = [], []
+        for _ in range(4):
+            context = browser.new_context(viewport={"width": 1280, "height": 900})
+            page = context.new_page()
+            page.goto(address)
+            page.wait_for_selector("body[data-ready^='{']", state="attached")
+            firsts.append(page.evaluate("viewer.firstPaint") / 1000)
             page.wait_for_timeout(700)
+            if len(firsts) < 4:
+                context.close()
+        for _ in range(6):
             steps.append(page.evaluate(NEXT))
+            page.wait_for_timeout(700)
         browser.close()
+    started, first = firsts[0], float(np.median(firsts[1:]))
     benchmark.pedantic(lambda: None, rounds=1)
-    benchmark.extra_info.update(first_image_s=first, step_s=steps)
+    benchmark.extra_info.update(first_images_s=firsts, step_s=steps)
     with capsys.disabled():
         handed, drawn = np.median(steps, axis=0)
         print(
-            f"\n{name}: first image {first:.2f} s, next handed over in {handed:.3f} s, drawn in {drawn:.3f} s"
+            f"\n{name}: first image {first:.2f} s ({started:.2f} s in a browser just started), "
+            f"next handed over in {handed:.3f} s, drawn in {drawn:.3f} s"
         )
     assert first < SIZES[name][2]
-    assert handed < SIZES[name][3]
+    assert drawn < SIZES[name][3]
