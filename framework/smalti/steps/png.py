@@ -23,11 +23,15 @@ def png_bytes(rgb: NDArray[np.uint8]) -> bytes:
     """
     height, width, _ = rgb.shape
     wide = rgb.astype(np.uint32)
-    colours, index = np.unique((wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2], return_inverse=True)
+    code = (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
+    # A place for every colour that there is: sorting those of millions of pixels takes fifteen times as long.
+    place = np.zeros(1 << 24, dtype=np.uint8)
+    place[code] = 1
+    colours = np.flatnonzero(place)
     if colours.size <= _PALETTE:
+        place[colours] = np.arange(colours.size)
         table = np.column_stack([colours >> 16, (colours >> 8) & 255, colours & 255]).astype(np.uint8)
-        rows = index.reshape(height, width).astype(np.uint8)
-        return _file(width, height, _INDEXED, rows, _chunk(b"PLTE", table.tobytes()))
+        return _file(width, height, _INDEXED, place[code], _chunk(b"PLTE", table.tobytes()))
     return _file(width, height, _TRUE_COLOUR, rgb.reshape(height, width * 3), b"")
 
 
@@ -35,8 +39,9 @@ def _file(width: int, height: int, kind: int, rows: NDArray[np.uint8], palette: 
     """Put the chunks together; rows are stored unfiltered, as noise does not follow its neighbours."""
     lines = np.zeros((height, rows.shape[1] + 1), dtype=np.uint8)
     lines[:, 1:] = rows
+    # The highest level takes fifteen times as long for frames of few photons, and saves a twelfth.
     header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0))
-    body = _chunk(b"IDAT", zlib.compress(lines.tobytes(), 9))
+    body = _chunk(b"IDAT", zlib.compress(lines.tobytes(), 6))
     return _SIGNATURE + header + palette + body + _chunk(b"IEND", b"")
 
 
