@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from smalti.steps.simulating import SimulateOptions, simulate
@@ -19,7 +20,7 @@ from smalti_plugins.formats.pilatus import PilatusCbf
 from .jobs import Usage, run
 
 FEW, MANY = 4, 24
-SWEEP = 1029
+SWEEP, PART = 1029, 29
 SMALTI = str(Path(sys.executable).with_name("smalti"))
 # Linear algebra would start threads of its own and burn processors.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -45,7 +46,6 @@ def fastest(function: Callable[[], Any], rounds: int = 30) -> float:
 
 def test_decoding_beside_fabio(benchmark: Any, images: Path) -> None:
     import fabio
-    import numpy as np
 
     path = images / "a_00001.cbf"
     head = read_cbf_head(path)
@@ -106,7 +106,9 @@ def test_whole_path_beside_dials(benchmark: Any, images: Path, dials: str, tmp_p
             "ratio": round(yours / mine, 1),
         }
     )
-    assert yours > 15.0 * mine
+    assert yours > 25.0 * mine
+    if quiet():
+        assert mine < 0.012
 
 
 @pytest.fixture(scope="module")
@@ -131,32 +133,49 @@ def test_memory_stays_below_300_mb(benchmark: Any, imported: Path, jobs: int) ->
     assert many < 300.0
 
 
-def test_two_threads_are_almost_twice_as_fast(benchmark: Any, imported: Path) -> None:
-    if os.getloadavg()[0] > 0.7 or len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("the clock tells nothing unless two processors are free")
-    walls = [least_wall(find("many.expt", jobs), find("few.expt", jobs), imported) for jobs in (1, 2)]
-    benchmark.pedantic(lambda: None)
-    benchmark.extra_info["ms of the clock per image, 1 and 2 threads"] = [1e3 * wall for wall in walls]
-    assert walls[0] > 1.6 * walls[1]
+def quiet() -> bool:
+    """Whether nobody else keeps this machine busy, so that clocks tell something."""
+    return os.getloadavg()[0] < 1.3 and len(os.sched_getaffinity(0)) >= 2
 
 
-def least_wall(many: list[str], few: list[str], folder: Path) -> float:
-    """Seconds of the clock for each further image, least of five pairs of runs."""
-    walls = [(run(few, folder).wall, run(many, folder).wall) for _ in range(5)]
-    return (min(wall for _, wall in walls) - min(wall for wall, _ in walls)) / (MANY - FEW)
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As many images as the tutorial's sweep has: all.expt, and the first of them, part.expt."""
+    folder = tmp_path_factory.mktemp("sweep")
+    simulate(SimulateOptions(n_images=SWEEP, width=0.35, prefix="a"), folder)
+    run([SMALTI, "import", str(folder / "a_#####.cbf"), "-o", "all", "-q"], folder)
+    names = [str(folder / f"a_{k:05d}.cbf") for k in range(1, PART + 1)]
+    run([SMALTI, "import", *names, "-o", "part", "-q"], folder)
+    return folder
 
 
-def test_a_full_sweep(benchmark: Any, tmp_path: Path) -> None:
-    """As many images as the tutorial's sweep has, from the page cache: seconds of processors, memory."""
-    simulate(SimulateOptions(n_images=SWEEP, width=0.35, prefix="a"), tmp_path)
-    run([SMALTI, "import", str(tmp_path / "a_#####.cbf"), "-o", "all", "-q"], tmp_path)
-    memory = peak(find("all.expt", 2), tmp_path)
-    used = benchmark.pedantic(lambda: run(find("all.expt", 2), tmp_path), rounds=1)
-    table = (tmp_path / "strong.refl").stat().st_size / 1e6
+def test_a_full_sweep(benchmark: Any, sweep: Path) -> None:
+    """From the page cache: seconds of processors, memory."""
+    memory = peak(find("all.expt", 2), sweep)
+    used = benchmark.pedantic(lambda: run(find("all.expt", 2), sweep), rounds=1)
+    table = (sweep / "strong.refl").stat().st_size / 1e6
     benchmark.extra_info.update(
-        {"seconds of processors": used.cpu, "seconds on the clock": used.wall, "MB": round(memory)}
+        {
+            "seconds of processors": used.cpu,
+            "seconds on the clock": used.wall,
+            "MB": round(memory),
+            "MB of the table": round(table),
+        }
     )
-    benchmark.extra_info["MB of the table"] = round(table)
     # Images take no more the more there are; all spots are held until the end.
     assert memory < 300.0 + 3.0 * table
     assert used.cpu < 2 * 15.0
+
+
+def test_two_threads_are_almost_twice_as_fast(benchmark: Any, sweep: Path) -> None:
+    """Seconds of the clock for each further image of a long sweep."""
+    if not quiet():
+        pytest.skip("the clock tells nothing unless two processors are free")
+    walls = []
+    for jobs in (1, 2):
+        pairs = [[run(find(f"{name}.expt", jobs), sweep).wall for name in ("part", "all")] for _ in range(2)]
+        part, whole = np.min(pairs, axis=0)
+        walls.append((whole - part) / (SWEEP - PART))
+    benchmark.pedantic(lambda: None)
+    benchmark.extra_info["ms of the clock per image, 1 and 2 threads"] = [1e3 * wall for wall in walls]
+    assert walls[0] > 1.8 * walls[1]
